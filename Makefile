@@ -1,0 +1,103 @@
+# libreuse: `make` builds libreuse.so and the demo server into this folder.
+#
+#   make            libreuse.so and server
+#   make demo       the story in about 15 seconds
+#   make check      everything that must hold: both compilers, lint, all tests
+#   make lint       the rules that machines check
+#   make unit e2e transparent stress      one part of the tests
+#   make SAN=address,undefined …          the same with sanitizers
+#   make V=1 …      show the commands
+
+CC      ?= cc
+VARIANT ?= $(notdir $(firstword $(CC)))$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+comma   := ,
+OUT     := build/$(VARIANT)
+CFLAGS  ?= -O2 -g
+Q       := $(if $(V),,@)
+say      = @printf '  %-7s %s\n' $(1) $(2)
+
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wmissing-prototypes \
+        -Wstrict-prototypes -Wold-style-definition -Wpointer-arith -Wcast-qual \
+        -Wwrite-strings -Wundef -Wvla -Wformat=2 -Wimplicit-fallthrough
+ifdef WERROR
+WARN += -Werror
+endif
+
+# _DEFAULT_SOURCE and friends: the intercepted calls are GNU ones as well.
+ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -Ishim $(WARN) $(CFLAGS) \
+              $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
+
+# The library runs inside other people's programs: nothing exported but the
+# hooks, no lazy binding, unwind tables kept (a thread may be cancelled inside
+# the real call), thread-local storage that needs no allocation.
+SHIM_CFLAGS := -fPIC -fvisibility=hidden -fexceptions -ftls-model=initial-exec \
+               -fno-stack-protector -fno-plt -U_FORTIFY_SOURCE \
+               -Werror=implicit-function-declaration
+SHIM_LDFLAGS := -shared -Wl,-soname,libreuse.so -Wl,-z,defs -Wl,-z,now -Wl,-z,relro \
+                -Wl,--version-script=shim/libreuse.map -Wl,--hash-style=gnu
+
+SHIM_SRC := $(wildcard shim/*/*.c)
+SHIM_OBJ := $(SHIM_SRC:%.c=$(OUT)/%.o)
+# What tests and the tool link: the library without its hooks and its boot.
+CORE_OBJ := $(filter-out $(OUT)/shim/hooks/% $(OUT)/shim/boot/%,$(SHIM_OBJ))
+
+UNIT     := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
+DEMOS    := $(patsubst demo/%.c,$(OUT)/demo/%,$(wildcard demo/*.c))
+PROGRAMS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/programs/*.c))
+
+all: libreuse.so server
+.PHONY: all demo check lint unit e2e transparent stress programs clean both
+.DELETE_ON_ERROR:
+
+libreuse.so: $(OUT)/libreuse.so
+	$(Q)cp -f $< $@.new && mv -f $@.new $@
+server: $(OUT)/demo/server
+	$(Q)cp -f $< $@.new && mv -f $@.new $@
+
+$(OUT)/libreuse.so: $(SHIM_OBJ) shim/libreuse.map
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(SHIM_LDFLAGS) -o $@ $(SHIM_OBJ) $(LDFLAGS)
+
+$(OUT)/shim/%.o: shim/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(SHIM_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(OUT)/unit/%: tests/unit/%.c $(CORE_OBJ)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(CORE_OBJ) $(LDFLAGS) -lcmocka -lpthread
+
+$(OUT)/demo/%: demo/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(LDFLAGS)
+
+# Small programs that the tests run with and without the shim.
+$(OUT)/tests/programs/%: tests/programs/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(LDFLAGS) -lpthread
+
+programs: $(PROGRAMS) $(DEMOS)
+
+demo: all $(DEMOS)
+	$(Q)OUT=$(OUT) sh demo/story.sh
+
+unit: $(UNIT)
+	$(Q)rc=0; for t in $(UNIT); do $$t || rc=1; done; exit $$rc
+
+# The tests of the whole: tests/run finds and runs what is in the folder named.
+e2e transparent stress: all programs
+	$(Q)OUT=$(OUT) tests/run $@
+
+lint:
+	$(Q)OUT=$(OUT) CC=$(CC) tests/lint/lint
+
+check:
+	$(Q)tests/check
+
+clean:
+	rm -rf build libreuse.so server tcpshim
+
+-include $(SHIM_OBJ:.o=.d) $(wildcard $(OUT)/*/*.d $(OUT)/tests/programs/*.d)
