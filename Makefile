@@ -46,7 +46,7 @@ DEMOS    := $(patsubst demo/%.c,$(OUT)/demo/%,$(wildcard demo/*.c))
 PROGRAMS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/programs/*.c))
 
 all: libreuse.so server
-.PHONY: all demo check lint unit e2e transparent stress programs clean both
+.PHONY: all demo check lint unit unit-programs e2e transparent stress programs clean
 .DELETE_ON_ERROR:
 
 libreuse.so: $(OUT)/libreuse.so
@@ -83,6 +83,8 @@ programs: $(PROGRAMS) $(DEMOS)
 
 demo: all $(DEMOS)
 	$(Q)OUT=$(OUT) sh demo/story.sh
+
+unit-programs: $(UNIT)
 
 unit: $(UNIT)
 	$(Q)rc=0; for t in $(UNIT); do $$t || rc=1; done; exit $$rc
