@@ -1,0 +1,109 @@
+/*
+ * event.h - one call of the program, as a value.
+ *
+ * The observers (shim/observe) fill it, the renderers (shim/log) read it, and
+ * neither knows the other. It holds no pointers: it can be copied, kept, sent.
+ */
+#ifndef REUSE_EVENT_H
+#define REUSE_EVENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "reuse/tcp.h"
+
+enum call_id {
+#define CALL(name) CALL_##name,
+#include "reuse/calls.def"
+	CALL_LOGGED, /* those above make events */
+	CALL_LAST_LOGGED = CALL_LOGGED - 1,
+#define CARRIER(name) CALL_##name,
+#include "reuse/calls.def"
+	CALL_COUNT
+};
+
+/* A set of calls, a bit each. */
+#define CALL_BIT(call) (1u << (call))
+
+enum note_id {
+#define NOTE(id, code) NOTE_##id,
+#include "reuse/notes.def"
+	NOTE_COUNT
+};
+
+#define NOTE_BIT(note) (1u << (note))
+
+/* One end of a connection. family 0: not known. port: host byte order. */
+struct endpoint {
+	uint16_t family; /* AF_INET, AF_INET6 or 0 */
+	uint16_t port;
+	uint32_t scope;	  /* interface of a link-local IPv6 address, else 0 */
+	uint8_t addr[16]; /* AF_INET: the first 4, in network order */
+};
+
+enum { VIA_MAX = 8 };
+
+/* A TCP socket as one event shows it. */
+struct sock_view {
+	uint64_t cookie; /* SO_COOKIE; 0: not known */
+	struct endpoint local, peer;
+	uint8_t was;   /* enum tcp_state_id, as are the next two */
+	uint8_t state; /* when the call had returned */
+	uint8_t via[VIA_MAX];
+	uint8_t n_via;
+	bool has_timer;
+	uint32_t timer_ms; /* how long the kernel still keeps the connection */
+};
+
+/* The value of a socket option: the first bytes, and how many there were. */
+struct option_value {
+	bool readable;
+	uint8_t bytes[64];
+	uint32_t len;
+};
+
+union event_args {
+	struct {
+		int domain, type, protocol;
+	} socket;
+	struct {
+		int level, option;
+		struct option_value value;
+	} sockopt;
+	int backlog; /* listen */
+	int how;     /* shutdown */
+	int newfd;   /* dup2, dup3 */
+	struct {
+		int command;
+		long newfd;
+	} fcntl;
+};
+
+struct event {
+	uint64_t time_ns;  /* CLOCK_REALTIME, when the call had returned */
+	uint64_t began_ns; /* CLOCK_MONOTONIC, before the real call */
+	uint64_t dur_ns;   /* of the real call */
+	uint64_t seq;
+	uint64_t lost; /* with NOTE_LOST_EVENTS: how many before this one */
+	int32_t pid, tid;
+	int64_t ret;
+	int32_t error; /* errno, 0 where the call succeeded */
+	int32_t fd;
+	uint8_t call; /* enum call_id */
+	bool by_shim;
+	bool has_fd, has_ret, has_sock, has_args;
+	bool has_closed;
+	uint8_t prepared; /* reuse-enabled: the SO_ options that were set (REUSED_…) */
+	uint32_t notes;	  /* set of enum note_id */
+	char prog[16];
+	union event_args args;
+	struct sock_view sock;
+	struct {
+		int32_t fd;
+		struct sock_view sock;
+	} closed; /* dup2 and dup3: the TCP socket that the call closed */
+};
+
+enum { REUSED_ADDR = 1, REUSED_PORT = 2 };
+
+#endif

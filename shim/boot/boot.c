@@ -1,0 +1,85 @@
+/*
+ * boot.c - the constructor: look up libc's functions, read the settings, open the
+ * log, and only then let the hooks act.
+ */
+#include "boot/boot.h"
+
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "facts/shim.h"
+#include "hooks/libc.h"
+#include "log/sink.h"
+#include "observe/diag.h"
+#include "sys/own.h"
+#include "sys/process.h"
+#include "sys/sys.h"
+
+/* The hooks that act although their calls are not logged. */
+static uint32_t hooks_for_reuse(const struct settings *set)
+{
+	const uint32_t remembering = CALL_BIT(CALL_setsockopt) | CALL_BIT(CALL_dup) |
+				     CALL_BIT(CALL_dup2) | CALL_BIT(CALL_dup3) |
+				     CALL_BIT(CALL_fcntl);
+
+	switch (set->reuse) {
+	case REUSE_OFF:
+		return 0;
+	case REUSE_FORCE:
+		return CALL_BIT(CALL_bind) | CALL_BIT(CALL_prctl);
+	case REUSE_AUTO:
+		return CALL_BIT(CALL_bind) | CALL_BIT(CALL_prctl) | remembering;
+	case REUSE_GENTLE:
+		return CALL_BIT(CALL_bind) | CALL_BIT(CALL_listen) | CALL_BIT(CALL_prctl) |
+		       remembering;
+	}
+	return 0;
+}
+
+/* With a log there are descriptors of ours, which these calls must not touch. */
+static uint32_t hooks_for_log(const struct settings *set)
+{
+	return set->calls | CALL_BIT(CALL_close) | CALL_BIT(CALL_dup) | CALL_BIT(CALL_dup2) |
+	       CALL_BIT(CALL_dup3) | CALL_BIT(CALL_fcntl) | CALL_BIT(CALL_close_range) |
+	       CALL_BIT(CALL_closefrom) | CALL_BIT(CALL_prctl);
+}
+
+static bool acts_in(const struct settings *set, const char *prog)
+{
+	if (set->only && !settings_list_has(set->only, prog))
+		return false;
+	return !set->skip || !settings_list_has(set->skip, prog);
+}
+
+static bool wants_color(const struct settings *set)
+{
+	if (set->color == COLOR_AUTO) {
+		const char *no_color = secure_getenv("NO_COLOR");
+
+		return sink_is_terminal() && !(no_color && *no_color);
+	}
+	return set->color == COLOR_ALWAYS;
+}
+
+__attribute__((constructor)) static void boot(int argc, char **argv, char **environment)
+{
+	(void)argc;
+	(void)argv;
+	libc_resolve();
+	sys_prctl(PR_GET_NAME, (unsigned long)shim.prog);
+	environment_read(&shim.set);
+	environment_make_absolute(environment, &shim.set);
+	if (!acts_in(&shim.set, shim.prog) || process_init() < 0)
+		return;
+
+	uint32_t hooks = hooks_for_reuse(&shim.set);
+
+	if (shim.set.log != LOG_OFF && log_open(&shim.set, shim.prog)) {
+		diag_open();
+		shim.colored = wants_color(&shim.set);
+		shim.events = shim.set.calls;
+		hooks |= hooks_for_log(&shim.set);
+	}
+	atomic_store(&shim.hooks, hooks);
+}

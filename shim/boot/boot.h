@@ -1,0 +1,30 @@
+/*
+ * boot.h - what happens once, before main: the parts of the constructor. Only
+ * here may libc be used freely.
+ */
+#ifndef BOOT_BOOT_H
+#define BOOT_BOOT_H
+
+#include "facts/settings.h"
+
+/* One line on stderr, the only kind that the shim ever writes there: "libreuse: …". */
+void complain(const char *const *parts);
+
+#define COMPLAIN(...) complain((const char *const[]){__VA_ARGS__, NULL})
+
+/* Read the environment into set; what is not understood is told and left at its default. */
+void environment_read(struct settings *set);
+
+/*
+ * Make our own relative entry of LD_PRELOAD absolute, and a relative path in
+ * TCPSHIM_LOG, so that children find them from wherever they start.
+ */
+void environment_make_absolute(char **environment, const struct settings *set);
+
+/* The path that set->log_path stands for: %p, %n, %%. Return its length, or -1 (too long). */
+int expand_path(char *ret, size_t size, const char *path, const char *prog);
+
+/* Open the log. False where that can't be done, which has been told then. */
+bool log_open(const struct settings *set, const char *prog);
+
+#endif

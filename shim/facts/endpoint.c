@@ -1,0 +1,109 @@
+/*
+ * endpoint.c - see endpoint.h.
+ */
+#include "facts/endpoint.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <string.h>
+
+struct endpoint endpoint_from(const union sock_addr *addr, size_t len)
+{
+	struct endpoint end = {0};
+
+	if (len >= sizeof(struct sockaddr_in) && addr->family == AF_INET) {
+		struct sockaddr_in in;
+
+		memcpy(&in, addr, sizeof(in));
+		end.family = AF_INET;
+		end.port = ntohs(in.sin_port);
+		memcpy(end.addr, &in.sin_addr, 4);
+	} else if (len >= offsetof(struct sockaddr_in6, sin6_scope_id) &&
+		   addr->family == AF_INET6) {
+		struct sockaddr_in6 in6 = {0};
+
+		memcpy(&in6, addr, len < sizeof(in6) ? len : sizeof(in6));
+		end.family = AF_INET6;
+		end.port = ntohs(in6.sin6_port);
+		end.scope = in6.sin6_scope_id;
+		memcpy(end.addr, &in6.sin6_addr, 16);
+	}
+	return end;
+}
+
+bool endpoint_is_wildcard(const struct endpoint *end)
+{
+	static const uint8_t any[16];
+
+	return memcmp(end->addr, any, end->family == AF_INET ? 4 : 16) == 0;
+}
+
+static void out_ipv4(struct out *out, const uint8_t *addr)
+{
+	for (int i = 0; i < 4; i++) {
+		if (i)
+			out_char(out, '.');
+		out_u64(out, addr[i]);
+	}
+}
+
+/* The longest run of at least two zero groups; length 0 where there is none. */
+static int longest_zeros(const uint16_t *groups, int *ret_start)
+{
+	int longest = 1, run = 0;
+
+	for (int i = 0; i < 8; i++) {
+		run = groups[i] ? 0 : run + 1;
+		if (run > longest) {
+			longest = run;
+			*ret_start = i + 1 - run;
+		}
+	}
+	return longest > 1 ? longest : 0;
+}
+
+/* RFC 5952: small letters, no leading zeros, the longest run of zeros as "::". */
+static void out_ipv6(struct out *out, const uint8_t *addr)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	uint16_t groups[8];
+	int start = 8;
+
+	if (memcmp(addr, mapped, sizeof(mapped)) == 0) {
+		out_str(out, "::ffff:");
+		out_ipv4(out, addr + 12);
+		return;
+	}
+	for (int i = 0; i < 8; i++)
+		groups[i] = (uint16_t)(addr[2 * i] << 8 | addr[2 * i + 1]);
+
+	const int zeros = longest_zeros(groups, &start);
+
+	for (int i = 0; i < 8; i++) {
+		if (i == start) {
+			out_str(out, "::");
+			i += zeros - 1;
+			continue;
+		}
+		if (i && i != start + zeros)
+			out_char(out, ':');
+		out_hex(out, groups[i]);
+	}
+}
+
+void out_endpoint(struct out *out, const struct endpoint *end)
+{
+	if (end->family == AF_INET) {
+		out_ipv4(out, end->addr);
+	} else {
+		out_char(out, '[');
+		out_ipv6(out, end->addr);
+		if (end->scope) {
+			out_char(out, '%');
+			out_u64(out, end->scope);
+		}
+		out_char(out, ']');
+	}
+	out_char(out, ':');
+	out_u64(out, end->port);
+}

@@ -1,0 +1,27 @@
+/*
+ * endpoint.h - an address with its port: from a sockaddr, to text.
+ */
+#ifndef FACTS_ENDPOINT_H
+#define FACTS_ENDPOINT_H
+
+#include <stddef.h>
+
+#include "facts/out.h"
+#include "reuse/event.h"
+
+/* Room for any address of the IP families. Its bytes are what the kernel wrote. */
+union sock_addr {
+	uint16_t family;
+	uint8_t bytes[28]; /* sizeof(struct sockaddr_in6) */
+};
+
+/* From the first len bytes of a sockaddr; family 0 where it is none of TCP's. */
+struct endpoint endpoint_from(const union sock_addr *addr, size_t len);
+
+/* "127.0.0.1:9999", "[::1]:9999", "[fe80::1%2]:9999"; the scope is the interface's number. */
+void out_endpoint(struct out *out, const struct endpoint *end);
+
+/* Is the address 0.0.0.0 or ::, that is any of this machine's? */
+bool endpoint_is_wildcard(const struct endpoint *end);
+
+#endif

@@ -1,0 +1,132 @@
+/*
+ * out.c - see out.h.
+ */
+#include "facts/out.h"
+
+#include <string.h>
+
+void out_mem(struct out *out, const char *text, size_t len)
+{
+	const size_t room = (size_t)(out->end - out->at);
+
+	if (len > room) {
+		out->truncated = true;
+		len = room;
+	}
+	memcpy(out->at, text, len);
+	out->at += len;
+}
+
+void out_str(struct out *out, const char *text)
+{
+	while (*text)
+		out_char(out, *text++);
+}
+
+void out_char(struct out *out, char c)
+{
+	if (out->at < out->end)
+		*out->at++ = c;
+	else
+		out->truncated = true;
+}
+
+void out_padded(struct out *out, uint64_t number, unsigned int width)
+{
+	char digits[20];
+	char *first = digits + sizeof(digits);
+
+	do {
+		*--first = (char)('0' + number % 10);
+		number /= 10;
+	} while (number);
+	while (first > digits && (size_t)(digits + sizeof(digits) - first) < width)
+		*--first = '0';
+	out_mem(out, first, (size_t)(digits + sizeof(digits) - first));
+}
+
+void out_u64(struct out *out, uint64_t number)
+{
+	out_padded(out, number, 1);
+}
+
+void out_i64(struct out *out, int64_t number)
+{
+	if (number < 0)
+		out_char(out, '-');
+	out_u64(out, number < 0 ? -(uint64_t)number : (uint64_t)number);
+}
+
+static char hex_digit(unsigned int nibble)
+{
+	return "0123456789abcdef"[nibble & 15];
+}
+
+void out_hex(struct out *out, uint64_t number)
+{
+	int shift = 60;
+
+	while (shift > 0 && !(number >> shift))
+		shift -= 4;
+	for (; shift >= 0; shift -= 4)
+		out_char(out, hex_digit((unsigned int)(number >> shift)));
+}
+
+void out_hex_bytes(struct out *out, const uint8_t *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		out_char(out, hex_digit(bytes[i] >> 4));
+		out_char(out, hex_digit(bytes[i]));
+	}
+}
+
+void out_column(struct out *out, size_t column)
+{
+	do
+		out_char(out, ' ');
+	while (out_len(out) < column && !out->truncated);
+}
+
+/*
+ * How many bytes the UTF-8 character at text has, 0 where there is none: RFC
+ * 3629, so no overlong form, no surrogate and nothing above U+10FFFF.
+ */
+static size_t utf8_len(const unsigned char *text, size_t len)
+{
+	const unsigned char c = text[0];
+	const size_t n = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+
+	if (n == 0 || n > len)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+	if ((c == 0xe0 && text[1] < 0xa0) || (c == 0xed && text[1] > 0x9f) ||
+	    (c == 0xf0 && text[1] < 0x90) || (c == 0xf4 && text[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+void out_json(struct out *out, const char *text, size_t len)
+{
+	while (len > 0) {
+		const unsigned char c = (unsigned char)*text;
+		size_t n = utf8_len((const unsigned char *)text, len);
+
+		if (n == 0) {
+			out_str(out, "\xef\xbf\xbd");
+			n = 1;
+		} else if (c == '"' || c == '\\') {
+			out_char(out, '\\');
+			out_char(out, (char)c);
+		} else if (c < 0x20 || c == 0x7f) {
+			out_str(out, "\\u00");
+			out_char(out, hex_digit(c >> 4));
+			out_char(out, hex_digit(c));
+		} else {
+			out_mem(out, text, n);
+		}
+		text += n;
+		len -= n;
+	}
+}

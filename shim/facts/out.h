@@ -1,0 +1,41 @@
+/*
+ * out.h - text into a bounded buffer, without libc: what does not fit is left
+ * out, and the builder says so. Safe in a signal handler.
+ */
+#ifndef FACTS_OUT_H
+#define FACTS_OUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct out {
+	char *start, *at, *end;
+	bool truncated;
+};
+
+static inline struct out out_into(char *buf, size_t size)
+{
+	return (struct out){.start = buf, .at = buf, .end = buf + size, .truncated = false};
+}
+
+static inline size_t out_len(const struct out *out)
+{
+	return (size_t)(out->at - out->start);
+}
+
+void out_mem(struct out *out, const char *text, size_t len);
+void out_str(struct out *out, const char *text);
+void out_char(struct out *out, char c);
+void out_u64(struct out *out, uint64_t number);
+void out_i64(struct out *out, int64_t number);
+/* At least width digits, zeros in front. */
+void out_padded(struct out *out, uint64_t number, unsigned int width);
+void out_hex(struct out *out, uint64_t number);
+void out_hex_bytes(struct out *out, const uint8_t *bytes, size_t len);
+/* Spaces up to that column of the line; one where it is passed already. */
+void out_column(struct out *out, size_t column);
+/* What stands between the quotes of a JSON string; bytes that are no UTF-8 become U+FFFD. */
+void out_json(struct out *out, const char *text, size_t len);
+
+#endif

@@ -1,0 +1,224 @@
+/*
+ * settings.c - see settings.h.
+ */
+#include "facts/settings.h"
+
+#include <string.h>
+
+#include "facts/names.h"
+
+/* One of several words; -1 where it is none of them. */
+static int parse_word(const char *text, const char *const *words)
+{
+	for (int i = 0; words[i]; i++)
+		if (strcmp(text, words[i]) == 0)
+			return i;
+	return -1;
+}
+
+/* The next part of a list, up to the comma; false at the end. */
+static bool next_part(const char **rest, const char **ret_part, size_t *ret_len)
+{
+	if (!*rest)
+		return false;
+
+	const char *comma = strchr(*rest, ',');
+
+	*ret_part = *rest;
+	*ret_len = comma ? (size_t)(comma - *rest) : strlen(*rest);
+	*rest = comma ? comma + 1 : NULL;
+	return true;
+}
+
+static bool parse_log(struct settings *set, const char *text)
+{
+	static const char unix_prefix[] = "unix:", ring_prefix[] = "ring:";
+	static const char *const words[] = {"off", "stderr", "stdout", NULL};
+	static const enum log_kind kinds[] = {LOG_OFF, LOG_STDERR, LOG_STDOUT};
+	const int word = parse_word(text, words);
+
+	if (word >= 0) {
+		set->log = kinds[word];
+	} else if (strncmp(text, unix_prefix, sizeof(unix_prefix) - 1) == 0) {
+		if (!text[sizeof(unix_prefix) - 1])
+			return false;
+		set->log = LOG_UNIX;
+		set->log_path = text + sizeof(unix_prefix) - 1;
+	} else if (*text && strncmp(text, ring_prefix, sizeof(ring_prefix) - 1) != 0) {
+		set->log = LOG_FILE;
+		set->log_path = text;
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static bool parse_format(struct settings *set, const char *text)
+{
+	static const char *const words[] = {"text", "json", NULL};
+	const int word = parse_word(text, words);
+
+	if (word >= 0)
+		set->format = (enum log_format)word;
+	return word >= 0;
+}
+
+static bool parse_reuse(struct settings *set, const char *text)
+{
+	static const char *const words[] = {"auto", "force", "gentle", "off", NULL};
+	const int word = parse_word(text, words);
+
+	if (word >= 0)
+		set->reuse = (enum reuse_mode)word;
+	return word >= 0;
+}
+
+static bool parse_color(struct settings *set, const char *text)
+{
+	static const char *const words[] = {"auto", "always", "never", NULL};
+	const int word = parse_word(text, words);
+
+	if (word >= 0)
+		set->color = (enum color_mode)word;
+	return word >= 0;
+}
+
+static bool parse_reuseport(struct settings *set, const char *text)
+{
+	static const char *const words[] = {"0", "1", NULL};
+	const int word = parse_word(text, words);
+
+	if (word >= 0)
+		set->reuseport = word;
+	return word >= 0;
+}
+
+/* The decimal number of len digits, 1 to 65535; 0 where it is none. */
+static unsigned int parse_port(const char *text, size_t len)
+{
+	unsigned int port = 0;
+
+	if (len == 0 || len > 5)
+		return 0;
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return 0;
+		port = port * 10 + (unsigned int)(text[i] - '0');
+	}
+	return port <= 65535 ? port : 0;
+}
+
+/* "9999" or "8000-8100". */
+static bool parse_range(const char *text, size_t len, unsigned int *ret_first,
+			unsigned int *ret_last)
+{
+	const char *dash = memchr(text, '-', len);
+	const size_t before = dash ? (size_t)(dash - text) : len;
+	const unsigned int first = parse_port(text, before);
+	const unsigned int last = dash ? parse_port(dash + 1, len - before - 1) : first;
+
+	if (!first || last < first)
+		return false;
+	*ret_first = first;
+	*ret_last = last;
+	return true;
+}
+
+static bool parse_ports(struct settings *set, const char *text)
+{
+	unsigned int first, last;
+	const char *rest = text, *part;
+	size_t len;
+
+	while (next_part(&rest, &part, &len))
+		if (!parse_range(part, len, &first, &last))
+			return false;
+
+	set->some_ports = true;
+	memset(set->ports, 0, sizeof(set->ports));
+	for (rest = text; next_part(&rest, &part, &len);) {
+		if (!parse_range(part, len, &first, &last))
+			return false;
+		for (unsigned int port = first; port <= last; port++)
+			set->ports[port / 64] |= UINT64_C(1) << port % 64;
+	}
+	return true;
+}
+
+static bool parse_calls(struct settings *set, const char *text)
+{
+	const char *rest = text, *part;
+	uint32_t calls = 0;
+	size_t len;
+
+	while (next_part(&rest, &part, &len)) {
+		const int call = call_by_name(part, len);
+
+		if (call < 0)
+			return false;
+		calls |= CALL_BIT(call);
+	}
+	set->calls = calls;
+	return true;
+}
+
+/* Every part must name something. */
+static bool is_list(const char *text)
+{
+	const char *part;
+	size_t len;
+
+	while (next_part(&text, &part, &len))
+		if (len == 0)
+			return false;
+	return true;
+}
+
+static bool parse_only(struct settings *set, const char *text)
+{
+	if (!is_list(text))
+		return false;
+	set->only = text;
+	return true;
+}
+
+static bool parse_skip(struct settings *set, const char *text)
+{
+	if (!is_list(text))
+		return false;
+	set->skip = text;
+	return true;
+}
+
+const struct setting settings_table[SETTINGS_COUNT] = {
+#define SETTING(variable, name, accepted, otherwise)                                               \
+	{variable, accepted, otherwise, parse_##name},
+#include "reuse/settings.def"
+};
+
+void settings_init(struct settings *set)
+{
+	memset(set, 0, sizeof(*set));
+	set->calls = CALL_BIT(CALL_LOGGED) - 1;
+}
+
+bool settings_port(const struct settings *set, uint16_t port)
+{
+	return !set->some_ports || (set->ports[port / 64] >> port % 64 & 1);
+}
+
+bool settings_list_has(const char *list, const char *name)
+{
+	enum { COMM_LEN = 15 };
+	const size_t name_len = strnlen(name, COMM_LEN);
+	const char *part;
+	size_t len;
+
+	while (next_part(&list, &part, &len)) {
+		if (len > COMM_LEN)
+			len = COMM_LEN;
+		if (len == name_len && memcmp(part, name, len) == 0)
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,51 @@
+/*
+ * settings.h - what the user set, as values. Parsing is pure: reading the
+ * environment and complaining is boot's.
+ */
+#ifndef FACTS_SETTINGS_H
+#define FACTS_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum log_kind { LOG_OFF, LOG_STDERR, LOG_STDOUT, LOG_FILE, LOG_UNIX };
+enum log_format { FORMAT_TEXT, FORMAT_JSON };
+enum reuse_mode { REUSE_AUTO, REUSE_FORCE, REUSE_GENTLE, REUSE_OFF };
+enum color_mode { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+
+struct settings {
+	enum log_kind log;
+	const char *log_path; /* LOG_FILE, LOG_UNIX: points into the text that was parsed */
+	enum log_format format;
+	enum reuse_mode reuse;
+	enum color_mode color;
+	bool reuseport;
+	bool some_ports; /* false: all ports are touched */
+	uint64_t ports[65536 / 64];
+	uint32_t calls;	  /* set of enum call_id */
+	const char *only; /* lists of names, or NULL; point into the text that was parsed */
+	const char *skip;
+};
+
+/* All at their defaults. */
+void settings_init(struct settings *set);
+
+enum { SETTINGS_COUNT = 9 };
+
+struct setting {
+	const char *variable;
+	const char *accepted;  /* in words */
+	const char *otherwise; /* the default in words */
+	/* True where text was understood; set is unchanged where not. */
+	bool (*parse)(struct settings *set, const char *text);
+};
+
+extern const struct setting settings_table[SETTINGS_COUNT];
+
+bool settings_port(const struct settings *set, uint16_t port);
+
+/* Is name, cut to 15 bytes as the kernel cuts it, in the list (also cut)? */
+bool settings_list_has(const char *list, const char *name);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * accept.c - the hooks of accept and accept4. The event is about the connection
+ * that was made, or where there is none about the listener.
+ */
+#include "hooks/hook.h"
+#include "log/log.h"
+#include "observe/observe.h"
+
+int accept_by(__typeof__(accept) *way, int fd, struct sockaddr *addr, socklen_t *len)
+{
+	struct event ev;
+	int rc, err;
+
+	if (hook_idle(CALL_accept))
+		return way(fd, addr, len);
+	event_begin(&ev, CALL_accept, fd);
+
+	rc = way(fd, addr, len);
+	err = hook_error(rc);
+
+	event_end(&ev, rc, err);
+	if (observe_accept(&ev, addr, len))
+		event_emit(&ev);
+
+	return hook_result(rc, err);
+}
+
+int accept4_by(__typeof__(accept4) *way, int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	struct event ev;
+	int rc, err;
+
+	if (hook_idle(CALL_accept4))
+		return way(fd, addr, len, flags);
+	event_begin(&ev, CALL_accept4, fd);
+
+	rc = way(fd, addr, len, flags);
+	err = hook_error(rc);
+
+	event_end(&ev, rc, err);
+	if (observe_accept(&ev, addr, len))
+		event_emit(&ev);
+
+	return hook_result(rc, err);
+}
+
+HOOK int accept(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	return accept_by(libc.accept, fd, addr, len);
+}
+
+HOOK int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	return accept4_by(libc.accept4, fd, addr, len, flags);
+}

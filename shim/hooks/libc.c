@@ -1,0 +1,167 @@
+/*
+ * libc.c - see libc.h.
+ */
+#include "hooks/libc.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include "hooks/hook.h"
+#include "sys/sys.h"
+
+/* What libc's syscall does, before we know where that is. */
+static long early_syscall(long number, ...)
+{
+	va_list args;
+	long a[6], rc;
+
+	va_start(args, number);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(args, long);
+	va_end(args);
+	rc = sys_call6(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	return hook_result_long(rc < 0 ? -1 : rc, rc < 0 ? (int)-rc : 0);
+}
+
+static int by_socket(int domain, int type, int protocol)
+{
+	return (int)libc.syscall(SYS_socket, domain, type, protocol);
+}
+
+static int by_bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	return (int)libc.syscall(SYS_bind, fd, addr, len);
+}
+
+static int by_listen(int fd, int backlog)
+{
+	return (int)libc.syscall(SYS_listen, fd, backlog);
+}
+
+static int by_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	return (int)libc.syscall(SYS_connect, fd, addr, len);
+}
+
+static int by_accept(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	return (int)libc.syscall(SYS_accept, fd, addr, len);
+}
+
+static int by_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	return (int)libc.syscall(SYS_accept4, fd, addr, len, flags);
+}
+
+static int by_setsockopt(int fd, int level, int option, const void *value, socklen_t len)
+{
+	return (int)libc.syscall(SYS_setsockopt, fd, level, option, value, len);
+}
+
+static int by_getsockopt(int fd, int level, int option, void *value, socklen_t *len)
+{
+	return (int)libc.syscall(SYS_getsockopt, fd, level, option, value, len);
+}
+
+static int by_shutdown(int fd, int how)
+{
+	return (int)libc.syscall(SYS_shutdown, fd, how);
+}
+
+static int by_close(int fd)
+{
+	return (int)libc.syscall(SYS_close, fd);
+}
+
+static int by_dup(int fd)
+{
+	return (int)libc.syscall(SYS_dup, fd);
+}
+
+static int by_dup2(int fd, int newfd)
+{
+#ifdef SYS_dup2
+	return (int)libc.syscall(SYS_dup2, fd, newfd);
+#else
+	if (fd == newfd)
+		return libc.syscall(SYS_fcntl, fd, F_GETFD) < 0 ? -1 : fd;
+	return (int)libc.syscall(SYS_dup3, fd, newfd, 0);
+#endif
+}
+
+static int by_dup3(int fd, int newfd, int flags)
+{
+	return (int)libc.syscall(SYS_dup3, fd, newfd, flags);
+}
+
+static int by_fcntl(int fd, int command, ...)
+{
+	va_list args;
+	long arg;
+
+	va_start(args, command);
+	arg = va_arg(args, long);
+	va_end(args);
+	return (int)libc.syscall(SYS_fcntl, fd, command, arg);
+}
+
+/* The one call that is no system call: look it up at once. */
+static int by_fclose(FILE *file)
+{
+	if (libc.fclose == by_syscall.fclose)
+		libc_resolve();
+	return libc.fclose(file);
+}
+
+static int by_close_range(unsigned int first, unsigned int last, int flags)
+{
+	return (int)libc.syscall(SYS_close_range, first, last, flags);
+}
+
+static void by_closefrom(int first)
+{
+	libc.syscall(SYS_close_range, first < 0 ? 0 : first, ~0u, 0);
+}
+
+static int by_prctl(int option, ...)
+{
+	va_list args;
+	unsigned long a[4];
+
+	va_start(args, option);
+	for (int i = 0; i < 4; i++)
+		a[i] = va_arg(args, unsigned long);
+	va_end(args);
+	return (int)libc.syscall(SYS_prctl, option, a[0], a[1], a[2], a[3]);
+}
+
+#define BY_SYSCALL                                                                                 \
+	{                                                                                          \
+		.socket = by_socket, .bind = by_bind, .listen = by_listen, .connect = by_connect,  \
+		.accept = by_accept, .accept4 = by_accept4, .setsockopt = by_setsockopt,           \
+		.getsockopt = by_getsockopt, .shutdown = by_shutdown, .close = by_close,           \
+		.dup = by_dup, .dup2 = by_dup2, .dup3 = by_dup3, .fcntl = by_fcntl,                \
+		.fclose = by_fclose, .close_range = by_close_range, .closefrom = by_closefrom,     \
+		.syscall = early_syscall, .prctl = by_prctl,                                       \
+	}
+
+struct libc_calls libc = BY_SYSCALL;
+const struct libc_calls by_syscall = BY_SYSCALL;
+
+/* dlsym gives a data pointer for a function; POSIX promises that they convert. */
+static void look_up(const char *name, void *slot)
+{
+	void *next = dlsym(RTLD_NEXT, name);
+
+	if (next)
+		*(void **)slot = next; /* an older libc lacks the newer calls: by system call */
+}
+
+void libc_resolve(void)
+{
+#define CALL(name) look_up(#name, &libc.name);
+#define CARRIER(name) look_up(#name, &libc.name);
+#include "reuse/calls.def"
+}

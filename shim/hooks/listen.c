@@ -1,0 +1,41 @@
+/*
+ * listen.c - the hook of listen. With TCPSHIM_REUSE=gentle the option is enabled
+ * here: too late for this run's bind, in time for the next one's.
+ */
+#include "hooks/hook.h"
+#include "hooks/reuse.h"
+#include "log/log.h"
+#include "observe/observe.h"
+#include "sys/process.h"
+
+int listen_by(__typeof__(listen) *way, int fd, int backlog)
+{
+	struct policy policy = {0};
+	struct event ev;
+	int rc, err;
+
+	if (hook_idle(CALL_listen) || (shim.events && !process_owner()))
+		return way(fd, backlog);
+	if (shim.set.reuse == REUSE_GENTLE) {
+		policy = policy_listen(fd);
+		reuse_enable(fd, &policy);
+	}
+	event_begin(&ev, CALL_listen, fd);
+	ev.has_args = true;
+	ev.args.backlog = backlog;
+
+	rc = way(fd, backlog);
+	err = hook_error(rc);
+
+	event_end(&ev, rc, err);
+	reuse_note(&ev, &policy);
+	if (observe_listen(&ev))
+		event_emit(&ev);
+
+	return hook_result(rc, err);
+}
+
+HOOK int listen(int fd, int backlog)
+{
+	return listen_by(libc.listen, fd, backlog);
+}

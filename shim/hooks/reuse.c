@@ -1,0 +1,62 @@
+/*
+ * reuse.c - see reuse.h.
+ */
+#include "hooks/reuse.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#include "facts/shim.h"
+#include "log/log.h"
+#include "observe/observe.h"
+#include "sys/sys.h"
+
+static bool set_option(int fd, int option, int value)
+{
+	struct event ev;
+	int rc;
+
+	if (!shim_logs(CALL_setsockopt))
+		return sys_setsockopt(fd, SOL_SOCKET, option, &value, sizeof(value)) == 0;
+
+	event_begin(&ev, CALL_setsockopt, fd);
+	ev.by_shim = ev.has_args = true;
+	ev.args.sockopt.level = SOL_SOCKET;
+	ev.args.sockopt.option = option;
+	ev.args.sockopt.value.readable = true;
+	ev.args.sockopt.value.len = sizeof(value);
+	memcpy(ev.args.sockopt.value.bytes, &value, sizeof(value));
+
+	rc = sys_setsockopt(fd, SOL_SOCKET, option, &value, sizeof(value));
+
+	event_end(&ev, rc < 0 ? -1 : 0, -rc);
+	if (observe_call(&ev))
+		event_emit(&ev);
+	return rc == 0;
+}
+
+void reuse_enable(int fd, struct policy *policy)
+{
+	if ((policy->enable & REUSED_ADDR) && !set_option(fd, SO_REUSEADDR, 1))
+		policy->enable &= (uint8_t)~REUSED_ADDR;
+	if ((policy->enable & REUSED_PORT) && !set_option(fd, SO_REUSEPORT, 1))
+		policy->enable &= (uint8_t)~REUSED_PORT;
+}
+
+void reuse_take_back(int fd, struct policy *policy)
+{
+	if (policy->enable & REUSED_PORT)
+		set_option(fd, SO_REUSEPORT, 0);
+	if (policy->enable & REUSED_ADDR)
+		set_option(fd, SO_REUSEADDR, 0);
+	policy->enable = 0;
+}
+
+void reuse_note(struct event *ev, const struct policy *policy)
+{
+	ev->prepared = policy->enable;
+	if (policy->enable)
+		ev->notes |= NOTE_BIT(NOTE_REUSE_ENABLED);
+	if (policy->respected)
+		ev->notes |= NOTE_BIT(NOTE_REUSE_RESPECTED);
+}

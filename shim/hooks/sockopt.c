@@ -1,0 +1,96 @@
+/*
+ * sockopt.c - the hooks of setsockopt, and of getsockopt where it reads SO_ERROR:
+ * that is how a program learns the end of a non-blocking connect.
+ */
+#include <string.h>
+
+#include "hooks/hook.h"
+#include "log/log.h"
+#include "observe/observe.h"
+#include "observe/policy.h"
+#include "sys/sys.h"
+
+static void option_args(struct event *ev, int level, int option, const void *value, socklen_t len)
+{
+	struct option_value *copy = &ev->args.sockopt.value;
+	const size_t take = len < sizeof(copy->bytes) ? len : sizeof(copy->bytes);
+
+	ev->has_args = true;
+	ev->args.sockopt.level = level;
+	ev->args.sockopt.option = option;
+	copy->len = len;
+	copy->readable = value && (int)len >= 0 && sys_peek(copy->bytes, value, take) == 0;
+}
+
+static bool is_reuse(int level, int option)
+{
+	return level == SOL_SOCKET && (option == SO_REUSEADDR || option == SO_REUSEPORT);
+}
+
+/* The kernel has read an int of this option, so we can. */
+static bool turned_on(const void *value)
+{
+	int on;
+
+	memcpy(&on, value, sizeof(on));
+	return on != 0;
+}
+
+int setsockopt_by(__typeof__(setsockopt) *way, int fd, int level, int option, const void *value,
+		  socklen_t len)
+{
+	struct event ev;
+	int rc, err;
+
+	if (hook_idle(CALL_setsockopt) || (!shim_logs(CALL_setsockopt) && !is_reuse(level, option)))
+		return way(fd, level, option, value, len);
+	event_begin(&ev, CALL_setsockopt, fd);
+
+	rc = way(fd, level, option, value, len);
+	err = hook_error(rc);
+
+	event_end(&ev, rc, err);
+	if (!err && is_reuse(level, option))
+		policy_option_set(fd, option, turned_on(value));
+	if (observe_call(&ev)) {
+		option_args(&ev, level, option, value, len);
+		event_emit(&ev);
+	}
+
+	return hook_result(rc, err);
+}
+
+int getsockopt_by(__typeof__(getsockopt) *way, int fd, int level, int option, void *value,
+		  socklen_t *len)
+{
+	struct event ev;
+	socklen_t given;
+	int rc, err;
+
+	if (hook_idle(CALL_getsockopt) || level != SOL_SOCKET || option != SO_ERROR)
+		return way(fd, level, option, value, len);
+	event_begin(&ev, CALL_getsockopt, fd);
+
+	rc = way(fd, level, option, value, len);
+	err = hook_error(rc);
+
+	event_end(&ev, rc, err);
+	if (observe_call(&ev)) {
+		const bool has_value = !err && sys_peek(&given, len, sizeof(given)) == 0;
+
+		option_args(&ev, level, option, has_value ? value : NULL, has_value ? given : 0);
+		event_emit(&ev);
+	}
+
+	return hook_result(rc, err);
+}
+
+HOOK int setsockopt(int fd, int level, int option, const void *value, socklen_t len)
+{
+	return setsockopt_by(libc.setsockopt, fd, level, option, value, len);
+}
+
+HOOK int getsockopt(int fd, int level, int option, void *value, socklen_t *len)
+{
+	return getsockopt_by(libc.getsockopt, fd, level, option, value, len);
+}

@@ -1,0 +1,235 @@
+/*
+ * json.c - an event as one line of JSON: the contract's keys, in its order. A key
+ * that has nothing to say is left out.
+ */
+#include <string.h>
+
+#include "facts/endpoint.h"
+#include "facts/names.h"
+#include "log/args.h"
+#include "log/note_text.h"
+#include "log/render.h"
+
+static const char quote[] = "\"";
+
+/* ,"key": */
+static void key(struct out *out, const char *name)
+{
+	out_str(out, ",\"");
+	out_str(out, name);
+	out_str(out, "\":");
+}
+
+static void key_i64(struct out *out, const char *name, int64_t number)
+{
+	key(out, name);
+	out_i64(out, number);
+}
+
+static void key_u64(struct out *out, const char *name, uint64_t number)
+{
+	key(out, name);
+	out_u64(out, number);
+}
+
+static void key_name(struct out *out, const char *name, const char *text)
+{
+	key(out, name);
+	out_constant(out, quote, text, 0);
+}
+
+static void key_constant(struct out *out, const char *name, const char *constant, int64_t number)
+{
+	key(out, name);
+	out_constant(out, quote, constant, number);
+}
+
+static void key_endpoint(struct out *out, const char *name, const struct endpoint *end)
+{
+	if (!end->family)
+		return;
+	key(out, name);
+	out_char(out, '"');
+	out_endpoint(out, end);
+	out_char(out, '"');
+}
+
+static void key_time(struct out *out, uint64_t time_ns)
+{
+	const struct clock_time t = clock_time_of(time_ns);
+
+	key(out, "time");
+	out_char(out, '"');
+	out_padded(out, t.year, 4);
+	out_char(out, '-');
+	out_padded(out, t.month, 2);
+	out_char(out, '-');
+	out_padded(out, t.day, 2);
+	out_char(out, 'T');
+	out_padded(out, t.hour, 2);
+	out_char(out, ':');
+	out_padded(out, t.minute, 2);
+	out_char(out, ':');
+	out_padded(out, t.second, 2);
+	out_char(out, '.');
+	out_padded(out, t.microsecond, 6);
+	out_str(out, "Z\"");
+}
+
+static void sockopt_args(struct out *out, const struct event *ev)
+{
+	const int level = ev->args.sockopt.level, option = ev->args.sockopt.option;
+
+	key_constant(out, "level", constant_name(NAMES_level, level), level);
+	key_constant(out, "option", option_name(level, option), option);
+	if (ev->args.sockopt.value.readable) {
+		key(out, "value");
+		out_option_value(out, quote, ev);
+	}
+}
+
+static void socket_args(struct out *out, const struct event *ev)
+{
+	const int domain = ev->args.socket.domain, protocol = ev->args.socket.protocol;
+
+	key_constant(out, "domain", constant_name(NAMES_domain, domain), domain);
+	key(out, "type");
+	out_socket_type(out, quote, ev->args.socket.type);
+	key_constant(out, "protocol", constant_name(NAMES_protocol, protocol), protocol);
+}
+
+static void fcntl_args(struct out *out, const struct event *ev)
+{
+	const int command = ev->args.fcntl.command;
+
+	key_constant(out, "command", constant_name(NAMES_fcntl, command), command);
+	key_i64(out, "newfd", ev->args.fcntl.newfd);
+}
+
+static void key_args(struct out *out, const struct event *ev)
+{
+	const int how = ev->args.how;
+
+	if (!ev->has_args)
+		return;
+	key(out, "args");
+
+	char *brace = out->at;
+
+	switch (ev->call) {
+	case CALL_socket:
+		socket_args(out, ev);
+		break;
+	case CALL_setsockopt:
+	case CALL_getsockopt:
+		sockopt_args(out, ev);
+		break;
+	case CALL_listen:
+		key_i64(out, "backlog", ev->args.backlog);
+		break;
+	case CALL_shutdown:
+		key_constant(out, "how", constant_name(NAMES_how, how), how);
+		break;
+	case CALL_dup2:
+	case CALL_dup3:
+		key_i64(out, "newfd", ev->args.newfd);
+		break;
+	case CALL_fcntl:
+		fcntl_args(out, ev);
+		break;
+	}
+	if (brace < out->end)
+		*brace = '{'; /* in the place of the first comma */
+	out_char(out, '}');
+}
+
+static void key_via(struct out *out, const struct sock_view *sock)
+{
+	if (!sock->n_via)
+		return;
+	key(out, "via");
+	for (unsigned int i = 0; i < sock->n_via; i++) {
+		out_char(out, i ? ',' : '[');
+		out_constant(out, quote, state_name((enum tcp_state_id)sock->via[i]), 0);
+	}
+	out_char(out, ']');
+}
+
+static void key_state(struct out *out, const char *name, uint8_t state)
+{
+	if (state != STATE_UNKNOWN)
+		key_name(out, name, state_name((enum tcp_state_id)state));
+}
+
+/* sock to timer_ms; a closed socket of dup2 is shown without the way it took. */
+static void sock_keys(struct out *out, const struct sock_view *sock, bool with_via)
+{
+	if (sock->cookie)
+		key_u64(out, "sock", sock->cookie);
+	key_endpoint(out, "local", &sock->local);
+	key_endpoint(out, "peer", &sock->peer);
+	key_state(out, "was", sock->was);
+	if (with_via)
+		key_via(out, sock);
+	key_state(out, "state", sock->state);
+	if (sock->has_timer)
+		key_u64(out, "timer_ms", sock->timer_ms);
+}
+
+static void key_closed(struct out *out, const struct event *ev)
+{
+	if (!ev->has_closed)
+		return;
+	out_str(out, ",\"closed\":{\"fd\":");
+	out_i64(out, ev->closed.fd);
+	sock_keys(out, &ev->closed.sock, false);
+	out_char(out, '}');
+}
+
+static void key_notes(struct out *out, const struct event *ev)
+{
+	const char *before = "[{\"code\":\"";
+
+	if (!ev->notes)
+		return;
+	key(out, "notes");
+	for (int note = 0; note < NOTE_COUNT; note++) {
+		if (!(ev->notes & NOTE_BIT(note)))
+			continue;
+		out_str(out, before);
+		out_str(out, note_code((enum note_id)note));
+		out_str(out, "\",\"text\":\"");
+		out_note(out, (enum note_id)note, ev);
+		out_str(out, "\"}");
+		before = ",{\"code\":\"";
+	}
+	out_char(out, ']');
+}
+
+void render_json(struct out *out, const struct event *ev)
+{
+	out_str(out, "{\"v\":1");
+	key_time(out, ev->time_ns);
+	key_i64(out, "pid", ev->pid);
+	key_i64(out, "tid", ev->tid);
+	key(out, "prog");
+	out_char(out, '"');
+	out_json(out, ev->prog, strnlen(ev->prog, sizeof(ev->prog)));
+	out_char(out, '"');
+	key_u64(out, "seq", ev->seq);
+	key_name(out, "call", call_name((enum call_id)ev->call));
+	if (ev->by_shim)
+		key_name(out, "by", "shim");
+	if (ev->has_fd)
+		key_i64(out, "fd", ev->fd);
+	if (ev->has_ret)
+		key_i64(out, "ret", ev->ret);
+	if (ev->error)
+		key_constant(out, "error", error_name(ev->error), ev->error);
+	key_args(out, ev);
+	sock_keys(out, &ev->sock, true);
+	key_closed(out, ev);
+	key_u64(out, "dur_ns", ev->dur_ns);
+	key_notes(out, ev);
+	out_str(out, "}\n");
+}

@@ -1,0 +1,13 @@
+/*
+ * note_text.h - the sentence of a note, with the event's figures in it.
+ */
+#ifndef LOG_NOTE_TEXT_H
+#define LOG_NOTE_TEXT_H
+
+#include "facts/out.h"
+#include "reuse/event.h"
+
+/* Plain ASCII without quotes or backslashes, so it fits text and JSON alike. */
+void out_note(struct out *out, enum note_id note, const struct event *ev);
+
+#endif

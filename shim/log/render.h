@@ -1,0 +1,23 @@
+/*
+ * render.h - an event as text for people, or as the JSON of the contract.
+ *
+ * Each appends the whole line, with its newline, and never anything that is not
+ * in the event; out->truncated says where the room was too little.
+ */
+#ifndef LOG_RENDER_H
+#define LOG_RENDER_H
+
+#include "facts/out.h"
+#include "reuse/event.h"
+
+void render_text(struct out *out, const struct event *ev, bool colored);
+void render_json(struct out *out, const struct event *ev);
+
+/* Time of day parts of CLOCK_REALTIME, in UTC. */
+struct clock_time {
+	uint32_t year, month, day, hour, minute, second, microsecond;
+};
+
+struct clock_time clock_time_of(uint64_t time_ns);
+
+#endif

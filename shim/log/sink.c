@@ -1,0 +1,228 @@
+/*
+ * sink.c - see sink.h. Knows no events.
+ *
+ * A pipe or a socket that is full loses the line rather than wait for its reader;
+ * a file and a terminal are written to plainly. Before each write the descriptor
+ * is checked: the program may have closed ours by a system call of its own and
+ * have something else under the number by now.
+ */
+#include "log/sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "sys/own.h"
+#include "sys/sys.h"
+
+#ifndef RWF_NOSIGNAL
+#define RWF_NOSIGNAL 0x00000100 /* Linux 6.18 */
+#endif
+
+enum kind { NO_SINK, PLAIN_FILE, DEVICE, PIPE, SOCKET };
+
+static struct {
+	enum kind kind;
+	uint64_t inode; /* with device: the file's identity; a socket's has its own place */
+	uint32_t major, minor;
+	struct sockaddr_un addr; /* unix: to connect again when a new reader comes */
+	unsigned int addr_len;
+} sink;
+
+/* A line was cut in the middle: the next one begins with a new line. */
+static _Atomic(bool) torn;
+
+/* What the kernel can do for a pipe, found out by the first write. */
+enum pipe_way { NOWAIT_NOSIGNAL, NOWAIT, POLL };
+static _Atomic(uint8_t) pipe_way;
+
+static int stat_of(int fd, struct statx *ret)
+{
+	return sys_statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_TYPE, ret);
+}
+
+static enum kind kind_of(uint16_t mode)
+{
+	return S_ISREG(mode)  ? PLAIN_FILE :
+	       S_ISFIFO(mode) ? PIPE :
+	       S_ISSOCK(mode) ? SOCKET :
+				DEVICE;
+}
+
+int sink_open_fd(int fd)
+{
+	struct statx stat;
+	const int high = own_adopt(OWN_LOG, fd);
+	const int rc = high < 0 ? high : stat_of(high, &stat);
+
+	if (rc < 0)
+		return rc;
+	sink.inode = stat.stx_ino;
+	sink.major = stat.stx_dev_major;
+	sink.minor = stat.stx_dev_minor;
+	sink.kind = kind_of(stat.stx_mode);
+	return 0;
+}
+
+int sink_open_unix(const struct sockaddr_un *addr, unsigned int len)
+{
+	const int fd = sys_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int rc;
+
+	if (fd < 0)
+		return fd;
+	rc = sys_connect(fd, addr, len);
+	if (rc < 0) {
+		sys_close(fd);
+		return rc;
+	}
+	sink.addr = *addr;
+	sink.addr_len = len;
+	return sink_open_fd(fd);
+}
+
+bool sink_is_terminal(void)
+{
+	char settings[256]; /* more than any struct termios */
+	const unsigned long tcgets = 0x5401;
+
+	return sink.kind == DEVICE && sys_ioctl(own_fd(OWN_LOG), tcgets, settings) == 0;
+}
+
+/* Our descriptor where it is still the sink, else -1 for good. */
+static int checked_fd(void)
+{
+	const int fd = own_fd(OWN_LOG);
+	struct statx stat;
+
+	if (fd < 0)
+		return -1;
+	if (stat_of(fd, &stat) == 0 && stat.stx_ino == sink.inode &&
+	    stat.stx_dev_major == sink.major && stat.stx_dev_minor == sink.minor)
+		return fd;
+	own_forget(OWN_LOG);
+	return -1;
+}
+
+typedef long write_way(int fd, const struct iovec *line);
+
+/*
+ * Write with a signal held back: where the write raised it for this thread, it is
+ * taken away again before the program could see it.
+ */
+static long write_masked(int signal, write_way *way, int fd, const struct iovec *line)
+{
+	static const struct timespec at_once;
+	const uint64_t set = UINT64_C(1) << (signal - 1);
+	uint64_t old, pending = 0;
+	long rc;
+
+	sys_sigprocmask(SIG_BLOCK, &set, &old);
+	sys_sigpending(&pending);
+	rc = way(fd, line);
+	if (rc < 0 && !(pending & set))
+		sys_sigtimedwait(&set, &at_once);
+	sys_sigprocmask(SIG_SETMASK, &old, NULL);
+	return rc;
+}
+
+static long write_plainly(int fd, const struct iovec *line)
+{
+	return sys_write(fd, line->iov_base, line->iov_len);
+}
+
+static long write_nowait(int fd, const struct iovec *line)
+{
+	return sys_pwritev2_here(fd, line, 1, RWF_NOWAIT);
+}
+
+/* Before Linux 6.5 a pipe knows no RWF_NOWAIT: it has room for a line where it polls writable. */
+static long write_polled(int fd, const struct iovec *line)
+{
+	static const struct timespec at_once;
+	struct pollfd poll = {.fd = fd, .events = POLLOUT};
+
+	if (SYS6(SYS_ppoll, &poll, 1, &at_once, 0, 0, 0) < 1 || !(poll.revents & POLLOUT))
+		return -EAGAIN;
+	return write_plainly(fd, line);
+}
+
+static long write_pipe(int fd, const struct iovec *line)
+{
+	long rc = -EOPNOTSUPP;
+
+	if (atomic_load(&pipe_way) == NOWAIT_NOSIGNAL) {
+		rc = sys_pwritev2_here(fd, line, 1, RWF_NOWAIT | RWF_NOSIGNAL);
+		if (rc == -EOPNOTSUPP)
+			atomic_store(&pipe_way, NOWAIT);
+	}
+	if (rc == -EOPNOTSUPP && atomic_load(&pipe_way) == NOWAIT) {
+		rc = write_masked(SIGPIPE, write_nowait, fd, line);
+		if (rc == -EOPNOTSUPP)
+			atomic_store(&pipe_way, POLL);
+	}
+	return rc == -EOPNOTSUPP ? write_masked(SIGPIPE, write_polled, fd, line) : rc;
+}
+
+/* A file may have a largest size, and to go over it raises SIGXFSZ. */
+static long write_file(int fd, const struct iovec *line)
+{
+	struct rlimit64 limit;
+
+	if (sys_getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur == RLIM64_INFINITY)
+		return write_plainly(fd, line);
+	return write_masked(SIGXFSZ, write_plainly, fd, line);
+}
+
+static long write_socket(int fd, const struct iovec *line)
+{
+	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+	long rc = sys_sendto(fd, line->iov_base, line->iov_len, flags, NULL, 0);
+
+	/* The reader is gone; perhaps there is another at the same place. */
+	if ((rc == -ECONNREFUSED || rc == -ENOTCONN || rc == -EPIPE) && sink.addr_len &&
+	    sys_connect(fd, &sink.addr, sink.addr_len) == 0)
+		rc = sys_sendto(fd, line->iov_base, line->iov_len, flags, NULL, 0);
+	return rc;
+}
+
+static long write_to(int fd, const char *text, size_t len)
+{
+	static write_way *const ways[] = {
+		[PLAIN_FILE] = write_file,
+		[DEVICE] = write_plainly,
+		[PIPE] = write_pipe,
+		[SOCKET] = write_socket,
+	};
+	const struct iovec line = {.iov_base = (void *)(uintptr_t)text, .iov_len = len};
+
+	return ways[sink.kind](fd, &line);
+}
+
+bool sink_write(const char *line, size_t len)
+{
+	const int fd = sink.kind == NO_SINK ? -1 : checked_fd();
+	long rc;
+
+	if (fd < 0)
+		return false;
+	if (atomic_load_explicit(&torn, memory_order_relaxed)) {
+		if (write_to(fd, "\n", 1) != 1)
+			return false;
+		atomic_store(&torn, false);
+	}
+	rc = write_to(fd, line, len);
+	if (rc > 0 && rc < (long)len)
+		atomic_store(&torn, true);
+	return rc == (long)len;
+}

@@ -1,0 +1,24 @@
+/*
+ * sink.h - where the lines go: bytes to a descriptor of ours, without waiting for
+ * anybody, without a signal, and never into a descriptor that is not ours any more.
+ */
+#ifndef LOG_SINK_H
+#define LOG_SINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct sockaddr_un;
+
+/* A sink on fd, which is taken over (closed where it fails). Return 0 or -errno. */
+int sink_open_fd(int fd);
+
+/* A datagram socket to that address. Return 0, or -errno where nobody is there. */
+int sink_open_unix(const struct sockaddr_un *addr, unsigned int len);
+
+bool sink_is_terminal(void);
+
+/* Write one line. False where it could not be written, whole and at once. */
+bool sink_write(const char *line, size_t len);
+
+#endif

@@ -1,0 +1,263 @@
+/*
+ * text.c - an event as a line for people, in the shape of strace, the states in a
+ * column of their own; notes on lines below.
+ */
+#include <string.h>
+
+#include "facts/endpoint.h"
+#include "facts/names.h"
+#include "log/args.h"
+#include "log/note_text.h"
+#include "log/render.h"
+
+enum { CALL_COLUMN = 29, STATE_COLUMN = 84 };
+
+enum color { PLAIN, CALL_COLOR, ERROR_COLOR, STATE_COLOR, NOTE_COLOR };
+
+/* Where the line stands on the screen: colours take bytes but no room. */
+struct line {
+	struct out *out;
+	size_t invisible;
+	bool colored;
+};
+
+static void paint(struct line *line, enum color color)
+{
+	static const char *const codes[] = {
+		[PLAIN] = "\033[0m",	     [CALL_COLOR] = "\033[1m",	 [ERROR_COLOR] = "\033[31m",
+		[STATE_COLOR] = "\033[36m", [NOTE_COLOR] = "\033[33m",
+	};
+
+	if (!line->colored)
+		return;
+	out_str(line->out, codes[color]);
+	line->invisible += strlen(codes[color]);
+}
+
+static void out_time(struct out *out, uint64_t time_ns)
+{
+	const struct clock_time t = clock_time_of(time_ns);
+
+	out_padded(out, t.hour, 2);
+	out_char(out, ':');
+	out_padded(out, t.minute, 2);
+	out_char(out, ':');
+	out_padded(out, t.second, 2);
+	out_char(out, '.');
+	out_padded(out, t.microsecond, 6);
+}
+
+/* "server[4242]", or "server[4242/4250]" in another thread than the first. */
+static void out_caller(struct out *out, const struct event *ev)
+{
+	for (size_t i = 0; i < sizeof(ev->prog) && ev->prog[i]; i++) {
+		const char c = ev->prog[i];
+
+		out_char(out, c < ' ' || c == 0x7f ? '?' : c); /* nothing that moves the cursor */
+	}
+	out_char(out, '[');
+	out_i64(out, ev->pid);
+	if (ev->tid != ev->pid) {
+		out_char(out, '/');
+		out_i64(out, ev->tid);
+	}
+	out_char(out, ']');
+}
+
+static void separate(struct out *out)
+{
+	out_str(out, ", ");
+}
+
+static void out_sockopt_args(struct out *out, const struct event *ev)
+{
+	const int level = ev->args.sockopt.level, option = ev->args.sockopt.option;
+
+	separate(out);
+	out_constant(out, "", constant_name(NAMES_level, level), level);
+	separate(out);
+	out_constant(out, "", option_name(level, option), option);
+	separate(out);
+	if (ev->args.sockopt.value.readable)
+		out_option_value(out, "", ev);
+	else
+		out_char(out, '?');
+}
+
+static void out_socket_args(struct out *out, const struct event *ev)
+{
+	const int domain = ev->args.socket.domain, protocol = ev->args.socket.protocol;
+
+	out_constant(out, "", constant_name(NAMES_domain, domain), domain);
+	separate(out);
+	out_socket_type(out, "", ev->args.socket.type);
+	separate(out);
+	out_constant(out, "", constant_name(NAMES_protocol, protocol), protocol);
+}
+
+static void out_address_arg(struct out *out, const struct endpoint *end)
+{
+	separate(out);
+	if (end->family)
+		out_endpoint(out, end);
+	else
+		out_char(out, '?');
+}
+
+static void out_text_args(struct out *out, const struct event *ev)
+{
+	const int how = ev->args.how;
+
+	if (ev->has_fd)
+		out_i64(out, ev->fd);
+	switch (ev->call) {
+	case CALL_socket:
+		out_socket_args(out, ev);
+		break;
+	case CALL_bind:
+		out_address_arg(out, &ev->sock.local);
+		break;
+	case CALL_connect:
+		out_address_arg(out, &ev->sock.peer);
+		break;
+	case CALL_setsockopt:
+	case CALL_getsockopt:
+		out_sockopt_args(out, ev);
+		break;
+	case CALL_listen:
+		separate(out);
+		out_i64(out, ev->args.backlog);
+		break;
+	case CALL_shutdown:
+		separate(out);
+		out_constant(out, "", constant_name(NAMES_how, how), how);
+		break;
+	case CALL_dup2:
+	case CALL_dup3:
+		separate(out);
+		out_i64(out, ev->args.newfd);
+		break;
+	case CALL_fcntl:
+		separate(out);
+		out_constant(out, "", constant_name(NAMES_fcntl, ev->args.fcntl.command),
+			     ev->args.fcntl.command);
+		separate(out);
+		out_i64(out, ev->args.fcntl.newfd);
+		break;
+	}
+}
+
+static void out_result(struct line *line, const struct event *ev)
+{
+	if (!ev->has_ret)
+		return;
+	out_str(line->out, " = ");
+	out_i64(line->out, ev->ret);
+	if (!ev->error)
+		return;
+	out_char(line->out, ' ');
+	paint(line, ERROR_COLOR);
+	out_constant(line->out, "", error_name(ev->error), ev->error);
+	paint(line, PLAIN);
+}
+
+/* " <127.0.0.1:9999 127.0.0.1:50178>", where the arguments do not show it already. */
+static void out_ends(struct out *out, const struct event *ev, const struct sock_view *sock)
+{
+	const bool in_args = ev->call == CALL_bind || (ev->call == CALL_connect && ev->error);
+
+	if (in_args || !sock->local.family)
+		return;
+	out_str(out, " <");
+	out_endpoint(out, &sock->local);
+	if (sock->peer.family) {
+		out_char(out, ' ');
+		out_endpoint(out, &sock->peer);
+	}
+	out_char(out, '>');
+}
+
+/* "ESTABLISHED -> CLOSE_WAIT -> LAST_ACK -> CLOSED"; what was not seen from its start: "(SYN_RCVD) -> …" */
+static void out_states(struct out *out, const struct sock_view *sock)
+{
+	const char *arrow = "";
+
+	if (sock->was != STATE_UNKNOWN && (sock->was != sock->state || sock->n_via)) {
+		out_str(out, state_name((enum tcp_state_id)sock->was));
+		arrow = " -> ";
+	}
+	for (unsigned int i = 0; i < sock->n_via; i++) {
+		const bool unseen_start = i == 0 && sock->was == STATE_UNKNOWN;
+
+		out_str(out, arrow);
+		out_str(out, unseen_start ? "(" : "");
+		out_str(out, state_name((enum tcp_state_id)sock->via[i]));
+		out_str(out, unseen_start ? ")" : "");
+		arrow = " -> ";
+	}
+	out_str(out, arrow);
+	out_str(out, sock->state == STATE_UNKNOWN ? "?" : state_name((enum tcp_state_id)sock->state));
+	if (sock->has_timer) {
+		out_str(out, " (");
+		out_u64(out, sock->timer_ms / 1000);
+		out_char(out, '.');
+		out_u64(out, sock->timer_ms / 100 % 10);
+		out_str(out, " s)");
+	}
+}
+
+static void out_note_line(struct line *line, const char *head)
+{
+	out_char(line->out, '\n');
+	for (int i = 0; i < CALL_COLUMN; i++)
+		out_char(line->out, ' ');
+	paint(line, NOTE_COLOR);
+	out_str(line->out, head);
+}
+
+static void out_notes(struct line *line, const struct event *ev)
+{
+	for (int note = 0; note < NOTE_COUNT; note++) {
+		if (!(ev->notes & NOTE_BIT(note)))
+			continue;
+		out_note_line(line, "note: ");
+		out_note(line->out, (enum note_id)note, ev);
+		paint(line, PLAIN);
+	}
+}
+
+void render_text(struct out *out, const struct event *ev, bool colored)
+{
+	struct line line = {.out = out, .colored = colored};
+
+	out_time(out, ev->time_ns);
+	out_char(out, ' ');
+	out_caller(out, ev);
+	out_char(out, ' ');
+	paint(&line, CALL_COLOR);
+	out_str(out, call_name((enum call_id)ev->call));
+	paint(&line, PLAIN);
+	out_char(out, '(');
+	out_text_args(out, ev);
+	out_char(out, ')');
+	out_result(&line, ev);
+	if (ev->by_shim)
+		out_str(out, " (by libreuse)");
+	out_ends(out, ev, &ev->sock);
+	if (ev->has_sock) {
+		out_column(out, STATE_COLUMN + line.invisible);
+		paint(&line, STATE_COLOR);
+		out_states(out, &ev->sock);
+		paint(&line, PLAIN);
+	}
+	if (ev->has_closed) {
+		out_note_line(&line, "closed ");
+		out_i64(out, ev->closed.fd);
+		out_ends(out, ev, &ev->closed.sock);
+		out_str(out, ": ");
+		out_states(out, &ev->closed.sock);
+		paint(&line, PLAIN);
+	}
+	out_notes(&line, ev);
+	out_char(out, '\n');
+}

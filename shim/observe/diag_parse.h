@@ -1,0 +1,35 @@
+/*
+ * diag_parse.h - answers of sock_diag, as bytes: from the kernel, a file or a fuzzer.
+ */
+#ifndef OBSERVE_DIAG_PARSE_H
+#define OBSERVE_DIAG_PARSE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "reuse/event.h"
+
+/* One socket as sock_diag shows it. */
+struct diag_sock {
+	uint64_t cookie;
+	struct endpoint local, peer;
+	uint32_t inode, uid;
+	uint32_t timer_ms; /* with has_timer */
+	uint8_t state;	   /* enum tcp_state_id */
+	bool has_timer;	   /* TIME_WAIT, FIN_WAIT_2 without a process: time left */
+};
+
+/* Is called for each socket; what it returns other than 0 ends the walk and is returned. */
+typedef int diag_visit(const struct diag_sock *sock, void *arg);
+
+/*
+ * Walk one datagram of answers to the question with that number; messages with
+ * another number (answers that came too late) are passed over.
+ * Return 1 when the answer is complete, 0 when more datagrams follow (or this one
+ * held nothing of ours), -errno where the kernel refused (-ENOENT: no such
+ * socket, or nobody to ask) or the bytes are malformed (-EBADMSG), or what the
+ * visitor returned.
+ */
+int diag_parse(const void *buf, size_t len, uint32_t seq, diag_visit *visit, void *arg);
+
+#endif

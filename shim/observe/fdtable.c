@@ -1,0 +1,116 @@
+/*
+ * fdtable.c - see fdtable.h. Asks nothing, logs nothing, knows no TCP.
+ */
+#include "observe/fdtable.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "sys/sys.h"
+
+enum { PIECE_SLOTS = 512, PIECES = 2048 }; /* 1,048,576 numbers: the kernel's fs.nr_open */
+
+enum { NOTE_WORDS = sizeof(struct fd_note) / sizeof(uint64_t) };
+_Static_assert(sizeof(struct fd_note) % sizeof(uint64_t) == 0, "a note is whole words");
+
+struct slot {
+	_Atomic(uint32_t) version; /* odd while somebody writes */
+	_Atomic(uint64_t) words[NOTE_WORDS];
+};
+
+struct piece {
+	struct slot slots[PIECE_SLOTS];
+};
+
+static _Atomic(struct piece *) pieces[PIECES];
+
+/* The slot of a number that was used before; NULL where there is none. */
+static struct slot *slot_of(int fd)
+{
+	if (fd < 0 || fd >= PIECE_SLOTS * PIECES)
+		return NULL;
+
+	struct piece *piece =
+		atomic_load_explicit(&pieces[fd / PIECE_SLOTS], memory_order_acquire);
+
+	return piece ? &piece->slots[fd % PIECE_SLOTS] : NULL;
+}
+
+/* The same, making the piece where it is missing. Who comes second throws his away. */
+static struct slot *slot_made(int fd)
+{
+	struct slot *slot = slot_of(fd);
+
+	if (slot || fd < 0 || fd >= PIECE_SLOTS * PIECES)
+		return slot;
+
+	struct piece *mine = sys_mmap_pages(sizeof(struct piece)), *nobody = NULL;
+
+	if (sys_failed(mine))
+		return NULL;
+	if (!atomic_compare_exchange_strong(&pieces[fd / PIECE_SLOTS], &nobody, mine))
+		sys_munmap(mine, sizeof(*mine));
+	return slot_of(fd);
+}
+
+struct fd_note fdtable_get(int fd)
+{
+	struct slot *slot = slot_of(fd);
+	struct fd_note note = {0};
+	uint64_t words[NOTE_WORDS];
+
+	if (!slot)
+		return note;
+
+	const uint32_t before = atomic_load_explicit(&slot->version, memory_order_acquire);
+
+	for (int i = 0; i < NOTE_WORDS; i++)
+		words[i] = atomic_load_explicit(&slot->words[i], memory_order_relaxed);
+	atomic_thread_fence(memory_order_acquire);
+	if (!(before & 1) &&
+	    atomic_load_explicit(&slot->version, memory_order_relaxed) == before)
+		memcpy(&note, words, sizeof(note));
+	return note;
+}
+
+static void write_slot(struct slot *slot, const struct fd_note *note)
+{
+	uint32_t version = atomic_load_explicit(&slot->version, memory_order_relaxed) & ~1u;
+	uint64_t words[NOTE_WORDS];
+
+	memcpy(words, note, sizeof(*note));
+	/* Two at one number at once: one of the notes is as good as the other. */
+	if (!atomic_compare_exchange_strong(&slot->version, &version, version + 1))
+		return;
+	for (int i = 0; i < NOTE_WORDS; i++)
+		atomic_store_explicit(&slot->words[i], words[i], memory_order_release);
+	atomic_store_explicit(&slot->version, version + 2, memory_order_release);
+}
+
+void fdtable_set(int fd, const struct fd_note *note)
+{
+	struct slot *slot = slot_made(fd);
+
+	if (slot)
+		write_slot(slot, note);
+}
+
+void fdtable_forget(int fd)
+{
+	static const struct fd_note none;
+	struct slot *slot = slot_of(fd);
+
+	if (slot && fdtable_get(fd).cookie)
+		write_slot(slot, &none);
+}
+
+int fdtable_next(int fd)
+{
+	for (; fd >= 0 && fd < PIECE_SLOTS * PIECES; fd++) {
+		if (!atomic_load_explicit(&pieces[fd / PIECE_SLOTS], memory_order_relaxed))
+			fd |= PIECE_SLOTS - 1;
+		else if (fdtable_get(fd).cookie)
+			return fd;
+	}
+	return -1;
+}

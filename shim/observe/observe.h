@@ -1,0 +1,75 @@
+/*
+ * observe.h - what the hooks ask for: an event begun, ended, and filled with what
+ * the kernel says of the socket.
+ *
+ * The observe_ functions return false where there is nothing to log: the call is
+ * not logged, the descriptor is no TCP socket, or the memory is another
+ * process's (a vfork child).
+ */
+#ifndef OBSERVE_OBSERVE_H
+#define OBSERVE_OBSERVE_H
+
+#include "observe/diag_query.h"
+#include "observe/fdtable.h"
+#include "reuse/event.h"
+
+struct sockaddr;
+
+/* Before the real call: zero the event and start its clock. */
+void event_begin(struct event *ev, enum call_id call, int fd);
+
+/* Right after the real call: stop the clock. err: errno where it failed, else 0. */
+void event_end(struct event *ev, int64_t ret, int err);
+
+/* A call about the socket ev->fd that neither makes nor ends a connection. */
+bool observe_call(struct event *ev);
+
+/* The same; and the socket may have got a local address by it. */
+bool observe_bind(struct event *ev, const struct sockaddr *addr, uint32_t len);
+bool observe_listen(struct event *ev);
+
+/* The state before a call whose way it belongs to; STATE_UNKNOWN where there is none. */
+uint8_t observe_state(enum call_id call, int fd);
+
+/* After a shutdown; before is what observe_state said. */
+bool observe_shutdown(struct event *ev, uint8_t before);
+
+bool observe_connect(struct event *ev, const struct sockaddr *addr, uint32_t len);
+
+/* socket(): what was asked for is in ev->args. */
+bool observe_socket(struct event *ev);
+
+/* accept: the new connection, or where it failed the listener. addr, len: the program's. */
+bool observe_accept(struct event *ev, const struct sockaddr *addr, const uint32_t *len);
+
+/* dup and its kin, when they have returned: the socket that was copied. */
+bool observe_dup(struct event *ev);
+
+/* What must be known of a socket before it is closed to tell its state afterwards. */
+struct closing {
+	int32_t fd;
+	uint8_t before; /* the state measured just before the close */
+	bool ask;	/* else the state after the close is known without asking */
+	bool by_dump;
+	bool orderly; /* nothing speaks for a reset */
+	struct sock_view view;
+	struct diag_id id;
+	struct fd_note note; /* taken out of the table */
+};
+
+/* Before the real close. False where there is nothing to log, whatever happens then. */
+bool observe_closing(struct closing *ret, enum call_id call, int fd);
+
+/* After it: the state that is left, into the event. */
+bool observe_closed(struct closing *closing, struct event *ev);
+
+/* Instead of it, where the call failed and left the descriptor open. */
+void observe_not_closed(const struct closing *closing);
+
+/* dup2 and dup3: as observe_dup; closing (or NULL) is the socket that was closed by it. */
+bool observe_dup_onto(struct event *ev, struct closing *closing);
+
+/* pid, tid and program; false in a vfork child. For events that are about no socket. */
+bool observe_caller(struct event *ev);
+
+#endif

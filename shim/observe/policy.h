@@ -1,0 +1,38 @@
+/*
+ * policy.h - may the shim enable SO_REUSEADDR on this socket? Asks the kernel and
+ * the notes, and changes nothing: the hooks do what it says.
+ */
+#ifndef OBSERVE_POLICY_H
+#define OBSERVE_POLICY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sockaddr;
+
+struct policy {
+	uint8_t enable; /* set of REUSED_ADDR, REUSED_PORT: to be enabled */
+	bool respected; /* left alone, because the program itself had set it to 0 */
+};
+
+/*
+ * What to enable for a bind to that address. Nothing where it is not a TCP bind
+ * to a port (other than 0) that the settings cover; addr is the program's
+ * pointer and may be anything. At most one system call to read it and two
+ * getsockopt; three where events are logged and SO_REUSEPORT is asked for too.
+ */
+struct policy policy_bind(int fd, const struct sockaddr *addr, uint32_t len);
+
+/* gentle: what to enable at listen, for a socket that policy_bound was told of. */
+struct policy policy_listen(int fd);
+
+/* gentle: that bind worked as the program asked; listen will want to know. */
+void policy_bound(int fd, const struct sockaddr *addr, uint32_t len);
+
+/* The program has set SO_REUSEADDR or SO_REUSEPORT itself: remember where to 0. */
+void policy_option_set(int fd, int option, bool on);
+
+/* The program has a copy of the descriptor: what it set goes with it. */
+void policy_copied(int fd, int newfd);
+
+#endif

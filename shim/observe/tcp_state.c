@@ -1,0 +1,102 @@
+/*
+ * tcp_state.c - see tcp_state.h.
+ */
+#include "observe/tcp_state.h"
+
+#include <linux/tcp.h> /* the whole struct tcp_info, which libc's header cuts short */
+#include <netinet/in.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "facts/endpoint.h"
+#include "facts/names.h"
+#include "sys/sys.h"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+int tcp_state(int fd)
+{
+	uint8_t state;
+	uint32_t len = sizeof(state); /* the first byte of struct tcp_info */
+	const int rc = sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len);
+
+	return rc < 0 ? rc : (int)state_from_kernel(state);
+}
+
+static uint64_t option_u64(int fd, int option)
+{
+	uint64_t value = 0;
+	uint32_t len = sizeof(value);
+
+	return sys_getsockopt(fd, SOL_SOCKET, option, &value, &len) < 0 ? 0 : value;
+}
+
+uint64_t sock_cookie(int fd)
+{
+	return option_u64(fd, SO_COOKIE);
+}
+
+uint64_t sock_netns(int fd)
+{
+	return option_u64(fd, SO_NETNS_COOKIE);
+}
+
+int sock_option(int fd, int level, int option)
+{
+	int value = 0;
+	uint32_t len = sizeof(value);
+	const int rc = sys_getsockopt(fd, level, option, &value, &len);
+
+	return rc < 0 ? rc : value;
+}
+
+struct endpoint sock_local(int fd)
+{
+	union sock_addr addr;
+	uint32_t len = sizeof(addr);
+	struct endpoint end = {0};
+
+	if (sys_getsockname(fd, &addr, &len) == 0)
+		end = endpoint_from(&addr, len);
+	if (end.port == 0)
+		end.family = 0; /* not bound yet */
+	return end;
+}
+
+struct endpoint sock_peer(int fd)
+{
+	union sock_addr addr;
+	uint32_t len = sizeof(addr);
+
+	if (sys_getpeername(fd, &addr, &len) < 0)
+		return (struct endpoint){0};
+	return endpoint_from(&addr, len);
+}
+
+int sock_unread(int fd)
+{
+	int bytes = 0;
+
+	return sys_ioctl(fd, FIONREAD, &bytes) < 0 ? 0 : bytes;
+}
+
+bool sock_lingers_zero(int fd)
+{
+	struct linger linger = {0};
+	uint32_t len = sizeof(linger);
+
+	return sys_getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &len) == 0 && linger.l_onoff &&
+	       linger.l_linger == 0;
+}
+
+bool sock_has_talked(int fd)
+{
+	struct tcp_info info = {0};
+	uint32_t len = sizeof(info);
+
+	return sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+	       (info.tcpi_segs_in || info.tcpi_segs_out);
+}

@@ -1,0 +1,43 @@
+/*
+ * process.h - which process this memory belongs to, and what each process counts
+ * for itself.
+ *
+ * The page that holds it is zero again in a forked child (MADV_WIPEONFORK), but
+ * not in a vfork child, which runs in its parent's memory: there the owner is
+ * another pid than one's own, and nothing here may be touched.
+ */
+#ifndef SYS_PROCESS_H
+#define SYS_PROCESS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { DIAG_SOCKETS = 4 };
+
+struct process {
+	_Atomic(pid_t) owner;	/* 0: not claimed since the fork */
+	_Atomic(uint64_t) born; /* CLOCK_MONOTONIC when it was claimed */
+	_Atomic(uint64_t) seq;	/* events numbered so far */
+	_Atomic(uint64_t) lost; /* events lost and not yet told */
+	_Atomic(uint8_t) diag[DIAG_SOCKETS]; /* enum diag_slot_state of observe/diag.c */
+};
+
+extern union process_page {
+	struct process p;
+	char whole[4096];
+} process_page;
+
+#define this_process (process_page.p)
+
+/* At load: let forks wipe the page, and claim it. Return 0 or -errno. */
+int process_init(void);
+
+/* The caller's pid where this memory is its own, else 0 (a vfork child). */
+pid_t process_owner(void);
+
+/* The caller's thread id. Only where process_owner() is not 0. */
+pid_t process_tid(void);
+
+#endif

@@ -1,0 +1,228 @@
+/*
+ * sys.h - the kernel, without libc: each function is one system call and returns
+ * what the kernel returned, that is -errno where it failed.
+ *
+ * Nothing here writes errno, is a cancellation point, takes a lock or can come
+ * back into a hook, so all of it may run wherever the program's own call may: in
+ * a signal handler, in a vfork child, before main, after exit.
+ */
+#ifndef SYS_SYS_H
+#define SYS_SYS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+
+#if defined(__x86_64__) && defined(__LP64__)
+
+static inline long sys_call6(long n, long a, long b, long c, long d, long e, long f)
+{
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+
+#elif defined(__aarch64__)
+
+static inline long sys_call6(long n, long a, long b, long c, long d, long e, long f)
+{
+	register long x8 __asm__("x8") = n;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+	register long x4 __asm__("x4") = e;
+	register long x5 __asm__("x5") = f;
+
+	__asm__ volatile("svc 0"
+			 : "+r"(x0)
+			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+			 : "memory");
+	return x0;
+}
+
+#else
+#error "libreuse knows the system calls of 64-bit x86-64 and aarch64 only"
+#endif
+
+/* Pointers and numbers alike travel as longs. */
+#define SYS6(n, a, b, c, d, e, f)                                                                  \
+	sys_call6(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+#define SYS4(n, a, b, c, d) SYS6(n, a, b, c, d, 0, 0)
+#define SYS3(n, a, b, c) SYS6(n, a, b, c, 0, 0, 0)
+
+static inline pid_t sys_getpid(void)
+{
+	return (pid_t)SYS3(SYS_getpid, 0, 0, 0);
+}
+
+static inline pid_t sys_gettid(void)
+{
+	return (pid_t)SYS3(SYS_gettid, 0, 0, 0);
+}
+
+static inline int sys_socket(int domain, int type, int protocol)
+{
+	return (int)SYS3(SYS_socket, domain, type, protocol);
+}
+
+static inline int sys_connect(int fd, const void *addr, uint32_t len)
+{
+	return (int)SYS3(SYS_connect, fd, addr, len);
+}
+
+static inline int sys_getsockopt(int fd, int level, int option, void *value, uint32_t *len)
+{
+	return (int)SYS6(SYS_getsockopt, fd, level, option, value, len, 0);
+}
+
+static inline int sys_setsockopt(int fd, int level, int option, const void *value, uint32_t len)
+{
+	return (int)SYS6(SYS_setsockopt, fd, level, option, value, len, 0);
+}
+
+static inline int sys_getsockname(int fd, void *addr, uint32_t *len)
+{
+	return (int)SYS3(SYS_getsockname, fd, addr, len);
+}
+
+static inline int sys_getpeername(int fd, void *addr, uint32_t *len)
+{
+	return (int)SYS3(SYS_getpeername, fd, addr, len);
+}
+
+static inline int sys_ioctl(int fd, unsigned long request, void *arg)
+{
+	return (int)SYS3(SYS_ioctl, fd, request, arg);
+}
+
+static inline long sys_sendto(int fd, const void *buf, size_t len, int flags, const void *addr,
+			      uint32_t addr_len)
+{
+	return SYS6(SYS_sendto, fd, buf, len, flags, addr, addr_len);
+}
+
+static inline long sys_recv(int fd, void *buf, size_t len, int flags)
+{
+	return SYS6(SYS_recvfrom, fd, buf, len, flags, 0, 0);
+}
+
+static inline int sys_close(int fd)
+{
+	return (int)SYS3(SYS_close, fd, 0, 0);
+}
+
+static inline int sys_fcntl(int fd, int command, long arg)
+{
+	return (int)SYS3(SYS_fcntl, fd, command, arg);
+}
+
+static inline int sys_dup3(int fd, int newfd, int flags)
+{
+	return (int)SYS3(SYS_dup3, fd, newfd, flags);
+}
+
+static inline int sys_openat(int dir, const char *path, int flags, unsigned int mode)
+{
+	return (int)SYS4(SYS_openat, dir, path, flags, mode);
+}
+
+static inline long sys_getdents64(int fd, void *buf, size_t len)
+{
+	return SYS3(SYS_getdents64, fd, buf, len);
+}
+
+struct statx;
+
+static inline int sys_statx(int fd, const char *path, int flags, unsigned int mask,
+			    struct statx *ret)
+{
+	return (int)SYS6(SYS_statx, fd, path, flags, mask, ret, 0);
+}
+
+static inline long sys_write(int fd, const void *buf, size_t len)
+{
+	return SYS3(SYS_write, fd, buf, len);
+}
+
+struct iovec;
+
+/* Offset -1 is "where the file stands"; the kernel takes it in two halves. */
+static inline long sys_pwritev2_here(int fd, const struct iovec *iov, int n, int flags)
+{
+	return SYS6(SYS_pwritev2, fd, iov, n, -1L, -1L, flags);
+}
+
+/* Returns the address, or -errno: see sys_failed. */
+static inline void *sys_mmap_pages(size_t len)
+{
+	enum { READ_WRITE = 0x1 | 0x2, PRIVATE_ANONYMOUS = 0x02 | 0x20 };
+
+	return (void *)SYS6(SYS_mmap, 0, len, READ_WRITE, PRIVATE_ANONYMOUS, -1L, 0);
+}
+
+static inline int sys_failed(const void *address)
+{
+	return (unsigned long)address > -4096UL;
+}
+
+static inline int sys_munmap(void *addr, size_t len)
+{
+	return (int)SYS3(SYS_munmap, addr, len, 0);
+}
+
+static inline int sys_madvise(void *addr, size_t len, int advice)
+{
+	return (int)SYS3(SYS_madvise, addr, len, advice);
+}
+
+struct rlimit64;
+
+static inline int sys_getrlimit(int resource, struct rlimit64 *ret)
+{
+	return (int)SYS4(SYS_prlimit64, 0, resource, 0, ret);
+}
+
+static inline int sys_prctl(int option, unsigned long arg)
+{
+	return (int)SYS3(SYS_prctl, option, arg, 0);
+}
+
+static inline long sys_getcwd(char *buf, size_t len)
+{
+	return SYS3(SYS_getcwd, buf, len, 0);
+}
+
+/* The kernel's own signal set: 64 bits. */
+static inline int sys_sigprocmask(int how, const uint64_t *set, uint64_t *old)
+{
+	return (int)SYS4(SYS_rt_sigprocmask, how, set, old, sizeof(uint64_t));
+}
+
+static inline int sys_sigpending(uint64_t *ret)
+{
+	return (int)SYS3(SYS_rt_sigpending, ret, sizeof(uint64_t), 0);
+}
+
+struct timespec;
+
+static inline int sys_sigtimedwait(const uint64_t *set, const struct timespec *limit)
+{
+	return (int)SYS4(SYS_rt_sigtimedwait, set, 0, limit, sizeof(uint64_t));
+}
+
+/*
+ * Copy len bytes (4096 at most) from a pointer of the program's, which may be
+ * anything. Return 0, or -EFAULT where it can't be read.
+ */
+int sys_peek(void *ret, const void *from, size_t len);
+
+#endif
