@@ -18,8 +18,9 @@ void environment_read(struct settings *set)
 		const char *value = secure_getenv(setting->variable);
 
 		if (value && *value && !setting->parse(set, value))
-			COMPLAIN(setting->variable, "=", value, " is not understood (accepted: ",
-				 setting->accepted, "); using ", setting->otherwise);
+			COMPLAIN(setting->variable, "=", value,
+				 " is not understood (accepted: ", setting->accepted, "); using ",
+				 setting->otherwise);
 	}
 }
 

@@ -2,8 +2,8 @@
  * open_log.c - where the events go, opened at load.
  */
 #include <errno.h>
-#include <stddef.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -49,9 +49,9 @@ static int open_standard(int fd)
 static int open_file(const char *path)
 {
 	/* A FIFO that nobody reads would wait for its reader: ENXIO instead. */
-	const int fd = sys_openat(AT_FDCWD, path,
-				  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
-				  0600);
+	const int fd =
+		sys_openat(AT_FDCWD, path,
+			   O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
 
 	return fd < 0 ? fd : sink_open_fd(fd);
 }

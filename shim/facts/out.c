@@ -94,8 +94,16 @@ void out_column(struct out *out, size_t column)
 static size_t utf8_len(const unsigned char *text, size_t len)
 {
 	const unsigned char c = text[0];
-	const size_t n = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+	size_t n = 0;
 
+	if (c < 0x80)
+		n = 1;
+	else if (c >= 0xc2 && c < 0xe0)
+		n = 2;
+	else if (c >= 0xe0 && c < 0xf0)
+		n = 3;
+	else if (c >= 0xf0 && c < 0xf5)
+		n = 4;
 	if (n == 0 || n > len)
 		return 0;
 	for (size_t i = 1; i < n; i++)

@@ -191,8 +191,7 @@ static bool parse_skip(struct settings *set, const char *text)
 }
 
 const struct setting settings_table[SETTINGS_COUNT] = {
-#define SETTING(variable, name, accepted, otherwise)                                               \
-	{variable, accepted, otherwise, parse_##name},
+#define SETTING(variable, name, accepted, otherwise) {variable, accepted, otherwise, parse_##name},
 #include "reuse/settings.def"
 };
 

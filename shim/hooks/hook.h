@@ -20,8 +20,7 @@
 
 /* Another exported name of the same function; nobody calls it through this declaration. */
 #define HOOK_ALIAS(name, of)                                                                       \
-	extern __typeof__(of) name                                                                 \
-		__attribute__((alias(#of), visibility("default"), nothrow, leaf))
+	extern __typeof__(of) name __attribute__((alias(#of), visibility("default"), nothrow, leaf))
 
 /* Nothing to do but the program's call? So it is before boot, and in a sandbox. */
 static inline bool hook_idle(enum call_id call)

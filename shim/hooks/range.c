@@ -51,8 +51,7 @@ static int close_around(__typeof__(close_range) *way, unsigned int first, unsign
 }
 
 /* The events of a range that has been closed. */
-static void report(struct closings *closings, enum call_id call, int rc,
-		   const struct event *whole)
+static void report(struct closings *closings, enum call_id call, int rc, const struct event *whole)
 {
 	struct event ev;
 

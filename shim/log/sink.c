@@ -53,10 +53,15 @@ static int stat_of(int fd, struct statx *ret)
 
 static enum kind kind_of(uint16_t mode)
 {
-	return S_ISREG(mode)  ? PLAIN_FILE :
-	       S_ISFIFO(mode) ? PIPE :
-	       S_ISSOCK(mode) ? SOCKET :
-				DEVICE;
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		return PLAIN_FILE;
+	case S_IFIFO:
+		return PIPE;
+	case S_IFSOCK:
+		return SOCKET;
+	}
+	return DEVICE;
 }
 
 int sink_open_fd(int fd)

@@ -24,7 +24,7 @@ struct line {
 static void paint(struct line *line, enum color color)
 {
 	static const char *const codes[] = {
-		[PLAIN] = "\033[0m",	     [CALL_COLOR] = "\033[1m",	 [ERROR_COLOR] = "\033[31m",
+		[PLAIN] = "\033[0m",	    [CALL_COLOR] = "\033[1m",  [ERROR_COLOR] = "\033[31m",
 		[STATE_COLOR] = "\033[36m", [NOTE_COLOR] = "\033[33m",
 	};
 
@@ -177,7 +177,8 @@ static void out_ends(struct out *out, const struct event *ev, const struct sock_
 	out_char(out, '>');
 }
 
-/* "ESTABLISHED -> CLOSE_WAIT -> LAST_ACK -> CLOSED"; what was not seen from its start: "(SYN_RCVD) -> …" */
+/* "ESTABLISHED -> CLOSE_WAIT -> LAST_ACK -> CLOSED"; what was not seen from its start: "(SYN_RCVD)
+ * -> …" */
 static void out_states(struct out *out, const struct sock_view *sock)
 {
 	const char *arrow = "";
@@ -196,7 +197,8 @@ static void out_states(struct out *out, const struct sock_view *sock)
 		arrow = " -> ";
 	}
 	out_str(out, arrow);
-	out_str(out, sock->state == STATE_UNKNOWN ? "?" : state_name((enum tcp_state_id)sock->state));
+	out_str(out,
+		sock->state == STATE_UNKNOWN ? "?" : state_name((enum tcp_state_id)sock->state));
 	if (sock->has_timer) {
 		out_str(out, " (");
 		out_u64(out, sock->timer_ms / 1000);

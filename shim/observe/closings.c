@@ -72,7 +72,8 @@ static void consider_listing(struct closings *closings, enum call_id call, const
 static bool find_listed(struct closings *closings, enum call_id call, unsigned int first,
 			unsigned int last)
 {
-	const int dir = sys_openat(AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	const int dir =
+		sys_openat(AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	char *listing = sys_mmap_pages(LISTING_SIZE);
 	long len = -1;
 

@@ -18,8 +18,7 @@ struct closings {
  * that can't be opened among those that the shim has seen. The list may end early
  * where there is no memory for it. It must be given to closings_done.
  */
-void closings_find(struct closings *ret, enum call_id call, unsigned int first,
-		   unsigned int last);
+void closings_find(struct closings *ret, enum call_id call, unsigned int first, unsigned int last);
 void closings_done(struct closings *closings);
 
 #endif

@@ -30,8 +30,7 @@ static struct slot *slot_of(int fd)
 	if (fd < 0 || fd >= PIECE_SLOTS * PIECES)
 		return NULL;
 
-	struct piece *piece =
-		atomic_load_explicit(&pieces[fd / PIECE_SLOTS], memory_order_acquire);
+	struct piece *piece = atomic_load_explicit(&pieces[fd / PIECE_SLOTS], memory_order_acquire);
 
 	return piece ? &piece->slots[fd % PIECE_SLOTS] : NULL;
 }
@@ -67,8 +66,7 @@ struct fd_note fdtable_get(int fd)
 	for (int i = 0; i < NOTE_WORDS; i++)
 		words[i] = atomic_load_explicit(&slot->words[i], memory_order_relaxed);
 	atomic_thread_fence(memory_order_acquire);
-	if (!(before & 1) &&
-	    atomic_load_explicit(&slot->version, memory_order_relaxed) == before)
+	if (!(before & 1) && atomic_load_explicit(&slot->version, memory_order_relaxed) == before)
 		memcpy(&note, words, sizeof(note));
 	return note;
 }

@@ -394,8 +394,8 @@ bool observe_dup(struct event *ev)
 
 static int find(const struct closing *closing, struct diag_sock *ret)
 {
-	return closing->by_dump ? diag_find_in_dump(&closing->id, ~0u, ret) :
-				  diag_find_exact(&closing->id, ret);
+	return closing->by_dump ? diag_find_in_dump(&closing->id, ~0u, ret)
+				: diag_find_exact(&closing->id, ret);
 }
 
 /*
@@ -441,8 +441,8 @@ bool observe_closing(struct closing *ret, enum call_id call, int fd)
 			ret->before = STATE_UNKNOWN;
 	} else {
 		ret->ask = true;
-		ret->orderly = state == STATE_CLOSE_WAIT && sock_unread(fd) == 0 &&
-			       !sock_lingers_zero(fd);
+		ret->orderly =
+			state == STATE_CLOSE_WAIT && sock_unread(fd) == 0 && !sock_lingers_zero(fd);
 	}
 	if (ret->ask) {
 		identify(&ret->id, view, fd);

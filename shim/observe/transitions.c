@@ -28,8 +28,7 @@ static unsigned int reachable(enum tcp_state_id from, enum tcp_state_id avoid)
 	unsigned int seen = arrows[from], passed = 0;
 
 	for (;;) {
-		const unsigned int next =
-			seen & ~passed & ~closed_to & ~STATE_BIT(STATE_CLOSED);
+		const unsigned int next = seen & ~passed & ~closed_to & ~STATE_BIT(STATE_CLOSED);
 
 		if (!next)
 			return seen;

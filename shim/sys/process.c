@@ -47,9 +47,8 @@ static bool claim(pid_t pid)
 	if (memory_is_borrowed())
 		return false;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	atomic_compare_exchange_strong(
-		&this_process.born, &unborn,
-		(uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+	atomic_compare_exchange_strong(&this_process.born, &unborn,
+				       (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
 	return atomic_compare_exchange_strong(&this_process.owner, &nobody, pid) || nobody == pid;
 }
 

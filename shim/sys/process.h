@@ -17,10 +17,10 @@
 enum { DIAG_SOCKETS = 4 };
 
 struct process {
-	_Atomic(pid_t) owner;	/* 0: not claimed since the fork */
-	_Atomic(uint64_t) born; /* CLOCK_MONOTONIC when it was claimed */
-	_Atomic(uint64_t) seq;	/* events numbered so far */
-	_Atomic(uint64_t) lost; /* events lost and not yet told */
+	_Atomic(pid_t) owner;		     /* 0: not claimed since the fork */
+	_Atomic(uint64_t) born;		     /* CLOCK_MONOTONIC when it was claimed */
+	_Atomic(uint64_t) seq;		     /* events numbered so far */
+	_Atomic(uint64_t) lost;		     /* events lost and not yet told */
 	_Atomic(uint8_t) diag[DIAG_SOCKETS]; /* enum diag_slot_state of observe/diag.c */
 };
 
