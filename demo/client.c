@@ -215,18 +215,20 @@ static int open_connection(int port)
 		.sin_port = htons((in_port_t)port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
+	socklen_t len = sizeof(addr);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	if (fd < 0) {
 		fail("socket");
 		return -1;
 	}
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+	if (connect(fd, (struct sockaddr *)&addr, len) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&addr, &len) < 0) {
 		fail("cannot connect");
 		close(fd);
 		return -1;
 	}
-	printf("client: connected\n");
+	printf("client: connected from port %d\n", ntohs(addr.sin_port));
 	return fd;
 }
 
