@@ -1,0 +1,318 @@
+"""A test: its own folder, the programs it starts, the log they write."""
+
+import functools
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+from harness import contract, kernel, paths
+from harness.events import DatagramLog, Log, PATIENCE, Timeout, brief, wait_until
+
+SETTINGS = ("LOG", "FORMAT", "REUSE", "REUSEPORT", "PORTS", "WAIT", "CALLS", "ONLY", "SKIP",
+            "STACK", "REPORT", "COLOR")
+
+
+def timeout(seconds):
+    """The time that a test may take, where it is not the usual."""
+    def mark(function):
+        function.timeout = seconds
+        return function
+    return mark
+
+
+def needs_root(function):
+    """Skip the test where it may not make namespaces or mounts."""
+    @functools.wraps(function)
+    def run(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root")
+        return function(self)
+    return run
+
+
+def needs_ipv6(function):
+    @functools.wraps(function)
+    def run(self):
+        if not kernel.has_ipv6():
+            self.skipTest("no IPv6 on loopback")
+        return function(self)
+    return run
+
+
+def needs_mptcp(function):
+    @functools.wraps(function)
+    def run(self):
+        if not kernel.has_mptcp():
+            self.skipTest("the kernel has no MPTCP")
+        return function(self)
+    return run
+
+
+def environment(**settings):
+    """An environment without anything of the shim's but these settings."""
+    env = {key: value for key, value in os.environ.items()
+           if not key.startswith("TCPSHIM_") and key not in ("LD_PRELOAD", "NO_COLOR")}
+    env.setdefault("ASAN_OPTIONS", "detect_leaks=0")
+    for key, value in settings.items():
+        assert key in SETTINGS, key
+        env["TCPSHIM_" + key] = str(value)
+    return env
+
+
+def shimmed(**settings):
+    """The environment of a program under the shim."""
+    env = environment(**settings)
+    env["LD_PRELOAD"] = paths.preload()
+    return env
+
+
+class Case(unittest.TestCase):
+    """What each test has."""
+
+    maxDiff = None
+    timeout = 30
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="libreuse-test-")
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self._logs = []
+        self._count = 0
+        self._silent = []
+        if not os.access(paths.library(), os.R_OK):
+            self.skipTest("%s is not built" % os.path.relpath(paths.library(), paths.ROOT))
+
+    def path(self, name):
+        """A file in the folder of this test."""
+        return os.path.join(self.folder, name)
+
+    def fresh(self, stem):
+        """A file name not used before in this test."""
+        self._count += 1
+        return self.path("%s%d" % (stem, self._count))
+
+    def port(self):
+        """A port of this test's own."""
+        claim = kernel.Port()
+        self.addCleanup(claim.claim.close)
+        return claim.number
+
+    def log(self, name="events.json"):
+        """The reader of a log file; it is held against the contract when the test ends."""
+        log = Log(self.path(name))
+        self._logs.append(log)
+        return log
+
+    def datagrams(self, name="events.socket"):
+        """A unix socket that takes events."""
+        log = DatagramLog(self.path(name))
+        self._logs.append(log)
+        return log
+
+    def program(self, name):
+        """A program of tests/programs."""
+        path = paths.program(name)
+        if not os.access(path, os.X_OK):
+            self.skipTest("%s is not built" % os.path.relpath(path, paths.ROOT))
+        return path
+
+    def start(self, command, env=None, **how):
+        """Start a program; it is ended when the test ends.
+
+        Its standard error goes to a file unless told otherwise: process.error() reads it.
+        """
+        kept = self.fresh("stderr")
+        how.setdefault("stdin", subprocess.DEVNULL)
+        how.setdefault("stdout", subprocess.PIPE)
+        if "stderr" not in how:
+            with open(kept, "wb") as file:
+                process = subprocess.Popen(command, env=env or environment(), stderr=file, **how)
+        else:
+            process = subprocess.Popen(command, env=env or environment(), **how)
+        process.error = lambda: _content(kept)
+        self.addCleanup(_end, process)
+        return process
+
+    def run_program(self, command, env=None, **how):
+        """Run a program to its end: its status, standard output and standard error."""
+        process = self.start(command, env, stderr=subprocess.PIPE, **how)
+        try:
+            out, err = process.communicate(timeout=PATIENCE * 2)
+        except subprocess.TimeoutExpired:
+            raise Timeout("%s did not end" % (command,)) from None
+        return process.returncode, out, err
+
+    def puppet(self, log=None, env=None, plain=False, silent=True, executable=paths.PYTHON,
+               wrapper=(), **settings):
+        """A Python to be led by the hand; under the shim unless it is to be plain.
+
+        A silent one must have written nothing to its standard output and error.
+        """
+        if log is not None:
+            settings.setdefault("LOG", log.path)
+            settings.setdefault("FORMAT", "json")
+        if env is None:
+            env = environment() if plain else shimmed(**settings)
+        ours, theirs = socket.socketpair()
+        out = self.fresh("stdout")
+        with open(out, "wb") as file:
+            process = self.start(
+                list(wrapper) + [executable, "-I", "-S", "-B",
+                                 os.path.join(paths.HARNESS, "puppet_main.py")],
+                env, stdin=theirs, stdout=file)
+        theirs.close()
+        puppet = Puppet(process, ours, lambda: _content(out))
+        self.addCleanup(ours.close)
+        if silent:
+            self._silent.append(puppet)
+        return puppet
+
+    def pair(self, log, family=socket.AF_INET, protocol=0, **settings):
+        """A puppet with a listener `l` and a connection: `a` accepted, `c` connected."""
+        puppet = self.puppet(log, **settings)
+        host = "127.0.0.1" if family == socket.AF_INET else "::1"
+        puppet("l = socket.socket(%d, socket.SOCK_STREAM, %d)" % (family, protocol))
+        puppet("l.bind((%r, 0)); l.listen()" % host)
+        puppet("c = socket.socket(%d, socket.SOCK_STREAM, %d)" % (family, protocol))
+        puppet("c.connect(l.getsockname())")
+        puppet("a, _ = l.accept()")
+        log.new()
+        return puppet
+
+    def tearDown(self):
+        for puppet in self._silent:
+            self.assertEqual((puppet.output(), puppet.error()), (b"", b""), "a silent program")
+        for log in self._logs:
+            log.finish()
+
+    def expect(self, events, *wanted):
+        """The events are these and no others; each is (call, {key: value, …}).
+
+        A value None means that the key is absent; a function is asked for its opinion.
+        """
+        got = [brief(event) for event in events]
+        self.assertEqual([event["call"] for event in events], [call for call, _ in wanted],
+                         "the calls of %s" % got)
+        for event, (_, keys) in zip(events, wanted):
+            self.match(event, **keys)
+
+    def match(self, event, **keys):
+        """The event has these keys with these values."""
+        for key, value in keys.items():
+            got = event.get(key)
+            good = value(got) if callable(value) else got == value
+            self.assertTrue(good, "%s of %s is %r, expected %s\n%r"
+                            % (key, brief(event), got,
+                               "else" if callable(value) else repr(value), event))
+
+    def notes(self, event):
+        """The codes of an event's notes."""
+        return [note["code"] for note in event.get("notes", ())]
+
+
+class Puppet:
+    """The test's end of a puppet."""
+
+    def __init__(self, process, channel, output):
+        self.process = process
+        self.pid = process.pid
+        self.output = output
+        self.error = process.error
+        self._channel = channel
+        self._rest = b""
+
+    def __call__(self, statements):
+        """Carry out these statements."""
+        self.begin(statements)
+        return self.result()
+
+    def eval(self, expression):
+        """The value of an expression."""
+        self._send({"eval": expression})
+        return self.result()
+
+    def begin(self, statements):
+        """Carry them out, and do not wait for the end."""
+        self._send({"exec": statements})
+
+    def _send(self, order):
+        self._channel.sendall(json.dumps(order).encode() + b"\n")
+
+    def result(self, patience=PATIENCE):
+        """Wait for the end of what was begun."""
+        end = time.monotonic() + patience
+        while b"\n" not in self._rest:
+            ready, _, _ = select.select([self._channel], [], [], max(0, end - time.monotonic()))
+            if not ready:
+                raise Timeout("the puppet does not answer")
+            data = self._channel.recv(65536)
+            if not data:
+                self.process.wait(PATIENCE)
+                raise AssertionError("the puppet died: status %s, it said %r"
+                                     % (self.process.returncode, self.error()))
+            self._rest += data
+        line, _, self._rest = self._rest.partition(b"\n")
+        reply = json.loads(line)
+        if "error" in reply:
+            raise AssertionError("in the puppet: %s" % reply["error"])
+        return reply["value"]
+
+    def close(self):
+        """Let it come to its end; its exit status."""
+        self._channel.close()
+        return self.process.wait(PATIENCE)
+
+    def kill(self):
+        """kill -9."""
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+
+def _content(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _end(process):
+    if process.poll() is None:
+        process.send_signal(signal.SIGKILL)
+    process.wait(PATIENCE)
+    if process.stdout:
+        process.stdout.close()
+
+
+def read_line(process, timeout=PATIENCE):
+    """The next line of a program's standard output (a pipe)."""
+    line = b""
+    end = time.monotonic() + timeout
+    fd = process.stdout.fileno()
+    while not line.endswith(b"\n"):
+        ready, _, _ = select.select([fd], [], [], max(0, end - time.monotonic()))
+        if not ready:
+            raise Timeout("no line on standard output, so far %r; on standard error %r"
+                          % (line, process.error()))
+        byte = os.read(fd, 1)
+        if not byte:
+            raise AssertionError("standard output ended after %r; on standard error %r"
+                                 % (line, process.error()))
+        line += byte
+    return line.decode()
+
+
+def listening_port(process):
+    """The port in a line such as `listening on port 9999`."""
+    line = read_line(process)
+    found = re.search(r"(\d+)\s*$", line)
+    assert found, "no port in %r" % line
+    return int(found.group(1))
+
+
+__all__ = ["Case", "contract", "environment", "kernel", "listening_port", "needs_ipv6",
+           "needs_mptcp", "needs_root", "paths", "read_line", "shimmed", "timeout", "wait_until"]

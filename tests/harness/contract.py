@@ -1,0 +1,276 @@
+"""The contract of the JSON lines, checked for every line of every test.
+
+Whatever breaks it raises Breach, with the line.
+"""
+
+import json
+import re
+
+STATES = ("CLOSED", "LISTEN", "SYN_SENT", "SYN_RCVD", "ESTABLISHED", "FIN_WAIT_1", "FIN_WAIT_2",
+          "CLOSE_WAIT", "CLOSING", "LAST_ACK", "TIME_WAIT")
+
+CALLS = ("socket", "bind", "listen", "connect", "accept", "accept4", "setsockopt", "getsockopt",
+         "shutdown", "close", "dup", "dup2", "dup3", "fcntl", "fclose", "close_range", "closefrom")
+
+NOTES = ("reuse-enabled", "reuse-respected", "reuse-too-late", "in-use-listener", "in-use-bound",
+         "in-use-dying", "waited", "ports-exhausted", "reset", "peer-reset", "still-open",
+         "half-closed", "no-wire-effect", "double-close", "close-wait", "not-local",
+         "privileged-port", "sandboxed", "lost-events")
+
+KEYS = ("v", "time", "pid", "tid", "prog", "seq", "call", "by", "fd", "ret", "error", "args",
+        "sock", "local", "peer", "was", "via", "state", "timer_ms", "closed", "dur_ns", "notes",
+        "stack")
+ALWAYS = ("v", "time", "pid", "tid", "prog", "seq", "call", "ret", "dur_ns")
+CLOSED_KEYS = ("fd", "sock", "local", "peer", "was", "state", "timer_ms")
+ARGS = {
+    "socket": ("domain", "type", "protocol"),
+    "setsockopt": ("level", "option", "value"),
+    "getsockopt": ("level", "option", "value"),
+    "listen": ("backlog",),
+    "shutdown": ("how",),
+    "dup2": ("newfd",),
+    "dup3": ("newfd",),
+    "fcntl": ("command", "newfd"),
+}
+LINE_MAX = 4096
+
+TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
+ERROR = re.compile(r"^E[A-Z0-9]+$")
+CONSTANT = re.compile(r"^[A-Z][A-Z0-9_]*$")
+V4 = r"\d{1,3}(?:\.\d{1,3}){3}"
+ADDRESS = re.compile(r"^(?:%s|\[[0-9a-f:.]+(?:%%[^\]]+)?\]):\d{1,5}$" % V4)
+HEX = re.compile(r"^(?:[0-9a-f]{2}){0,64}$")
+
+
+class Breach(AssertionError):
+    """A line that the contract does not allow."""
+
+
+def parse(line):
+    """One line of the log, as bytes with its newline, to an event that keeps the contract."""
+    try:
+        return _checked(line)
+    except Breach as breach:
+        raise Breach("%s\n  in the line %r" % (breach, line)) from None
+
+
+def _checked(line):
+    _hold(len(line) <= LINE_MAX, "a line of %d bytes" % len(line))
+    _hold(line.endswith(b"\n") and line.count(b"\n") == 1, "not one whole line")
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Breach("not UTF-8: %s" % error) from None
+    try:
+        event = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+    except ValueError as error:
+        raise Breach("not JSON: %s" % error) from None
+    _hold(isinstance(event, dict), "not an object")
+    _event(event)
+    return event
+
+
+def _object(pairs):
+    keys = [key for key, _ in pairs]
+    _hold(len(keys) == len(set(keys)), "a key twice: %s" % keys)
+    return dict(pairs)
+
+
+def _no_constant(name):
+    raise Breach("%s is not JSON" % name)
+
+
+def _hold(condition, what):
+    if not condition:
+        raise Breach(what)
+
+
+def _number(value, what, least=None):
+    _hold(isinstance(value, int) and not isinstance(value, bool),
+          "%s is no number: %r" % (what, value))
+    _hold(least is None or value >= least, "%s is %r" % (what, value))
+
+
+def _ordered(keys, allowed, what):
+    for key in keys:
+        _hold(key in allowed, "the key %r is not one of %s" % (key, what))
+    _hold(list(keys) == [key for key in allowed if key in keys],
+          "the keys of %s are out of order: %s" % (what, list(keys)))
+
+
+def _event(event):
+    _ordered(event, KEYS, "an event")
+    for key in ALWAYS:
+        _hold(key in event, "%s is missing" % key)
+    _hold(event["v"] == 1, "v is %r" % event["v"])
+    _hold(isinstance(event["time"], str) and TIME.match(event["time"]), "time is no RFC 3339")
+    for key in ("pid", "tid", "seq"):
+        _number(event[key], key, 1)
+    _number(event["dur_ns"], "dur_ns", 0)
+    prog = event["prog"]
+    _hold(isinstance(prog, str) and prog, "prog is no name")
+    _hold(not prog.isascii() or len(prog) <= 15, "prog is over 15 bytes")
+    _call(event)
+    _result(event)
+    _arguments(event)
+    _socket(event)
+    _notes(event)
+
+
+def _call(event):
+    call = event["call"]
+    _hold(call in CALLS, "call is %r" % (call,))
+    if "by" in event:
+        _hold(event["by"] == "shim" and call == "setsockopt", "by is %r" % event["by"])
+    _hold(("fd" in event) == (call != "socket"), "fd with %s" % call)
+    if "fd" in event:
+        _number(event["fd"], "fd", 0)
+
+
+def _result(event):
+    _number(event["ret"], "ret", -1)
+    _hold(("error" in event) == (event["ret"] == -1), "ret %d and error do not agree"
+          % event["ret"])
+    if "error" in event:
+        error = event["error"]
+        _hold(isinstance(error, str) and ERROR.match(error), "error is %r" % (error,))
+        _hold(error not in ("EWOULDBLOCK", "ENOTSUP"), "error is a twin: %s" % error)
+
+
+def _arguments(event):
+    call = event["call"]
+    if call not in ARGS:
+        _hold("args" not in event, "args with %s" % call)
+        return
+    args = event.get("args")
+    _hold(isinstance(args, dict), "args of %s: %r" % (call, args))
+    _ordered(args, ARGS[call], "the args of %s" % call)
+    for key in ARGS[call]:
+        _hold(key in args or key == "value", "args of %s without %s" % (call, key))
+    for key, value in args.items():
+        if key in ("backlog", "newfd"):
+            _number(value, key)
+        elif key == "value":
+            _option_value(call, args["option"], value)
+        elif isinstance(value, str):
+            parts = value.split("|")
+            _hold(len(parts) == 1 or key == "type", "%s is %r" % (key, value))
+            for part in parts:
+                _hold(CONSTANT.match(part), "%s is %r" % (key, value))
+        else:
+            _number(value, key)
+
+
+def _option_value(call, option, value):
+    if isinstance(value, str):
+        named = call == "getsockopt" and option == "SO_ERROR" and ERROR.match(value)
+        _hold(named or HEX.match(value), "value is %r" % value)
+    else:
+        _number(value, "value")
+
+
+def _socket(event):
+    _view(event, "an event")
+    if "closed" not in event:
+        made_none = event["call"] == "socket" and event["ret"] == -1
+        _hold(("sock" in event) != made_none, "sock with %s = %d" % (event["call"], event["ret"]))
+        _hold(not made_none or "state" not in event, "a state of no socket")
+        return
+    _hold(event["call"] in ("dup2", "dup3") and event["ret"] != -1, "closed with %s"
+          % event["call"])
+    closed = event["closed"]
+    _hold(isinstance(closed, dict), "closed is no object")
+    _ordered(closed, CLOSED_KEYS, "closed")
+    for key in ("fd", "sock"):
+        _hold(key in closed, "closed without %s" % key)
+    _number(closed["fd"], "closed.fd", 0)
+    _view(closed, "closed")
+    if "sock" not in event:
+        for key in ("local", "peer", "was", "via", "state", "timer_ms"):
+            _hold(key not in event, "%s of no socket" % key)
+
+
+def _view(view, what):
+    if "sock" in view:
+        _number(view["sock"], "sock", 1)
+    for key in ("local", "peer"):
+        if key in view:
+            _hold(isinstance(view[key], str) and ADDRESS.match(view[key]),
+                  "%s of %s is %r" % (key, what, view[key]))
+            _hold(int(view[key].rpartition(":")[2]) < 65536, "%s is %r" % (key, view[key]))
+    for key in ("was", "state"):
+        if key in view:
+            _hold(view[key] in STATES, "%s of %s is %r" % (key, what, view[key]))
+    if "via" in view:
+        via = view["via"]
+        _hold(isinstance(via, list) and via, "via is %r" % (via,))
+        for state in via:
+            _hold(state in STATES, "via is %r" % (via,))
+        _hold("state" in view, "via without state")
+    if "timer_ms" in view:
+        _number(view["timer_ms"], "timer_ms", 0)
+        _hold(view.get("state") in ("TIME_WAIT", "FIN_WAIT_2"), "timer_ms in %s"
+              % view.get("state"))
+
+
+def _notes(event):
+    for note in event.get("notes", ()):
+        _hold(isinstance(note, dict) and list(note) == ["code", "text"], "a note is %r" % (note,))
+        _hold(note["code"] in NOTES, "a note's code is %r" % note["code"])
+        text = note["text"]
+        _hold(isinstance(text, str) and text and "\n" not in text, "a note's text is %r" % (text,))
+    if "notes" in event:
+        _hold(isinstance(event["notes"], list) and event["notes"], "notes is empty")
+    for frame in event.get("stack", ()):
+        _ordered(frame, ("module", "offset", "symbol", "symoff"), "a frame")
+
+
+def lost(event):
+    """How many events this one says were lost."""
+    for note in event.get("notes", ()):
+        if note["code"] == "lost-events":
+            return int(re.search(r"\d+", note["text"]).group())
+    return 0
+
+
+def check_seq(events):
+    """Each process image counts its events from 1 without a gap or a repeat.
+
+    An exec keeps the pid and starts again at 1: then each number occurs as often as there
+    were images that came so far. A gap is allowed only where lost-events told of as many.
+    """
+    by_pid = {}
+    for event in events:
+        by_pid.setdefault(event["pid"], []).append(event)
+    for pid, mine in by_pid.items():
+        told = sum(lost(event) for event in mine)
+        if told:
+            _lost_agree(pid, mine, told)
+            continue
+        count = {}
+        for event in mine:
+            count[event["seq"]] = count.get(event["seq"], 0) + 1
+        images = count.get(1, 0)
+        before = images
+        for seq in range(1, max(count) + 1):
+            here = count.get(seq, 0)
+            _hold(0 < here <= before, "pid %d: seq %d occurs %d times after %d (of %d images)"
+                  % (pid, seq, here, before, images))
+            before = here
+        _images_by_order(pid, mine, images)
+
+
+def _images_by_order(pid, mine, images):
+    """Without threads and execs the numbers stand in the order of the lines."""
+    if images != 1 or any(event["tid"] != pid for event in mine):
+        return
+    seqs = [event["seq"] for event in mine]
+    _hold(seqs == list(range(1, len(seqs) + 1)), "pid %d: seq goes %s" % (pid, seqs))
+
+
+def _lost_agree(pid, mine, told):
+    seqs = sorted(event["seq"] for event in mine)
+    _hold(len(seqs) == len(set(seqs)), "pid %d: seq repeats" % pid)
+    gap = seqs[-1] - len(seqs)
+    _hold(gap == told, "pid %d: %d numbers are missing and lost-events tells of %d"
+          % (pid, gap, told))

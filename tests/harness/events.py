@@ -1,0 +1,112 @@
+"""Reading the shim's log while programs write it."""
+
+import os
+import socket
+import time
+
+from harness import contract
+
+PATIENCE = 10.0
+
+
+class Timeout(AssertionError):
+    """What was waited for did not come."""
+
+
+def wait_until(condition, what, timeout=PATIENCE):
+    """Ask until the condition gives something true; return that."""
+    end = time.monotonic() + timeout
+    pause = 0.0005
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > end:
+            raise Timeout("waited %g s for %s" % (timeout, what() if callable(what) else what))
+        time.sleep(pause)
+        pause = min(pause * 2, 0.02)
+
+
+class Log:
+    """A file of JSON lines. Each line is held against the contract as it is read."""
+
+    def __init__(self, path):
+        self.path = path
+        self.events = []
+        self._rest = b""
+        self._offset = 0
+        self._taken = 0
+
+    def read(self):
+        """All events so far."""
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(self._offset)
+                data = file.read()
+        except FileNotFoundError:
+            return self.events
+        self._offset += len(data)
+        lines = (self._rest + data).split(b"\n")
+        self._rest = lines.pop()
+        for line in lines:
+            self.events.append(contract.parse(line + b"\n"))
+        return self.events
+
+    def new(self):
+        """The events since the last time."""
+        events = self.read()[self._taken:]
+        self._taken += len(events)
+        return events
+
+    def wait(self, matches, what="an event", timeout=PATIENCE):
+        """The first event for which matches(event) holds."""
+        def found():
+            return next((event for event in self.read() if matches(event)), None)
+        return wait_until(found, lambda: "%s among %d events, last %s"
+                          % (what, len(self.events), self.events[-3:]), timeout)
+
+    def finish(self):
+        """At the end: the log ends with a whole line, and no number is missing."""
+        self.read()
+        if self._rest:
+            raise contract.Breach("the log ends in the middle of a line: %r" % self._rest)
+        contract.check_seq(self.events)
+
+
+class DatagramLog:
+    """The reader of a TCPSHIM_LOG=unix:PATH."""
+
+    def __init__(self, path):
+        self.path = path
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(path)
+        self.socket.setblocking(False)
+        self.events = []
+
+    def read(self):
+        """All events so far."""
+        while True:
+            try:
+                data = self.socket.recv(65536)
+            except BlockingIOError:
+                return self.events
+            if not data.endswith(b"\n"):
+                data += b"\n"
+            self.events.append(contract.parse(data))
+
+    def finish(self):
+        self.read()
+        contract.check_seq(self.events)
+
+    def close(self):
+        """Be a reader that died."""
+        self.socket.close()
+        os.unlink(self.path)
+
+
+def brief(event):
+    """An event in a line, for messages."""
+    result = event.get("error") or event["ret"]
+    words = ["%s(%s)=%s" % (event["call"], event.get("fd", ""), result)]
+    words += [event[key] for key in ("was", "state") if key in event]
+    return " ".join(words)

@@ -1,0 +1,174 @@
+"""The kernel's own view, asked without the shim: sock_diag, namespaces, free ports."""
+
+import ctypes
+import errno
+import fcntl
+import os
+import random
+import socket
+import struct
+from collections import namedtuple
+
+from harness import contract
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNET = 0x40000000
+CLONE_NEWNS = 0x00020000
+SO_COOKIE = 57
+SO_NETNS_COOKIE = 71
+IPPROTO_MPTCP = 262
+
+NETLINK_SOCK_DIAG = 4
+SOCK_DIAG_BY_FAMILY = 20
+NLM_F_REQUEST, NLM_F_DUMP = 1, 0x300
+INET_DIAG_REQ_PROTOCOL = 2
+BOUND_INACTIVE = 13
+# The numbers of <linux/tcp_states.h>, by the names of RFC 9293.
+STATE = {1: "ESTABLISHED", 2: "SYN_SENT", 3: "SYN_RCVD", 4: "FIN_WAIT_1", 5: "FIN_WAIT_2",
+         6: "TIME_WAIT", 7: "CLOSED", 8: "CLOSE_WAIT", 9: "LAST_ACK", 10: "LISTEN",
+         11: "CLOSING", 12: "SYN_RCVD"}
+assert set(STATE.values()) == set(contract.STATES)
+
+Found = namedtuple("Found", "family state timer expires local peer device cookie uid inode")
+
+
+def diag(protocol=socket.IPPROTO_TCP, families=(socket.AF_INET, socket.AF_INET6)):
+    """Every socket of a protocol in this network namespace."""
+    found = []
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as netlink:
+        netlink.settimeout(5)
+        for sequence, family in enumerate(families, 1):
+            found += _dump(netlink, family, protocol, sequence)
+    return found
+
+
+def _dump(netlink, family, protocol, sequence):
+    states = (1 << (BOUND_INACTIVE + 1)) - 2
+    body = struct.pack("=BBBxI48s", family, protocol & 0xff, 0, states, b"")
+    if protocol > 255:
+        body += struct.pack("=HHI", 8, INET_DIAG_REQ_PROTOCOL, protocol)
+    head = struct.pack("=IHHII", 16 + len(body), SOCK_DIAG_BY_FAMILY,
+                       NLM_F_REQUEST | NLM_F_DUMP, sequence, 0)
+    netlink.send(head + body)
+    found = []
+    while True:
+        data = netlink.recv(1 << 18)
+        while data:
+            length, kind, _, seq, _ = struct.unpack_from("=IHHII", data)
+            assert seq == sequence, "an answer to another question"
+            if kind == 3:
+                return found
+            if kind == 2:
+                code = struct.unpack_from("=i", data, 16)[0]
+                raise OSError(-code, os.strerror(-code))
+            found.append(_entry(data[16:length]))
+            data = data[(length + 3) & ~3:]
+
+
+def _entry(data):
+    family, state, timer, _ = struct.unpack_from("=BBBB", data)
+    sport, dport = struct.unpack_from(">HH", data, 4)
+    size = 4 if family == socket.AF_INET else 16
+    src, dst = (socket.inet_ntop(family, data[at:at + size]) for at in (8, 24))
+    device, low, high = struct.unpack_from("=III", data, 40)
+    expires, _, _, uid, inode = struct.unpack_from("=IIIII", data, 52)
+    return Found(family, STATE.get(state, state), timer, expires, (src, sport), (dst, dport),
+                 device, high << 32 | low, uid, inode)
+
+
+def by_cookie(cookie, protocol=socket.IPPROTO_TCP):
+    """The socket with this SO_COOKIE, or None."""
+    return next((entry for entry in diag(protocol) if entry.cookie == cookie), None)
+
+
+def state_of(cookie, protocol=socket.IPPROTO_TCP):
+    """The state of the socket with this SO_COOKIE; CLOSED where the kernel has none."""
+    entry = by_cookie(cookie, protocol)
+    return entry.state if entry else "CLOSED"
+
+
+def cookie_of(sock):
+    """SO_COOKIE of a socket of this process."""
+    return struct.unpack("=Q", sock.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8))[0]
+
+
+def check(result, what):
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, "%s: %s" % (what, os.strerror(number)))
+    return result
+
+
+def unshare(flags):
+    """Leave for a namespace of one's own; this process and its children only."""
+    check(LIBC.unshare(flags), "unshare")
+
+
+def loopback_up():
+    """A new network namespace has its loopback down."""
+    siocgifflags, siocsifflags, iff_up = 0x8913, 0x8914, 1
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        request = struct.pack("16sh14x", b"lo", 0)
+        flags = struct.unpack("16sh14x", fcntl.ioctl(sock, siocgifflags, request))[1]
+        fcntl.ioctl(sock, siocsifflags, struct.pack("16sh14x", b"lo", flags | iff_up))
+
+
+def mount_tmpfs(where, size):
+    """A small disk, in a mount namespace of this process."""
+    unshare(CLONE_NEWNS)
+    ms_rec, ms_private = 0x4000, 1 << 18
+    check(LIBC.mount(b"none", b"/", None, ms_rec | ms_private, None), "mount /")
+    check(LIBC.mount(b"tmpfs", os.fsencode(where), b"tmpfs", 0, b"size=%d" % size),
+          "mount tmpfs")
+
+
+class Port:
+    """A port that no other test takes and the kernel does not pick for others.
+
+    It lies below the range of the kernel's own choice. The claim is an abstract unix
+    address, which like the port belongs to one network namespace and to one holder.
+    """
+
+    def __init__(self):
+        with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+            low = int(file.read().split()[0])
+        numbers = list(range(10000, max(low, 11000)))
+        random.shuffle(numbers)
+        for number in numbers[:200]:
+            self.claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            try:
+                self.claim.bind("\0libreuse-test-port-%d" % number)
+                _free(number)
+            except OSError as error:
+                self.claim.close()
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                continue
+            self.number = number
+            return
+        raise OSError(errno.EADDRINUSE, "no free port found")
+
+
+def _free(number):
+    with socket.socket() as sock:
+        sock.bind(("0.0.0.0", number))
+    if has_ipv6():
+        with socket.socket(socket.AF_INET6) as sock:
+            sock.bind(("::", number))
+
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as sock:
+            sock.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def has_mptcp():
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP):
+            return True
+    except OSError:
+        return False
