@@ -1,0 +1,317 @@
+/*
+ * test_fdtable.c - observe/fdtable: notes on descriptors. Whether a note is about
+ * the socket that the number has now is the reader's business, not the table's.
+ */
+#include "observe/fdtable.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "unit.h"
+
+enum { NUMBERS = 1 << 20 }; /* the kernel's fs.nr_open, which the table covers */
+
+/* A note all of whose bytes follow from its cookie: a mixture of two is seen. */
+static struct fd_note note_of(uint64_t cookie)
+{
+	struct fd_note note;
+	uint64_t seed = cookie * 2 + 1;
+
+	memset(&note, 0, sizeof(note));
+	for (size_t at = 0; at < sizeof(note); at += sizeof(seed)) {
+		const uint64_t bits = next_random(&seed);
+
+		memcpy((char *)&note + at, &bits,
+		       sizeof(note) - at < sizeof(bits) ? sizeof(note) - at : sizeof(bits));
+	}
+	note.cookie = cookie;
+	return note;
+}
+
+static bool is_note_of(const struct fd_note *note, uint64_t cookie)
+{
+	const struct fd_note expected = note_of(cookie);
+
+	return memcmp(note, &expected, sizeof(*note)) == 0;
+}
+
+static bool is_whole(const struct fd_note *note)
+{
+	return is_note_of(note, note->cookie);
+}
+
+static void set(int fd, uint64_t cookie)
+{
+	const struct fd_note note = note_of(cookie);
+
+	fdtable_set(fd, &note);
+}
+
+static void assert_noted(int fd, uint64_t cookie)
+{
+	const struct fd_note note = fdtable_get(fd);
+
+	assert_true(is_note_of(&note, cookie));
+}
+
+static void assert_none(int fd)
+{
+	static const struct fd_note none;
+	const struct fd_note note = fdtable_get(fd);
+
+	assert_memory_equal(&note, &none, sizeof(note));
+}
+
+/* A number that was never used has no note, and to forget it is nothing. */
+static void empty(void **state)
+{
+	(void)state;
+	for (int fd = 0; fd < 5000; fd++) {
+		assert_none(fd);
+		fdtable_forget(fd);
+		assert_none(fd);
+	}
+	assert_int_equal(fdtable_next(0), -1);
+}
+
+/* What is set is read, again and again, until it is set anew or forgotten. */
+static void set_get_forget(void **state)
+{
+	(void)state;
+	for (int fd = 0; fd < 2000; fd += 7) {
+		set(fd, (uint64_t)fd + 1);
+		assert_noted(fd, (uint64_t)fd + 1);
+		assert_noted(fd, (uint64_t)fd + 1);
+	}
+	for (int fd = 0; fd < 2000; fd++) {
+		if (fd % 7)
+			assert_none(fd);
+		else
+			assert_noted(fd, (uint64_t)fd + 1);
+	}
+	set(14, UINT64_MAX);
+	assert_noted(14, UINT64_MAX);
+	for (int fd = 0; fd < 2000; fd++) {
+		fdtable_forget(fd);
+		assert_none(fd);
+		fdtable_forget(fd);
+	}
+}
+
+/* Numbers that no descriptor has: never a note, never harm. */
+static void no_descriptors(void **state)
+{
+	static const int numbers[] = {-1,      -2,	    -512,    INT_MIN,
+				      NUMBERS, NUMBERS + 1, 1 << 30, INT_MAX};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+		set(numbers[i], 5);
+		assert_none(numbers[i]);
+		fdtable_forget(numbers[i]);
+		assert_int_equal(fdtable_next(numbers[i]), -1);
+	}
+}
+
+/* The greatest number that the kernel gives by default is covered. */
+static void greatest_number(void **state)
+{
+	(void)state;
+	set(NUMBERS - 1, 77);
+	assert_noted(NUMBERS - 1, 77);
+	assert_none(NUMBERS - 2);
+	assert_int_equal(fdtable_next(0), NUMBERS - 1);
+	assert_int_equal(fdtable_next(NUMBERS - 1), NUMBERS - 1);
+	assert_int_equal(fdtable_next(NUMBERS), -1);
+	fdtable_forget(NUMBERS - 1);
+	assert_none(NUMBERS - 1);
+	assert_int_equal(fdtable_next(0), -1);
+}
+
+/* fdtable_next goes over all numbers with a note, in order, wherever they are. */
+static void next(void **state)
+{
+	static const int fds[] = {0,	1,    2,    63,	   511,	  512,	  513,
+				  1023, 1024, 4096, 65535, 65536, 524287, 1048575};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(fds); i++)
+		set(fds[i], i + 1);
+
+	size_t found = 0;
+
+	for (int fd = fdtable_next(0); fd >= 0; fd = fdtable_next(fd + 1)) {
+		assert_in_range(found, 0, COUNT_OF(fds) - 1);
+		assert_int_equal(fd, fds[found++]);
+	}
+	assert_int_equal(found, COUNT_OF(fds));
+
+	for (size_t i = 0; i + 1 < COUNT_OF(fds); i++) {
+		assert_int_equal(fdtable_next(fds[i] + 1), fds[i + 1]);
+		fdtable_forget(fds[i]);
+		assert_int_equal(fdtable_next(0), fds[i + 1]);
+	}
+	fdtable_forget(fds[COUNT_OF(fds) - 1]);
+	assert_int_equal(fdtable_next(0), -1);
+}
+
+enum { WORKERS = 4, ROUNDS = 200000, SHARED = 3, FIRST_OWN = 100, APART = 600 };
+
+static _Atomic(int) mixed, lost;
+
+struct worker {
+	pthread_t thread;
+	int number;
+};
+
+/*
+ * Numbers that all use, and one that only this worker uses, whose note must
+ * therefore always be the last one.
+ */
+static void *work(void *arg)
+{
+	const struct worker *worker = arg;
+	const int own = FIRST_OWN + worker->number * APART;
+	uint64_t seed = (uint64_t)worker->number + 1;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		const uint64_t bits = next_random(&seed);
+		const int shared = (int)(bits % SHARED);
+		struct fd_note note;
+
+		switch (bits >> 8 & 3) {
+		case 0:
+		case 1:
+			set(shared, bits >> 16 | 1);
+			break;
+		case 2:
+			fdtable_forget(shared);
+			break;
+		}
+		note = fdtable_get((int)(bits >> 10 & 3) % SHARED);
+		if (note.cookie && !is_whole(&note))
+			atomic_fetch_add(&mixed, 1);
+
+		set(own, bits | 1);
+		note = fdtable_get(own);
+		if (!is_note_of(&note, bits | 1))
+			atomic_fetch_add(&lost, 1);
+		if (round % 3 == 0) {
+			fdtable_forget(own);
+			if (fdtable_get(own).cookie)
+				atomic_fetch_add(&lost, 1);
+		}
+	}
+	return NULL;
+}
+
+static void run_workers(struct worker *workers)
+{
+	for (int i = 0; i < WORKERS; i++) {
+		workers[i].number = i;
+		assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+	}
+}
+
+static void join_workers(struct worker *workers)
+{
+	for (int i = 0; i < WORKERS; i++)
+		assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
+}
+
+/*
+ * Four threads write, forget and read the same numbers: a reader sees a whole note
+ * or none. And numbers of their own: there each always sees what it wrote last.
+ */
+static void threads(void **state)
+{
+	struct worker workers[WORKERS];
+
+	(void)state;
+	run_workers(workers);
+	join_workers(workers);
+	assert_int_equal(atomic_load(&mixed), 0);
+	assert_int_equal(atomic_load(&lost), 0);
+}
+
+/* After threads have met at a number, it still takes and gives up notes. */
+static void still_works(void **state)
+{
+	(void)state;
+	for (int fd = 0; fd < SHARED; fd++) {
+		set(fd, 9);
+		assert_noted(fd, 9);
+		fdtable_forget(fd);
+		assert_none(fd);
+	}
+}
+
+static _Atomic(bool) stop;
+
+static void *write_on(void *arg)
+{
+	(void)arg;
+	for (uint64_t cookie = 1; !atomic_load_explicit(&stop, memory_order_relaxed); cookie++)
+		set((int)(cookie % SHARED), cookie);
+	return NULL;
+}
+
+static void child_body(void *arg)
+{
+	(void)arg;
+	for (int fd = 0; fd < SHARED; fd++) {
+		struct fd_note note = fdtable_get(fd);
+
+		MUST(!note.cookie || is_whole(&note));
+		set(fd, 12345);
+		note = fdtable_get(fd);
+		MUST(is_note_of(&note, 12345));
+		fdtable_forget(fd);
+		MUST(fdtable_get(fd).cookie == 0);
+	}
+}
+
+/*
+ * A child may be forked while another thread of its parent is in the middle of a
+ * note, which nobody will then finish: in the child the number works all the same.
+ */
+static void fork_amid_writes(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	atomic_store(&stop, false);
+	assert_int_equal(pthread_create(&thread, NULL, write_on, NULL), 0);
+	for (int i = 0; i < 300; i++) {
+		const pid_t child = fork();
+		int status = -1;
+
+		if (child == 0) {
+			child_body(NULL);
+			_exit(0);
+		}
+		waitpid(child, &status, 0);
+		if (status) {
+			atomic_store(&stop, true);
+			pthread_join(thread, NULL);
+			fail_msg("the number is dead in child %d", i);
+		}
+	}
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(empty),	  cmocka_unit_test(set_get_forget),
+		cmocka_unit_test(no_descriptors), cmocka_unit_test(greatest_number),
+		cmocka_unit_test(next),		  cmocka_unit_test(threads),
+		cmocka_unit_test(still_works),	  cmocka_unit_test(fork_amid_writes),
+	};
+
+	return cmocka_run_group_tests_name("fdtable", tests, NULL, NULL);
+}
