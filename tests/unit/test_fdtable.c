@@ -14,20 +14,24 @@
 
 enum { NUMBERS = 1 << 20 }; /* the kernel's fs.nr_open, which the table covers */
 
-/* A note all of whose bytes follow from its cookie: a mixture of two is seen. */
+/* A note whose parts follow from its cookie: a mixture of two is seen. */
 static struct fd_note note_of(uint64_t cookie)
 {
-	struct fd_note note;
+	struct fd_note note = {.cookie = cookie};
 	uint64_t seed = cookie * 2 + 1;
 
-	memset(&note, 0, sizeof(note));
-	for (size_t at = 0; at < sizeof(note); at += sizeof(seed)) {
-		const uint64_t bits = next_random(&seed);
-
-		memcpy((char *)&note + at, &bits,
-		       sizeof(note) - at < sizeof(bits) ? sizeof(note) - at : sizeof(bits));
+	for (size_t i = 0; i < sizeof(note.local.addr); i++) {
+		note.local.addr[i] = (uint8_t)next_random(&seed);
+		note.peer.addr[i] = (uint8_t)next_random(&seed);
 	}
-	note.cookie = cookie;
+	note.local.family = (uint16_t)next_random(&seed);
+	note.local.port = (uint16_t)next_random(&seed);
+	note.local.scope = (uint32_t)next_random(&seed);
+	note.peer.family = (uint16_t)next_random(&seed);
+	note.peer.port = (uint16_t)next_random(&seed);
+	note.peer.scope = (uint32_t)next_random(&seed);
+	note.state = (uint8_t)next_random(&seed);
+	note.flags = (uint8_t)next_random(&seed);
 	return note;
 }
 
@@ -35,7 +39,10 @@ static bool is_note_of(const struct fd_note *note, uint64_t cookie)
 {
 	const struct fd_note expected = note_of(cookie);
 
-	return memcmp(note, &expected, sizeof(*note)) == 0;
+	return note->cookie == cookie && note->state == expected.state &&
+	       note->flags == expected.flags &&
+	       memcmp(&note->local, &expected.local, sizeof(note->local)) == 0 &&
+	       memcmp(&note->peer, &expected.peer, sizeof(note->peer)) == 0;
 }
 
 static bool is_whole(const struct fd_note *note)
