@@ -79,6 +79,40 @@ union event_args {
 	} fcntl;
 };
 
+/* Who holds an address that could not be bound. Counts are of sockets in the way. */
+struct holders {
+	uint32_t listeners, bound, live, dying;
+	uint32_t longest_ms;  /* of the dying: the longest time left */
+	uint32_t without_end; /* of the dying: those that tell no time */
+	/* The one to name: a listener if any, else a live one, else the last to go. */
+	struct endpoint local, peer;
+	uint32_t inode, uid;
+	int32_t pid; /* 0: not found */
+	char prog[16];
+	uint8_t state;
+	bool looked_up;	 /* the owner was looked for to the end */
+	bool unsure;	 /* a listener that may share the port with ours: SO_REUSEPORT */
+	bool had_option; /* our socket has SO_REUSEADDR */
+};
+
+/* The figures in the notes' sentences; each is set with its note. */
+struct note_figures {
+	struct holders holders; /* in-use-… */
+	uint64_t closed_ago_ns; /* double-close */
+	uint32_t unread;	/* reset: bytes; 0: SO_LINGER 0 did it */
+	uint32_t close_wait_ms; /* close-wait: at least */
+	uint32_t waited_ms;	/* waited */
+	uint32_t ports_taken;	/* ports-exhausted */
+	uint16_t first_port;	/* ports-exhausted */
+	uint16_t last_port;	/* ports-exhausted */
+	uint16_t unprivileged;	/* privileged-port: the first that anybody may bind */
+	int32_t closed_by;	/* double-close: thread */
+	uint8_t closed_call;	/* double-close: enum call_id */
+	bool listened;		/* still-open: a listener */
+	bool retransmitted;	/* peer-reset: a timeout is possible too */
+	bool wait_interrupted;	/* waited: by a signal */
+};
+
 struct event {
 	uint64_t time_ns;  /* CLOCK_REALTIME, when the call had returned */
 	uint64_t began_ns; /* CLOCK_MONOTONIC, before the real call */
@@ -95,6 +129,8 @@ struct event {
 	bool has_closed;
 	uint8_t prepared; /* reuse-enabled: the SO_ options that were set (REUSED_…) */
 	uint32_t notes;	  /* set of enum note_id */
+	uint64_t age_ns;  /* exit: since the socket was first seen; 0: not known */
+	struct note_figures figures;
 	char prog[16];
 	union event_args args;
 	struct sock_view sock;

@@ -25,7 +25,7 @@ static uint32_t hooks_for_reuse(const struct settings *set)
 
 	switch (set->reuse) {
 	case REUSE_OFF:
-		return 0;
+		return set->wait_seconds ? CALL_BIT(CALL_bind) | CALL_BIT(CALL_prctl) : 0;
 	case REUSE_FORCE:
 		return CALL_BIT(CALL_bind) | CALL_BIT(CALL_prctl);
 	case REUSE_AUTO:

@@ -13,7 +13,7 @@
 void environment_read(struct settings *set)
 {
 	settings_init(set);
-	for (int i = 0; i < SETTINGS_COUNT; i++) {
+	for (unsigned int i = 0; i < settings_count; i++) {
 		const struct setting *setting = &settings_table[i];
 		const char *value = secure_getenv(setting->variable);
 

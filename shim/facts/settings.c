@@ -83,29 +83,48 @@ static bool parse_color(struct settings *set, const char *text)
 	return word >= 0;
 }
 
-static bool parse_reuseport(struct settings *set, const char *text)
+static bool parse_switch(bool *ret, const char *text)
 {
 	static const char *const words[] = {"0", "1", NULL};
 	const int word = parse_word(text, words);
 
 	if (word >= 0)
-		set->reuseport = word;
+		*ret = word;
 	return word >= 0;
 }
 
-/* The decimal number of len digits, 1 to 65535; 0 where it is none. */
-static unsigned int parse_port(const char *text, size_t len)
+static bool parse_reuseport(struct settings *set, const char *text)
 {
-	unsigned int port = 0;
+	return parse_switch(&set->reuseport, text);
+}
+
+static bool parse_report(struct settings *set, const char *text)
+{
+	return parse_switch(&set->report, text);
+}
+
+/* A decimal number of len digits from 0 to most; -1 where it is none. */
+static int parse_number(const char *text, size_t len, int most)
+{
+	int number = 0;
 
 	if (len == 0 || len > 5)
-		return 0;
+		return -1;
 	for (size_t i = 0; i < len; i++) {
 		if (text[i] < '0' || text[i] > '9')
-			return 0;
-		port = port * 10 + (unsigned int)(text[i] - '0');
+			return -1;
+		number = number * 10 + (text[i] - '0');
 	}
-	return port <= 65535 ? port : 0;
+	return number <= most ? number : -1;
+}
+
+static bool parse_wait(struct settings *set, const char *text)
+{
+	const int seconds = parse_number(text, strlen(text), 120);
+
+	if (seconds >= 0)
+		set->wait_seconds = (uint8_t)seconds;
+	return seconds >= 0;
 }
 
 /* "9999" or "8000-8100". */
@@ -114,13 +133,13 @@ static bool parse_range(const char *text, size_t len, unsigned int *ret_first,
 {
 	const char *dash = memchr(text, '-', len);
 	const size_t before = dash ? (size_t)(dash - text) : len;
-	const unsigned int first = parse_port(text, before);
-	const unsigned int last = dash ? parse_port(dash + 1, len - before - 1) : first;
+	const int first = parse_number(text, before, 65535);
+	const int last = dash ? parse_number(dash + 1, len - before - 1, 65535) : first;
 
-	if (!first || last < first)
+	if (first < 1 || last < first)
 		return false;
-	*ret_first = first;
-	*ret_last = last;
+	*ret_first = (unsigned int)first;
+	*ret_last = (unsigned int)last;
 	return true;
 }
 
@@ -190,10 +209,12 @@ static bool parse_skip(struct settings *set, const char *text)
 	return true;
 }
 
-const struct setting settings_table[SETTINGS_COUNT] = {
+const struct setting settings_table[] = {
 #define SETTING(variable, name, accepted, otherwise) {variable, accepted, otherwise, parse_##name},
 #include "reuse/settings.def"
 };
+
+const unsigned int settings_count = sizeof(settings_table) / sizeof(settings_table[0]);
 
 void settings_init(struct settings *set)
 {

@@ -21,6 +21,8 @@ struct settings {
 	enum reuse_mode reuse;
 	enum color_mode color;
 	bool reuseport;
+	bool report;
+	uint8_t wait_seconds;
 	bool some_ports; /* false: all ports are touched */
 	uint64_t ports[65536 / 64];
 	uint32_t calls;	  /* set of enum call_id */
@@ -31,8 +33,6 @@ struct settings {
 /* All at their defaults. */
 void settings_init(struct settings *set);
 
-enum { SETTINGS_COUNT = 9 };
-
 struct setting {
 	const char *variable;
 	const char *accepted;  /* in words */
@@ -41,7 +41,8 @@ struct setting {
 	bool (*parse)(struct settings *set, const char *text);
 };
 
-extern const struct setting settings_table[SETTINGS_COUNT];
+extern const struct setting settings_table[];
+extern const unsigned int settings_count;
 
 bool settings_port(const struct settings *set, uint16_t port);
 

@@ -3,6 +3,7 @@
  */
 #include "hooks/hook.h"
 #include "hooks/reuse.h"
+#include "hooks/wait.h"
 #include "log/log.h"
 #include "observe/observe.h"
 #include "sys/process.h"
@@ -40,6 +41,7 @@ int bind_by(__typeof__(bind) *way, int fd, const struct sockaddr *addr, socklen_
 {
 	const bool gentle = shim.set.reuse == REUSE_GENTLE, logs = shim_logs(CALL_bind);
 	const int errno_before = errno;
+	struct waited waited = {0};
 	struct policy policy;
 	struct event ev;
 	int rc, err;
@@ -55,16 +57,20 @@ int bind_by(__typeof__(bind) *way, int fd, const struct sockaddr *addr, socklen_
 
 	if (logs)
 		event_end(&ev, rc, err);
-	if (gentle && err == EADDRINUSE && bind_again(way, fd, addr, len, &policy)) {
+	if (gentle && err == EADDRINUSE && bind_again(way, fd, addr, len, &policy))
 		rc = err = 0;
+	if (err == EADDRINUSE && shim.set.wait_seconds &&
+	    wait_for_dying(way, fd, addr, len, &waited))
+		rc = err = 0;
+	if (!err)
 		errno = errno_before; /* a bind that works leaves it alone */
-	}
 	if (gentle && !err)
 		policy_bound(fd, addr, len);
 	if (logs) {
 		ev.ret = rc;
 		ev.error = err;
 		reuse_note(&ev, &policy);
+		wait_note(&ev, &waited);
 		if (observe_bind(&ev, addr, len))
 			event_emit(&ev);
 	}

@@ -59,7 +59,8 @@ static int dup_onto(union dup_onto way, enum call_id call, int fd, int newfd, in
 		return hook_refuse(EBADF);
 
 	const bool was_ours = own_is(newfd) && process_owner();
-	const bool closes = fd != newfd && !was_ours && observe_closing(&closing, call, newfd);
+	const bool closes =
+		fd != newfd && !was_ours && observe_closing(&closing, call, newfd) == CLOSING_TCP;
 
 	if (was_ours)
 		own_move_away(newfd);

@@ -12,7 +12,8 @@ HOOK int fclose(FILE *file)
 	int rc, err;
 
 	/* fileno() would set errno for a stream without a descriptor; the field does not. */
-	if (hook_idle(CALL_fclose) || !observe_closing(&closing, CALL_fclose, file->_fileno))
+	if (hook_idle(CALL_fclose) ||
+	    observe_closing(&closing, CALL_fclose, file->_fileno) != CLOSING_TCP)
 		return libc.fclose(file);
 	event_begin(&ev, CALL_fclose, closing.fd);
 

@@ -41,6 +41,7 @@ int setsockopt_by(__typeof__(setsockopt) *way, int fd, int level, int option, co
 {
 	struct event ev;
 	int rc, err;
+	bool on;
 
 	if (hook_idle(CALL_setsockopt) || (!shim_logs(CALL_setsockopt) && !is_reuse(level, option)))
 		return way(fd, level, option, value, len);
@@ -50,9 +51,10 @@ int setsockopt_by(__typeof__(setsockopt) *way, int fd, int level, int option, co
 	err = hook_error(rc);
 
 	event_end(&ev, rc, err);
+	on = !err && is_reuse(level, option) && turned_on(value);
 	if (!err && is_reuse(level, option))
-		policy_option_set(fd, option, turned_on(value));
-	if (observe_call(&ev)) {
+		policy_option_set(fd, option, on);
+	if (observe_setsockopt(&ev, on && option == SO_REUSEADDR)) {
 		option_args(&ev, level, option, value, len);
 		event_emit(&ev);
 	}

@@ -3,6 +3,10 @@
  */
 #include "log/note_text.h"
 
+#include <sys/socket.h>
+
+#include "facts/endpoint.h"
+#include "facts/names.h"
 #include "facts/shim.h"
 
 static void out_mode(struct out *out)
@@ -36,15 +40,185 @@ static void out_enabled(struct out *out, const struct event *ev)
 	out_mode(out);
 }
 
+static void out_count(struct out *out, uint64_t n, const char *one, const char *many)
+{
+	out_u64(out, n);
+	out_char(out, ' ');
+	out_str(out, n == 1 ? one : many);
+}
+
+/* Milliseconds as "1.4 s". */
+static void out_seconds(struct out *out, uint64_t ms)
+{
+	out_u64(out, ms / 1000);
+	out_char(out, '.');
+	out_u64(out, ms / 100 % 10);
+	out_str(out, " s");
+}
+
 static void out_lost(struct out *out, const struct event *ev)
 {
-	out_u64(out, ev->lost);
-	out_str(out, ev->lost == 1 ? " event" : " events");
+	out_count(out, ev->lost, "event", "events");
 	out_str(out, " before this one could not be written");
+}
+
+/* A name that may hold anything, in a sentence that must stay plain. */
+static void out_program(struct out *out, const char *prog, size_t size)
+{
+	for (size_t i = 0; i < size && prog[i]; i++) {
+		const char c = prog[i];
+
+		out_char(out, c <= ' ' || c >= 0x7f || c == '"' || c == '\\' ? '?' : c);
+	}
+}
+
+/* "nginx (pid 4242)", or what else is known of the owner. */
+static void out_owner(struct out *out, const struct holders *holders)
+{
+	if (holders->pid) {
+		out_str(out, " of ");
+		out_program(out, holders->prog, sizeof(holders->prog));
+		out_str(out, " (pid ");
+		out_i64(out, holders->pid);
+		out_char(out, ')');
+		return;
+	}
+	out_str(out, " (socket inode ");
+	out_u64(out, holders->inode);
+	out_str(out, ", uid ");
+	out_u64(out, holders->uid);
+	out_str(out, holders->looked_up ? ", in no process that can be seen)"
+					: "; the owner was not looked up)");
+}
+
+static void out_listener(struct out *out, const struct holders *holders)
+{
+	out_str(out, "a listener on ");
+	out_endpoint(out, &holders->local);
+	out_owner(out, holders);
+	out_str(out, " has the port");
+	if (holders->had_option)
+		out_str(out, "; SO_REUSEADDR never takes it from a live one");
+}
+
+static void out_bound(struct out *out, const struct holders *holders)
+{
+	if (holders->bound) {
+		out_str(out, "a socket bound to ");
+		out_endpoint(out, &holders->local);
+		out_str(out, " that does not listen");
+	} else {
+		out_str(out, "a live connection ");
+		out_endpoint(out, &holders->local);
+		out_str(out, " - ");
+		out_endpoint(out, &holders->peer);
+	}
+	out_owner(out, holders);
+	out_str(out, " has the port");
+	if (holders->bound + holders->live > 1) {
+		out_str(out, ", one of ");
+		out_u64(out, holders->bound + holders->live);
+	}
+	if (holders->dying) {
+		out_str(out, ", or ");
+		out_count(out, holders->dying, "dying connection", "dying connections");
+	}
+}
+
+static void out_dying(struct out *out, const struct holders *holders)
+{
+	if (holders->dying == 1) {
+		out_str(out, "1 ");
+		out_str(out, state_name((enum tcp_state_id)holders->state));
+		out_str(out, " connection holds port ");
+	} else {
+		out_count(out, holders->dying, "", "dying connections hold port ");
+	}
+	out_u64(out, holders->local.port);
+	if (holders->longest_ms) {
+		out_str(out, " for ");
+		out_seconds(out, holders->longest_ms);
+		out_str(out, holders->dying == 1 ? " more" : " more at most");
+	}
+	if (holders->without_end && (holders->dying > 1 || !holders->longest_ms)) {
+		out_str(out, ", ");
+		out_u64(out, holders->without_end);
+		out_str(out, " of them until the peer has answered");
+	}
+	out_str(out, holders->dying == 1 ? " (peer " : " (the last with peer ");
+	out_endpoint(out, &holders->peer);
+	out_str(out, holders->had_option ? "), made without SO_REUSEADDR: "
+					   "the run that left it was not under the shim"
+					 : "); with SO_REUSEADDR the bind would probably work");
+}
+
+static void out_waited(struct out *out, const struct event *ev)
+{
+	out_str(out, ev->error ? "gave up after waiting " : "waited ");
+	out_seconds(out, ev->figures.waited_ms);
+	out_str(out, ev->error ? " for dying connections" : " until dying connections were gone");
+	if (ev->figures.wait_interrupted)
+		out_str(out, ", interrupted by a signal");
+	out_str(out, " (TCPSHIM_WAIT)");
+}
+
+static void out_exhausted(struct out *out, const struct note_figures *figures)
+{
+	out_str(out, "no free local port: of ");
+	out_u64(out, figures->first_port);
+	out_str(out, " to ");
+	out_u64(out, figures->last_port);
+	out_str(out, " (net.ipv4.ip_local_port_range) ");
+	out_u64(out, figures->ports_taken);
+	out_str(out, " are taken");
+}
+
+static void out_not_local(struct out *out, const struct event *ev)
+{
+	out_str(out, "no interface here has the address of ");
+	out_endpoint(out, &ev->sock.local);
+	if (ev->sock.local.family == AF_INET6)
+		out_str(out, ", or it is not ready yet");
+}
+
+static void out_privileged(struct out *out, const struct event *ev)
+{
+	out_str(out, "port ");
+	out_u64(out, ev->sock.local.port);
+	out_str(out, " is below ");
+	out_u64(out, ev->figures.unprivileged);
+	out_str(out, " (net.ipv4.ip_unprivileged_port_start) "
+		     "and the process lacks CAP_NET_BIND_SERVICE");
+}
+
+static void out_reset(struct out *out, const struct note_figures *figures)
+{
+	if (figures->unread) {
+		out_count(out, figures->unread, "byte was", "bytes were");
+		out_str(out, " not read, so the kernel sent RST instead of FIN");
+	} else {
+		out_str(out, "SO_LINGER with 0 seconds made the kernel send RST instead of FIN");
+	}
+}
+
+static void out_double_close(struct out *out, const struct event *ev)
+{
+	const struct note_figures *figures = &ev->figures;
+
+	out_str(out, "not open: as a TCP socket it was closed ");
+	out_u64(out, figures->closed_ago_ns / 1000000000u);
+	out_char(out, '.');
+	out_padded(out, figures->closed_ago_ns / 1000 % 1000000, 6);
+	out_str(out, " s ago by ");
+	out_str(out, call_name((enum call_id)figures->closed_call));
+	out_str(out, " in thread ");
+	out_i64(out, figures->closed_by);
 }
 
 void out_note(struct out *out, enum note_id note, const struct event *ev)
 {
+	const struct note_figures *figures = &ev->figures;
+
 	switch (note) {
 	case NOTE_REUSE_ENABLED:
 		out_enabled(out, ev);
@@ -52,6 +226,58 @@ void out_note(struct out *out, enum note_id note, const struct event *ev)
 	case NOTE_REUSE_RESPECTED:
 		out_str(out, "SO_REUSEADDR left off, because the program itself set it to 0");
 		out_mode(out);
+		return;
+	case NOTE_REUSE_TOO_LATE:
+		out_str(out, "this socket is bound already: "
+			     "SO_REUSEADDR comes too late for this bind");
+		return;
+	case NOTE_IN_USE_LISTENER:
+		out_listener(out, &figures->holders);
+		return;
+	case NOTE_IN_USE_BOUND:
+		out_bound(out, &figures->holders);
+		return;
+	case NOTE_IN_USE_DYING:
+		out_dying(out, &figures->holders);
+		return;
+	case NOTE_WAITED:
+		out_waited(out, ev);
+		return;
+	case NOTE_PORTS_EXHAUSTED:
+		out_exhausted(out, figures);
+		return;
+	case NOTE_NOT_LOCAL:
+		out_not_local(out, ev);
+		return;
+	case NOTE_PRIVILEGED_PORT:
+		out_privileged(out, ev);
+		return;
+	case NOTE_RESET:
+		out_reset(out, figures);
+		return;
+	case NOTE_PEER_RESET:
+		out_str(out, figures->retransmitted ? "the connection was over before this call, "
+						      "by a timeout or a reset by the peer"
+						    : "the connection was over before this call: "
+						      "reset by the peer");
+		return;
+	case NOTE_STILL_OPEN:
+		out_str(out, "open still through another descriptor or process, so ");
+		out_str(out, figures->listened ? "it goes on listening" : "no FIN was sent");
+		return;
+	case NOTE_HALF_CLOSED:
+		out_str(out, "half-closed: FIN was sent, and this end can still receive");
+		return;
+	case NOTE_NO_WIRE_EFFECT:
+		out_str(out, "SHUT_RD sends nothing to the peer and changes no state");
+		return;
+	case NOTE_DOUBLE_CLOSE:
+		out_double_close(out, ev);
+		return;
+	case NOTE_CLOSE_WAIT:
+		out_str(out, "the peer had closed at least ");
+		out_seconds(out, figures->close_wait_ms);
+		out_str(out, " before; until now the program kept the connection in CLOSE_WAIT");
 		return;
 	case NOTE_SANDBOXED:
 		out_str(out, "the program installs a seccomp filter; "

@@ -4,18 +4,18 @@
  */
 #include "observe/closings.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 
 #include "facts/shim.h"
 #include "observe/fdtable.h"
+#include "observe/proc.h"
 #include "sys/own.h"
 #include "sys/process.h"
 #include "sys/sys.h"
 
-enum { FIRST_ROOM = 32, LISTING_SIZE = 32768 };
+enum { FIRST_ROOM = 32 };
 
 /* Twice the room, or the first. */
 static bool grow(struct closings *closings)
@@ -38,53 +38,23 @@ static void consider(struct closings *closings, enum call_id call, int fd)
 {
 	if (own_is(fd) || (closings->count == closings->room && !grow(closings)))
 		return;
-	if (observe_closing(&closings->list[closings->count], call, fd))
+	if (observe_closing(&closings->list[closings->count], call, fd) == CLOSING_TCP)
 		closings->count++;
 }
 
-/* The number that a name in /proc/self/fd stands for, -1 where it is none. */
-static int number_of(const char *name)
+struct range {
+	struct closings *closings;
+	unsigned int first, last;
+	enum call_id call;
+};
+
+static int visit_number(int fd, void *arg)
 {
-	int number = 0;
+	const struct range *range = arg;
 
-	for (; *name; name++) {
-		if (*name < '0' || *name > '9' || number > INT_MAX / 10 - 1)
-			return -1;
-		number = number * 10 + (*name - '0');
-	}
-	return number;
-}
-
-static void consider_listing(struct closings *closings, enum call_id call, const char *listing,
-			     size_t len, unsigned int first, unsigned int last)
-{
-	for (size_t at = 0; at < len;) {
-		const struct dirent64 *entry = (const void *)(listing + at);
-		const int fd = number_of(entry->d_name);
-
-		if (fd >= 0 && (unsigned int)fd >= first && (unsigned int)fd <= last)
-			consider(closings, call, fd);
-		at += entry->d_reclen;
-	}
-}
-
-/* From /proc. False where it can't be listed. */
-static bool find_listed(struct closings *closings, enum call_id call, unsigned int first,
-			unsigned int last)
-{
-	const int dir =
-		sys_openat(AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-	char *listing = sys_mmap_pages(LISTING_SIZE);
-	long len = -1;
-
-	if (dir >= 0 && !sys_failed(listing))
-		while ((len = sys_getdents64(dir, listing, LISTING_SIZE)) > 0)
-			consider_listing(closings, call, listing, (size_t)len, first, last);
-	if (!sys_failed(listing))
-		sys_munmap(listing, LISTING_SIZE);
-	if (dir >= 0)
-		sys_close(dir);
-	return len == 0;
+	if ((unsigned int)fd >= range->first && (unsigned int)fd <= range->last)
+		consider(range->closings, range->call, fd);
+	return 0;
 }
 
 static void find_seen(struct closings *closings, enum call_id call, unsigned int first,
@@ -102,7 +72,10 @@ void closings_find(struct closings *ret, enum call_id call, unsigned int first, 
 	*ret = (struct closings){0};
 	if (!shim_logs(call) || !process_owner())
 		return;
-	if (!find_listed(ret, call, first, last) && ret->count == 0)
+
+	struct range range = {.closings = ret, .first = first, .last = last, .call = call};
+
+	if (proc_list(AT_FDCWD, "/proc/self/fd", visit_number, &range) < 0)
 		find_seen(ret, call, first, last);
 }
 

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
+#include "facts/shim.h"
 #include "observe/tcp_state.h"
 #include "sys/own.h"
 #include "sys/sys.h"
@@ -82,7 +83,8 @@ static int slot_fd(unsigned int i, uint8_t state)
 
 static int take_channel(struct channel *ret)
 {
-	for (unsigned int i = 0; i < DIAG_SOCKETS; i++) {
+	/* Without a log no descriptor of ours may stay. */
+	for (unsigned int i = 0; i < DIAG_SOCKETS && shim.events; i++) {
 		uint8_t state = atomic_load(&this_process.diag[i]);
 
 		if (state == SLOT_BUSY ||
@@ -232,6 +234,18 @@ int diag_find_in_dump(const struct diag_id *id, uint32_t kernel_states, struct d
 		rc = not_found_counts(&channel, id) ? 0 : -EXDEV;
 	give_back(&channel);
 	return rc;
+}
+
+bool diag_sees(uint64_t netns)
+{
+	struct channel channel;
+	bool sees;
+
+	if (take_channel(&channel) < 0)
+		return false;
+	sees = !netns || sock_netns(channel.fd) == netns;
+	give_back(&channel);
+	return sees;
 }
 
 static int visit_nothing(const struct diag_sock *sock, void *arg)

@@ -14,6 +14,9 @@
 /* At load, when events are logged: open the sockets. */
 void diag_open(void);
 
+/* Would sockets of that namespace (sock_netns) be found from here? 0 is not known: yes. */
+bool diag_sees(uint64_t netns);
+
 /*
  * Does the kernel answer for this protocol at all? Only then does "not found"
  * say anything. Asked once, then remembered.

@@ -32,10 +32,31 @@ static struct diag_sock sock_of(const struct inet_diag_msg *msg)
 		.peer = end_of(msg, id->idiag_dst, id->idiag_dport),
 		.inode = msg->idiag_inode,
 		.uid = msg->idiag_uid,
+		.ifindex = id->idiag_if,
 		.state = (uint8_t)state_from_kernel(msg->idiag_state),
 		.has_timer = msg->idiag_timer == TIMER_TIME_WAIT,
 		.timer_ms = msg->idiag_timer == TIMER_TIME_WAIT ? msg->idiag_expires : 0,
 	};
+}
+
+/* The attributes behind a message: of interest is INET_DIAG_SKV6ONLY alone. */
+static bool read_v6only(const char *at, size_t len)
+{
+	struct nlattr attr;
+
+	while (len >= sizeof(attr)) {
+		memcpy(&attr, at, sizeof(attr));
+
+		const size_t step = NLA_ALIGN(attr.nla_len);
+
+		if (attr.nla_len < sizeof(attr) || attr.nla_len > len)
+			return false;
+		if (attr.nla_type == INET_DIAG_SKV6ONLY && attr.nla_len > sizeof(attr))
+			return at[sizeof(attr)] != 0;
+		at += step < len ? step : len;
+		len -= step < len ? step : len;
+	}
+	return false;
 }
 
 /* The errno of an error message or of a dump's end, 0 or negative. */
@@ -80,7 +101,10 @@ int diag_parse(const void *buf, size_t len, uint32_t seq, diag_visit *visit, voi
 			return -EBADMSG;
 		memcpy(&msg, body, sizeof(msg));
 
-		const struct diag_sock sock = sock_of(&msg);
+		struct diag_sock sock = sock_of(&msg);
+
+		sock.v6only = read_v6only(body + sizeof(msg), body_len - sizeof(msg));
+
 		const int rc = visit(&sock, arg);
 
 		if (rc)

@@ -71,6 +71,13 @@ struct fd_note fdtable_get(int fd)
 	return note;
 }
 
+struct fd_note fdtable_about(int fd, uint64_t cookie)
+{
+	const struct fd_note note = fdtable_get(fd);
+
+	return cookie && note.cookie == cookie && !note.closed_ns ? note : (struct fd_note){0};
+}
+
 static void write_slot(struct slot *slot, const struct fd_note *note)
 {
 	uint32_t version = atomic_load_explicit(&slot->version, memory_order_relaxed) & ~1u;
@@ -93,6 +100,19 @@ void fdtable_set(int fd, const struct fd_note *note)
 		write_slot(slot, note);
 }
 
+void fdtable_close(int fd, enum call_id call, int32_t tid, uint64_t now_ns)
+{
+	struct fd_note note = fdtable_get(fd);
+
+	if (!note.cookie)
+		return;
+	note.closed_ns = now_ns;
+	note.closed_by = tid;
+	note.closed_call = (uint8_t)call;
+	note.flags = 0;
+	fdtable_set(fd, &note);
+}
+
 void fdtable_forget(int fd)
 {
 	static const struct fd_note none;
@@ -102,12 +122,19 @@ void fdtable_forget(int fd)
 		write_slot(slot, &none);
 }
 
+static bool is_open(int fd)
+{
+	const struct fd_note note = fdtable_get(fd);
+
+	return note.cookie && !note.closed_ns;
+}
+
 int fdtable_next(int fd)
 {
 	for (; fd >= 0 && fd < PIECE_SLOTS * PIECES; fd++) {
 		if (!atomic_load_explicit(&pieces[fd / PIECE_SLOTS], memory_order_relaxed))
 			fd |= PIECE_SLOTS - 1;
-		else if (fdtable_get(fd).cookie)
+		else if (is_open(fd))
 			return fd;
 	}
 	return -1;

@@ -23,22 +23,36 @@ enum {
 };
 
 struct fd_note {
-	uint64_t cookie; /* 0: no note */
-	struct endpoint local, peer;
+	uint64_t cookie;  /* 0: no note */
+	uint64_t made_ns; /* CLOCK_MONOTONIC when the socket was first seen here */
+	/* Of a number that was closed: when, by which thread, by which call. 0: it is open. */
+	uint64_t closed_ns;
+	int32_t closed_by;
+	uint8_t closed_call;
 	uint8_t state; /* that the last event through this number ended with */
 	uint8_t flags; /* NOTED_… */
+	struct endpoint local, peer;
 };
 
 /* A copy of the note, cookie 0 where there is none. Any number may be asked for. */
 struct fd_note fdtable_get(int fd);
 
+/* The note on the open socket with this cookie; empty where it is about another. */
+struct fd_note fdtable_about(int fd, uint64_t cookie);
+
 void fdtable_set(int fd, const struct fd_note *note);
 
-/* Take the note out. BEFORE the real close: after it the number may be another's. */
+/*
+ * The number is about to be closed: the note stays, as one about a closed number.
+ * BEFORE the real close: after it the number may be another's.
+ */
+void fdtable_close(int fd, enum call_id call, int32_t tid, uint64_t now_ns);
+
+/* Take out whatever is noted: the number is, or was, something else. */
 void fdtable_forget(int fd);
 
 /*
- * The next number from fd on that has a note, -1 where there is none any more.
+ * The next number from fd on that has the note of an open socket, -1 where there is none any more.
  * For the range closes that can't list /proc/self/fd.
  */
 int fdtable_next(int fd);

@@ -15,6 +15,9 @@
 
 struct sockaddr;
 
+/* An address of the program's, read softly; family 0 where it is none or unreadable. */
+struct endpoint observe_address(const struct sockaddr *addr, uint32_t len);
+
 /* Before the real call: zero the event and start its clock. */
 void event_begin(struct event *ev, enum call_id call, int fd);
 
@@ -23,6 +26,9 @@ void event_end(struct event *ev, int64_t ret, int err);
 
 /* A call about the socket ev->fd that neither makes nor ends a connection. */
 bool observe_call(struct event *ev);
+
+/* enables_reuse: the call was to turn SO_REUSEADDR on. */
+bool observe_setsockopt(struct event *ev, bool enables_reuse);
 
 /* The same; and the socket may have got a local address by it. */
 bool observe_bind(struct event *ev, const struct sockaddr *addr, uint32_t len);
@@ -51,20 +57,38 @@ struct closing {
 	uint8_t before; /* the state measured just before the close */
 	bool ask;	/* else the state after the close is known without asking */
 	bool by_dump;
-	bool orderly; /* nothing speaks for a reset */
+	bool lingers_zero, retransmitted;
+	uint32_t unread;
+	uint32_t silent_ms; /* since the last segment */
 	struct sock_view view;
 	struct diag_id id;
-	struct fd_note note; /* taken out of the table */
+	struct fd_note note; /* as it was */
 };
 
-/* Before the real close. False where there is nothing to log, whatever happens then. */
-bool observe_closing(struct closing *ret, enum call_id call, int fd);
+enum closing_kind {
+	CLOSING_UNLOGGED, /* nothing to log, whatever happens */
+	CLOSING_TCP,	  /* filled in */
+	CLOSING_OTHER,	  /* an open descriptor that is no TCP socket */
+	CLOSING_NOT_OPEN,
+};
+
+/* Before the real close. */
+enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd);
 
 /* After it: the state that is left, into the event. */
 bool observe_closed(struct closing *closing, struct event *ev);
 
+/* Before the close of CLOSING_OTHER: what is noted of the number is history. */
+void observe_other_closed(int fd);
+
+/* After a close that failed with EBADF: false where the number was never a TCP socket. */
+bool observe_double_close(struct event *ev);
+
 /* Instead of it, where the call failed and left the descriptor open. */
 void observe_not_closed(const struct closing *closing);
+
+/* The same for the socket at the target of a dup2. */
+void observe_closed_target(struct closing *closing, struct event *ev);
 
 /* dup2 and dup3: as observe_dup; closing (or NULL) is the socket that was closed by it. */
 bool observe_dup_onto(struct event *ev, struct closing *closing);

@@ -80,12 +80,11 @@ struct policy policy_listen(int fd)
 static void note_flags(int fd, uint8_t set, uint8_t clear)
 {
 	const uint64_t cookie = process_owner() ? sock_cookie(fd) : 0;
-	struct fd_note note = fdtable_get(fd);
+	struct fd_note note = fdtable_about(fd, cookie);
 
 	if (!cookie)
 		return;
-	if (note.cookie != cookie)
-		note = (struct fd_note){.cookie = cookie};
+	note.cookie = cookie;
 	note.flags = (uint8_t)((note.flags & ~clear) | set);
 	fdtable_set(fd, &note);
 }

@@ -92,11 +92,31 @@ bool sock_lingers_zero(int fd)
 	       linger.l_linger == 0;
 }
 
-bool sock_has_talked(int fd)
+/* All of TCP_INFO; zeros where it can't be had. */
+static struct tcp_info whole_info(int fd)
 {
 	struct tcp_info info = {0};
 	uint32_t len = sizeof(info);
 
-	return sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
-	       (info.tcpi_segs_in || info.tcpi_segs_out);
+	sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len);
+	return info;
+}
+
+uint32_t sock_silent_ms(int fd)
+{
+	return whole_info(fd).tcpi_last_ack_recv; /* every segment of a connection has an ACK */
+}
+
+bool sock_has_retransmitted(int fd)
+{
+	const struct tcp_info info = whole_info(fd);
+
+	return info.tcpi_retransmits || info.tcpi_probes || info.tcpi_backoff;
+}
+
+bool sock_has_talked(int fd)
+{
+	const struct tcp_info info = whole_info(fd);
+
+	return info.tcpi_segs_in || info.tcpi_segs_out;
 }

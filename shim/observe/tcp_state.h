@@ -30,6 +30,12 @@ int sock_unread(int fd);
 /* Will a close send RST at once, because SO_LINGER is on with 0 seconds? */
 bool sock_lingers_zero(int fd);
 
+/* Milliseconds since the last segment came in. */
+uint32_t sock_silent_ms(int fd);
+
+/* Did segments of this connection go unanswered when it ended? */
+bool sock_has_retransmitted(int fd);
+
 /* Has this socket ever received a segment or sent one? */
 bool sock_has_talked(int fd);
 

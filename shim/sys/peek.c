@@ -17,7 +17,8 @@ static int readable(uintptr_t address)
 {
 	const uintptr_t word = address & ~(uintptr_t)(sizeof(uint64_t) - 1);
 
-	return sys_sigprocmask(-1, (const uint64_t *)word, NULL) != -EFAULT;
+	/* No set at all is a set that is not given, not one that can't be read. */
+	return word && sys_sigprocmask(-1, (const uint64_t *)word, NULL) != -EFAULT;
 }
 
 int sys_peek(void *ret, const void *from, size_t len)

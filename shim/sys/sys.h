@@ -135,6 +135,16 @@ static inline int sys_openat(int dir, const char *path, int flags, unsigned int 
 	return (int)SYS4(SYS_openat, dir, path, flags, mode);
 }
 
+static inline long sys_readlinkat(int dir, const char *path, char *ret, size_t size)
+{
+	return SYS4(SYS_readlinkat, dir, path, ret, size);
+}
+
+static inline long sys_read(int fd, void *ret, size_t size)
+{
+	return SYS3(SYS_read, fd, ret, size);
+}
+
 static inline long sys_getdents64(int fd, void *buf, size_t len)
 {
 	return SYS3(SYS_getdents64, fd, buf, len);
@@ -184,6 +194,11 @@ static inline int sys_madvise(void *addr, size_t len, int advice)
 	return (int)SYS3(SYS_madvise, addr, len, advice);
 }
 
+static inline uid_t sys_geteuid(void)
+{
+	return (uid_t)SYS3(SYS_geteuid, 0, 0, 0);
+}
+
 struct rlimit64;
 
 static inline int sys_getrlimit(int resource, struct rlimit64 *ret)
@@ -212,7 +227,16 @@ static inline int sys_sigpending(uint64_t *ret)
 	return (int)SYS3(SYS_rt_sigpending, ret, sizeof(uint64_t), 0);
 }
 
+/* Is this a signal handler on a stack of its own? */
+int sys_on_alternate_stack(void);
+
 struct timespec;
+
+/* Sleep; -EINTR where a handler ran. No cancellation point. */
+static inline int sys_sleep(const struct timespec *time)
+{
+	return (int)SYS6(SYS_ppoll, 0, 0, time, 0, 0, 0);
+}
 
 static inline int sys_sigtimedwait(const uint64_t *set, const struct timespec *limit)
 {

@@ -1,0 +1,191 @@
+/*
+ * closing.c - a close in two halves: before it all that must be known to ask about
+ * the socket when no descriptor is left, and after it the question.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "facts/shim.h"
+#include "observe/diag.h"
+#include "observe/observe.h"
+#include "observe/tcp_state.h"
+#include "observe/view.h"
+#include "sys/process.h"
+
+/* States in which a close with unread bytes or SO_LINGER 0 sends RST (tcp_close). */
+#define STATES_RESETTABLE                                                                          \
+	(STATE_BIT(STATE_SYN_RCVD) | STATE_BIT(STATE_ESTABLISHED) | STATE_BIT(STATE_FIN_WAIT_1) |  \
+	 STATE_BIT(STATE_FIN_WAIT_2) | STATE_BIT(STATE_CLOSE_WAIT))
+
+static int find(const struct closing *closing, struct diag_sock *ret)
+{
+	return closing->by_dump ? diag_find_in_dump(&closing->id, ~0u, ret)
+				: diag_find_exact(&closing->id, ret);
+}
+
+/*
+ * Make sure that "not found" will mean "gone". Where that is not plain, the
+ * question that will be asked after the close must find the socket now.
+ */
+static void prepare_question(struct closing *closing)
+{
+	const bool listens = closing->before == STATE_LISTEN;
+	struct diag_sock found;
+
+	closing->by_dump = closing->id.protocol != IPPROTO_TCP ||
+			   (listens && sock_option(closing->fd, SOL_SOCKET, SO_REUSEPORT) != 0);
+	if (!closing->by_dump && closing->id.netns && diag_answers(IPPROTO_TCP))
+		return;
+	closing->id.proven = find(closing, &found) == 1;
+	if (!closing->id.proven)
+		closing->id.netns = 0;
+}
+
+/* What speaks for a reset, and how long the peer has been waiting. */
+static void ask_connection(struct closing *closing)
+{
+	closing->unread = (uint32_t)sock_unread(closing->fd);
+	closing->lingers_zero = sock_lingers_zero(closing->fd);
+	if (closing->before == STATE_CLOSE_WAIT)
+		closing->silent_ms = sock_silent_ms(closing->fd);
+}
+
+/* TCP_INFO says CLOSE: never connected, or over; what was a connection may still wait. */
+static void ask_closed(struct closing *closing)
+{
+	const struct sock_view *view = &closing->view;
+
+	closing->ask = state_is_synchronized(view->was) && view->peer.family;
+	if (closing->ask && state_is_in(view->was, STATES_UNENDED))
+		closing->retransmitted = sock_has_retransmitted(closing->fd);
+	if (!view->was && view->local.family && sock_has_talked(closing->fd))
+		closing->before = STATE_UNKNOWN; /* of its end nobody has seen anything */
+}
+
+enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd)
+{
+	const int state = shim_logs(call) ? tcp_state(fd) : -1;
+
+	if (!shim_logs(call))
+		return CLOSING_UNLOGGED;
+	if (state < 0)
+		return state == -EBADF ? CLOSING_NOT_OPEN : CLOSING_OTHER;
+	if (!process_owner())
+		return CLOSING_UNLOGGED;
+
+	*ret = (struct closing){.fd = fd, .before = (uint8_t)state, .note = fdtable_get(fd)};
+	view_begin(&ret->view, fd, (uint8_t)state);
+	if (state == STATE_CLOSED) {
+		ask_closed(ret);
+	} else {
+		ret->ask = true;
+		if (state != STATE_LISTEN)
+			ask_connection(ret);
+	}
+	if (ret->ask) {
+		view_identify(&ret->view, fd, &ret->id);
+		prepare_question(ret);
+	}
+	view_keep(&ret->view, fd);
+	fdtable_close(fd, call, process_tid(), clock_ns(CLOCK_MONOTONIC));
+	return CLOSING_TCP;
+}
+
+void observe_not_closed(const struct closing *closing)
+{
+	if (closing->note.cookie)
+		fdtable_set(closing->fd, &closing->note);
+}
+
+/* The state after the close, and the way there. Return whether somebody has it open still. */
+static bool conclude(struct closing *closing, struct sock_view *ret)
+{
+	struct sock_view *view = &closing->view;
+	const bool orderly =
+		closing->before == STATE_CLOSE_WAIT && !closing->unread && !closing->lingers_zero;
+	struct diag_sock found = {0};
+	uint8_t measured = closing->before, necessary = STATE_UNKNOWN;
+
+	if (closing->ask)
+		view_take_answer(view, find(closing, &found), &found);
+	else
+		view->state = closing->before;
+	if (measured == STATE_CLOSED)
+		measured = STATE_UNKNOWN; /* TCP_INFO says so of TIME_WAIT, too */
+	if (orderly && view->state == STATE_CLOSED)
+		necessary = STATE_LAST_ACK;
+	view_trace(view, measured, necessary);
+	*ret = *view;
+	return found.inode != 0;
+}
+
+static void note_surprises(struct event *ev, const struct closing *closing, bool still_open)
+{
+	const struct sock_view *view = &closing->view;
+	const bool is_tcp = closing->id.protocol == IPPROTO_TCP;
+
+	if (still_open) {
+		ev->notes |= NOTE_BIT(NOTE_STILL_OPEN);
+		ev->figures.listened = closing->before == STATE_LISTEN;
+		return;
+	}
+	if (view->state == STATE_CLOSED && is_tcp &&
+	    state_is_in(closing->before, STATES_RESETTABLE) &&
+	    (closing->unread || closing->lingers_zero)) {
+		ev->notes |= NOTE_BIT(NOTE_RESET);
+		ev->figures.unread = closing->unread;
+	}
+	if (view->state == STATE_CLOSED && is_tcp && closing->before == STATE_CLOSED &&
+	    closing->ask && state_is_in(view->was, STATES_UNENDED) && view_knows_endings()) {
+		ev->notes |= NOTE_BIT(NOTE_PEER_RESET);
+		ev->figures.retransmitted = closing->retransmitted;
+	}
+	if (closing->before == STATE_CLOSE_WAIT && closing->silent_ms >= 1000) {
+		ev->notes |= NOTE_BIT(NOTE_CLOSE_WAIT);
+		ev->figures.close_wait_ms = closing->silent_ms;
+	}
+}
+
+bool observe_closed(struct closing *closing, struct event *ev)
+{
+	if (!observe_caller(ev))
+		return false;
+	ev->has_sock = true;
+
+	const bool still_open = conclude(closing, &ev->sock);
+
+	note_surprises(ev, closing, still_open);
+	return true;
+}
+
+void observe_closed_target(struct closing *closing, struct event *ev)
+{
+	ev->has_closed = true;
+	ev->closed.fd = closing->fd;
+	conclude(closing, &ev->closed.sock);
+}
+
+void observe_other_closed(int fd)
+{
+	const struct fd_note note = fdtable_get(fd);
+
+	if (note.cookie && process_owner())
+		fdtable_forget(fd);
+}
+
+bool observe_double_close(struct event *ev)
+{
+	const struct fd_note note = fdtable_get(ev->fd);
+	const uint64_t born = atomic_load_explicit(&this_process.born, memory_order_relaxed);
+
+	/* What was closed before a fork was closed by another process. */
+	if (!note.closed_ns || note.closed_ns < born || !observe_caller(ev))
+		return false;
+	ev->notes |= NOTE_BIT(NOTE_DOUBLE_CLOSE);
+	ev->figures.closed_ago_ns = clock_ns(CLOCK_MONOTONIC) - note.closed_ns;
+	ev->figures.closed_by = note.closed_by;
+	ev->figures.closed_call = note.closed_call;
+	return true;
+}

@@ -1,0 +1,147 @@
+/*
+ * conflict.c - see conflict.h. No I/O: what was found is handed in.
+ */
+#include "observe/conflict.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#include "facts/endpoint.h"
+
+static bool is_mapped(const struct endpoint *end)
+{
+	static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+	return end->family == AF_INET6 && memcmp(end->addr, prefix, sizeof(prefix)) == 0;
+}
+
+/* The IPv4 address of an AF_INET or v4-mapped end. */
+static const uint8_t *ipv4_of(const struct endpoint *end)
+{
+	return end->family == AF_INET ? end->addr : end->addr + 12;
+}
+
+static bool is_zero(const uint8_t *addr, size_t len)
+{
+	static const uint8_t zero[16];
+
+	return memcmp(addr, zero, len) == 0;
+}
+
+/* Do both take IPv4, and an address in common of it? */
+static bool share_ipv4(const struct conflict_sock *a, const struct conflict_sock *b)
+{
+	const uint8_t *x = ipv4_of(&a->local), *y = ipv4_of(&b->local);
+
+	return is_zero(x, 4) || is_zero(y, 4) || memcmp(x, y, 4) == 0;
+}
+
+/* ipv6_rcv_saddr_equal with match_wildcard, net/ipv4/inet_connection_sock.c */
+static bool addresses_overlap(const struct conflict_sock *a, const struct conflict_sock *b)
+{
+	const bool a_is_4 = a->local.family == AF_INET || is_mapped(&a->local);
+	const bool b_is_4 = b->local.family == AF_INET || is_mapped(&b->local);
+
+	if (a_is_4 && b_is_4)
+		return share_ipv4(a, b);
+	if (a_is_4)
+		return endpoint_is_wildcard(&b->local) && !b->v6only;
+	if (b_is_4)
+		return endpoint_is_wildcard(&a->local) && !a->v6only;
+	return endpoint_is_wildcard(&a->local) || endpoint_is_wildcard(&b->local) ||
+	       memcmp(a->local.addr, b->local.addr, 16) == 0;
+}
+
+bool conflict_between(const struct conflict_sock *asks, const struct conflict_sock *other)
+{
+	if (asks->ifindex && other->ifindex && asks->ifindex != other->ifindex)
+		return false;
+	if (!addresses_overlap(asks, other))
+		return false;
+	if (asks->reuseaddr && other->reuseaddr && other->state != STATE_LISTEN)
+		return false;
+	return !(asks->reuseport && other->reuseport &&
+		 (other->state == STATE_TIME_WAIT || asks->uid == other->uid));
+}
+
+bool conflict_is_dying(const struct diag_sock *sock)
+{
+	const unsigned int ends = STATE_BIT(STATE_FIN_WAIT_1) | STATE_BIT(STATE_FIN_WAIT_2) |
+				  STATE_BIT(STATE_CLOSING) | STATE_BIT(STATE_LAST_ACK) |
+				  STATE_BIT(STATE_TIME_WAIT);
+
+	return sock->inode == 0 && (ends & STATE_BIT(sock->state));
+}
+
+/* Which of several to name: the higher the better. */
+enum rank { DYING_RANK = 1, LIVE_RANK, BOUND_RANK, LISTENER_RANK };
+
+static enum rank rank_of(uint8_t state, bool dying)
+{
+	if (state == STATE_LISTEN)
+		return LISTENER_RANK;
+	if (state == STATE_CLOSED)
+		return BOUND_RANK;
+	return dying ? DYING_RANK : LIVE_RANK;
+}
+
+static enum rank named_rank(const struct holders *holders)
+{
+	if (holders->state == STATE_UNKNOWN)
+		return 0;
+	return rank_of(holders->state, !holders->listeners && !holders->bound && !holders->live);
+}
+
+static void name(struct holders *holders, const struct diag_sock *sock)
+{
+	holders->local = sock->local;
+	holders->peer = sock->peer;
+	holders->inode = sock->inode;
+	holders->uid = sock->uid;
+	holders->state = sock->state;
+}
+
+void conflict_count(struct holders *holders, const struct conflict_sock *asks,
+		    const struct diag_sock *other)
+{
+	const struct conflict_sock without_options = {
+		.local = other->local,
+		.ifindex = other->ifindex,
+		.uid = other->uid,
+		.state = other->state,
+		.v6only = other->v6only,
+	};
+	const bool dying = conflict_is_dying(other);
+	const enum rank named = named_rank(holders), rank = rank_of(other->state, dying);
+
+	if (other->state == STATE_UNKNOWN || other->state == STATE_SYN_RCVD)
+		return; /* a connection being made holds nothing: its listener does */
+	if (!conflict_between(asks, &without_options))
+		return;
+	if (rank > named ||
+	    (rank == DYING_RANK && named == DYING_RANK && other->timer_ms > holders->longest_ms))
+		name(holders, other);
+
+	if (rank == LISTENER_RANK && asks->reuseport && asks->uid == other->uid)
+		holders->unsure = true;
+	holders->listeners += rank == LISTENER_RANK;
+	holders->bound += rank == BOUND_RANK;
+	holders->live += rank == LIVE_RANK;
+	holders->dying += rank == DYING_RANK;
+	if (dying && !other->has_timer)
+		holders->without_end++;
+	if (dying && other->timer_ms > holders->longest_ms)
+		holders->longest_ms = other->timer_ms;
+}
+
+enum note_id conflict_note(const struct holders *holders)
+{
+	/* Of the listener's group ourselves, perhaps: then it may be any of the others. */
+	if (holders->unsure && (holders->bound || holders->live || holders->dying))
+		return NOTE_COUNT;
+	if (holders->listeners)
+		return NOTE_IN_USE_LISTENER;
+	if (holders->bound || holders->live)
+		return NOTE_IN_USE_BOUND;
+	return holders->dying ? NOTE_IN_USE_DYING : NOTE_COUNT;
+}

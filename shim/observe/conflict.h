@@ -1,0 +1,38 @@
+/*
+ * conflict.h - may two TCP sockets have the same port? The rule of the kernel
+ * (inet_bind_conflict in net/ipv4/inet_connection_sock.c), for a bind to a port
+ * that was asked for and for listen.
+ */
+#ifndef OBSERVE_CONFLICT_H
+#define OBSERVE_CONFLICT_H
+
+#include "observe/diag_parse.h"
+#include "reuse/event.h"
+
+/* One of the two, as far as the rule looks at it. */
+struct conflict_sock {
+	struct endpoint local;
+	uint32_t ifindex; /* of the device that it is bound to, else 0 */
+	uint32_t uid;
+	uint8_t state; /* enum tcp_state_id */
+	bool v6only, reuseaddr, reuseport;
+};
+
+/* Would the kernel refuse the one that asks, because of the other? Same port, same namespace. */
+bool conflict_between(const struct conflict_sock *asks, const struct conflict_sock *other);
+
+/*
+ * Count a socket that sock_diag found on the port, where it may be in the way. The
+ * kernel does not show another socket's SO_REUSEADDR and SO_REUSEPORT: it may be
+ * in the way where the rule refuses if it has neither.
+ */
+void conflict_count(struct holders *holders, const struct conflict_sock *asks,
+		    const struct diag_sock *other);
+
+/* The note that follows: in-use-…, or NOTE_COUNT where nobody was found. */
+enum note_id conflict_note(const struct holders *holders);
+
+/* A connection that no process has open, and that the kernel keeps for its end. */
+bool conflict_is_dying(const struct diag_sock *sock);
+
+#endif

@@ -1,0 +1,200 @@
+/*
+ * explain.c - see explain.h.
+ */
+#include "observe/explain.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "observe/conflict.h"
+#include "observe/diag.h"
+#include "observe/proc.h"
+#include "observe/tcp_state.h"
+#include "sys/sys.h"
+
+#ifndef SO_BINDTOIFINDEX
+#define SO_BINDTOIFINDEX 62
+#endif
+
+struct inquiry {
+	struct conflict_sock ours;
+	uint64_t cookie;
+	struct holders *holders;
+};
+
+static int visit_holder(const struct diag_sock *sock, void *arg)
+{
+	const struct inquiry *inquiry = arg;
+
+	/* Sockets that are bound and nothing else come whatever port was asked for. */
+	if (sock->cookie != inquiry->cookie && sock->local.port == inquiry->ours.local.port)
+		conflict_count(inquiry->holders, &inquiry->ours, sock);
+	return 0;
+}
+
+/* All on the port, of one family; each network namespace of its own would lie. */
+static bool ask_family(const struct inquiry *inquiry, uint16_t family, void *arg)
+{
+	return diag_dump(IPPROTO_TCP, family, inquiry->ours.local.port, ~0u, visit_holder, arg) ==
+	       1;
+}
+
+static void name_owner(struct holders *holders)
+{
+	struct proc_owner owner = {.looked_up = true};
+
+	if (holders->inode)
+		proc_find_owner(holders->inode, &owner);
+	holders->pid = owner.pid;
+	holders->looked_up = owner.looked_up;
+	memcpy(holders->prog, owner.prog, sizeof(holders->prog));
+}
+
+bool explain_holders(int fd, const struct endpoint *asked, bool listens, bool find_owner,
+		     struct holders *ret)
+{
+	const int ifindex = sock_option(fd, SOL_SOCKET, SO_BINDTOIFINDEX);
+	struct inquiry inquiry = {
+		.ours =
+			{
+				.local = *asked,
+				.ifindex = ifindex < 0 ? 0 : (uint32_t)ifindex,
+				.uid = sys_geteuid(),
+				.state = listens ? STATE_LISTEN : STATE_CLOSED,
+				.v6only = sock_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) > 0,
+				.reuseaddr = sock_option(fd, SOL_SOCKET, SO_REUSEADDR) > 0,
+				.reuseport = sock_option(fd, SOL_SOCKET, SO_REUSEPORT) > 0,
+			},
+		.cookie = sock_cookie(fd),
+		.holders = ret,
+	};
+
+	*ret = (struct holders){.had_option = inquiry.ours.reuseaddr};
+	if (!asked->family || !diag_sees(sock_netns(fd)) ||
+	    !ask_family(&inquiry, AF_INET, &inquiry))
+		return false;
+	/* Where the kernel has no IPv6 there is nobody in its way either. */
+	ask_family(&inquiry, AF_INET6, &inquiry);
+	if (find_owner)
+		name_owner(ret);
+	return true;
+}
+
+static void explain_in_use(struct event *ev, const struct endpoint *at, bool listens)
+{
+	struct holders *holders = &ev->figures.holders;
+
+	if (!explain_holders(ev->fd, at, listens, true, holders))
+		return;
+
+	const enum note_id note = conflict_note(holders);
+
+	if (note != NOTE_COUNT)
+		ev->notes |= NOTE_BIT(note);
+}
+
+/* The ports of the range that somebody has, a bit each. */
+struct taken {
+	uint64_t bits[65536 / 64];
+	uint32_t first, last;
+};
+
+static int visit_taken(const struct diag_sock *sock, void *arg)
+{
+	struct taken *taken = arg;
+	const uint16_t port = sock->local.port;
+
+	if (port >= taken->first && port <= taken->last)
+		taken->bits[port / 64] |= UINT64_C(1) << port % 64;
+	return 0;
+}
+
+static uint32_t count_taken(const struct taken *taken)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < sizeof(taken->bits) / sizeof(taken->bits[0]); i++)
+		n += (uint32_t)__builtin_popcountll(taken->bits[i]);
+	return n;
+}
+
+/* How many of the local ports are taken? Only a range that is full explains anything. */
+static void explain_exhausted(struct event *ev, bool certain)
+{
+	struct taken *taken = sys_mmap_pages(sizeof(*taken));
+	uint32_t range[2], n;
+
+	if (sys_failed(taken))
+		return;
+	if (proc_numbers("/proc/sys/net/ipv4/ip_local_port_range", range, 2) && range[1] < 65536 &&
+	    diag_sees(sock_netns(ev->fd))) {
+		taken->first = range[0];
+		taken->last = range[1];
+		diag_dump(IPPROTO_TCP, AF_INET, 0, ~0u, visit_taken, taken);
+		diag_dump(IPPROTO_TCP, AF_INET6, 0, ~0u, visit_taken, taken);
+		n = count_taken(taken);
+		/* Some may have gone since the call failed. */
+		if (certain || n >= (range[1] - range[0] + 1) / 20 * 19) {
+			ev->notes |= NOTE_BIT(NOTE_PORTS_EXHAUSTED);
+			ev->figures.first_port = (uint16_t)range[0];
+			ev->figures.last_port = (uint16_t)range[1];
+			ev->figures.ports_taken = n;
+		}
+	}
+	sys_munmap(taken, sizeof(*taken));
+}
+
+static bool may_bind_privileged(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+	return SYS3(SYS_capget, &head, data, 0) < 0 ||
+	       (data[0].effective & 1u << CAP_NET_BIND_SERVICE);
+}
+
+static void explain_privileged(struct event *ev, const struct endpoint *asked)
+{
+	uint32_t first;
+
+	if (!proc_numbers("/proc/sys/net/ipv4/ip_unprivileged_port_start", &first, 1) ||
+	    asked->port >= first || may_bind_privileged())
+		return;
+	ev->notes |= NOTE_BIT(NOTE_PRIVILEGED_PORT);
+	ev->figures.unprivileged = (uint16_t)first;
+}
+
+void explain_bind(struct event *ev, const struct endpoint *asked)
+{
+	if (!asked->family || sys_on_alternate_stack())
+		return;
+	switch (ev->error) {
+	case EADDRINUSE:
+		if (asked->port)
+			explain_in_use(ev, asked, false);
+		else
+			explain_exhausted(ev, true);
+		return;
+	case EADDRNOTAVAIL:
+		ev->notes |= NOTE_BIT(NOTE_NOT_LOCAL);
+		return;
+	case EACCES:
+		explain_privileged(ev, asked);
+		return;
+	}
+}
+
+void explain_listen(struct event *ev, const struct endpoint *local)
+{
+	if (ev->error == EADDRINUSE && local->port && !sys_on_alternate_stack())
+		explain_in_use(ev, local, true);
+}
+
+void explain_connect(struct event *ev)
+{
+	if (ev->error == EADDRNOTAVAIL && !ev->sock.local.port && !sys_on_alternate_stack())
+		explain_exhausted(ev, false);
+}

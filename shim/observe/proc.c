@@ -1,0 +1,202 @@
+/*
+ * proc.c - see proc.h. Buffers are pages mapped for the call.
+ */
+#include "observe/proc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <time.h>
+
+#include "facts/out.h"
+#include "sys/sys.h"
+
+enum { LISTING_SIZE = 32768 };
+
+/* The number that the text begins with; *text moves behind it. -1 where there is none. */
+static int64_t number_at(const char **text)
+{
+	int64_t number = 0;
+	const char *at = *text;
+
+	while (*at >= '0' && *at <= '9' && number < UINT32_MAX)
+		number = number * 10 + (*at++ - '0');
+	if (at == *text)
+		return -1;
+	*text = at;
+	return number;
+}
+
+/* The beginning of a small file as a string. Return its length or -errno. */
+static long read_file(int dir, const char *path, char *ret, size_t size)
+{
+	const int fd = sys_openat(dir, path, O_RDONLY | O_CLOEXEC, 0);
+	long got;
+
+	if (fd < 0)
+		return fd;
+	got = sys_read(fd, ret, size - 1);
+	sys_close(fd);
+	if (got >= 0)
+		ret[got] = '\0';
+	return got;
+}
+
+bool proc_numbers(const char *path, uint32_t *ret, unsigned int n)
+{
+	char text[64];
+	const char *at = text;
+
+	if (read_file(AT_FDCWD, path, text, sizeof(text)) < 0)
+		return false;
+	for (unsigned int i = 0; i < n; i++) {
+		while (*at == ' ' || *at == '\t')
+			at++;
+
+		const int64_t number = number_at(&at);
+
+		if (number < 0)
+			return false;
+		ret[i] = (uint32_t)number;
+	}
+	return true;
+}
+
+static int visit_names(const char *listing, size_t len, proc_visit *visit, void *arg)
+{
+	int rc = 0;
+
+	for (size_t at = 0; at < len && rc == 0;) {
+		const struct dirent64 *entry = (const void *)(listing + at);
+		const char *name = entry->d_name;
+		const int64_t number = number_at(&name);
+
+		if (number >= 0 && number <= INT_MAX && !*name)
+			rc = visit((int)number, arg);
+		at += entry->d_reclen;
+	}
+	return rc;
+}
+
+int proc_list(int dir, const char *path, proc_visit *visit, void *arg)
+{
+	const int fd = sys_openat(dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	char *listing;
+	long len;
+	int rc = 0;
+
+	if (fd < 0)
+		return fd;
+	listing = sys_mmap_pages(LISTING_SIZE);
+	if (sys_failed(listing)) {
+		sys_close(fd);
+		return -ENOMEM;
+	}
+	while (rc == 0 && (len = sys_getdents64(fd, listing, LISTING_SIZE)) != 0)
+		rc = len < 0 ? (int)len : visit_names(listing, (size_t)len, visit, arg);
+	sys_munmap(listing, LISTING_SIZE);
+	sys_close(fd);
+	return rc;
+}
+
+enum { MOST_DESCRIPTORS = 2000, MOST_MS = 20 };
+enum { FOUND = 1, GIVEN_UP };
+
+struct search {
+	char wanted[32]; /* "socket:[12345]" */
+	size_t wanted_len;
+	uint64_t deadline_ns;
+	unsigned int left;
+	pid_t pid;  /* whose descriptors are looked at */
+	pid_t skip; /* looked at already */
+	int fds;    /* /proc/PID/fd */
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static int visit_fd(int number, void *arg)
+{
+	struct search *search = arg;
+	char name[12], link[32];
+	struct out out = out_into(name, sizeof(name) - 1);
+	long len;
+
+	if (search->left-- == 0 || now_ns() > search->deadline_ns)
+		return GIVEN_UP;
+	out_i64(&out, number);
+	*out.at = '\0';
+	len = sys_readlinkat(search->fds, name, link, sizeof(link));
+	return len == (long)search->wanted_len &&
+	       memcmp(link, search->wanted, search->wanted_len) == 0;
+}
+
+/* "/proc/PID/what" */
+static void out_proc_path(char *ret, size_t size, pid_t pid, const char *what)
+{
+	struct out out = out_into(ret, size - 1);
+
+	out_str(&out, "/proc/");
+	out_i64(&out, pid);
+	out_str(&out, what);
+	*out.at = '\0';
+}
+
+static int visit_process(int pid, void *arg)
+{
+	struct search *search = arg;
+	char path[40];
+	int rc;
+
+	if (pid == search->skip)
+		return 0;
+	if (now_ns() > search->deadline_ns)
+		return GIVEN_UP;
+	out_proc_path(path, sizeof(path), pid, "/fd");
+	search->pid = pid;
+	search->fds = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	if (search->fds < 0)
+		return 0; /* gone, or another user's */
+	rc = proc_list(search->fds, ".", visit_fd, search);
+	sys_close(search->fds);
+	return rc == FOUND || rc == GIVEN_UP ? rc : 0;
+}
+
+void proc_find_owner(uint32_t inode, struct proc_owner *ret)
+{
+	struct search search = {
+		.deadline_ns = now_ns() + MOST_MS * UINT64_C(1000000),
+		.left = MOST_DESCRIPTORS,
+	};
+	struct out out = out_into(search.wanted, sizeof(search.wanted));
+	char path[40];
+	int rc;
+
+	*ret = (struct proc_owner){0};
+	out_str(&out, "socket:[");
+	out_u64(&out, inode);
+	out_char(&out, ']');
+	search.wanted_len = out_len(&out);
+
+	rc = visit_process(sys_getpid(), &search);
+	search.skip = search.pid;
+	if (rc == 0)
+		rc = proc_list(AT_FDCWD, "/proc", visit_process, &search);
+	ret->looked_up = rc == 0 || rc == FOUND;
+	if (rc != FOUND)
+		return;
+	ret->pid = search.pid;
+	out_proc_path(path, sizeof(path), search.pid, "/comm");
+
+	long len = read_file(AT_FDCWD, path, ret->prog, sizeof(ret->prog));
+
+	while (len > 0 && ret->prog[len - 1] == '\n')
+		ret->prog[--len] = '\0';
+}

@@ -1,0 +1,37 @@
+/*
+ * proc.h - what /proc knows: numbers in a file, the open descriptors, and which
+ * process has a socket.
+ */
+#ifndef OBSERVE_PROC_H
+#define OBSERVE_PROC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* The first n numbers of a file into ret[]. False where it has fewer or can't be read. */
+bool proc_numbers(const char *path, uint32_t *ret, unsigned int n);
+
+/* Is called with each number; what it returns other than 0 ends the walk. */
+typedef int proc_visit(int number, void *arg);
+
+/*
+ * The names in a folder of /proc that are numbers: descriptors, processes. dir is
+ * an open folder, or AT_FDCWD. Return 0, -errno where it can't be listed, or what
+ * the visitor returned.
+ */
+int proc_list(int dir, const char *path, proc_visit *visit, void *arg);
+
+struct proc_owner {
+	pid_t pid; /* 0: not found */
+	char prog[16];
+	bool looked_up; /* to the end: nobody that we may see has it, if pid is 0 */
+};
+
+/*
+ * Find a process that has the socket with this inode open, our own first. Gives up
+ * after 20 ms or 2,000 descriptors.
+ */
+void proc_find_owner(uint32_t inode, struct proc_owner *ret);
+
+#endif

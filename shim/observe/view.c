@@ -1,0 +1,133 @@
+/*
+ * view.c - see view.h.
+ */
+#include "observe/view.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "facts/shim.h"
+#include "observe/tcp_state.h"
+#include "observe/transitions.h"
+
+#ifndef SO_BINDTOIFINDEX
+#define SO_BINDTOIFINDEX 62
+#endif
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
+uint64_t clock_ns(int clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* The addresses, where they are not known or a connection has been made since. */
+static void learn_addresses(struct sock_view *view, int fd)
+{
+	if (view->was && (!state_is_synchronized(view->state) || state_is_synchronized(view->was)))
+		return;
+	view->local = sock_local(fd);
+
+	const struct endpoint peer = sock_peer(fd);
+
+	if (peer.family)
+		view->peer = peer;
+}
+
+void view_begin(struct sock_view *view, int fd, uint8_t state)
+{
+	view->cookie = sock_cookie(fd);
+	view->state = state;
+
+	const struct fd_note note = fdtable_about(fd, view->cookie);
+
+	view->was = note.state;
+	view->local = note.local;
+	view->peer = note.peer;
+	learn_addresses(view, fd);
+}
+
+/* Add what must lie between *at and the waypoint, and the waypoint itself. */
+static void pass(struct sock_view *view, uint8_t *at, uint8_t waypoint)
+{
+	uint8_t between[STATE_COUNT];
+
+	if (waypoint == STATE_UNKNOWN || waypoint == *at || waypoint == view->state)
+		return;
+
+	const size_t n = states_between(*at, waypoint, between);
+
+	for (size_t i = 0; i < n && view->n_via < VIA_MAX; i++)
+		view->via[view->n_via++] = between[i];
+	if (view->n_via < VIA_MAX)
+		view->via[view->n_via++] = waypoint;
+	*at = waypoint;
+}
+
+void view_trace(struct sock_view *view, uint8_t first, uint8_t second)
+{
+	uint8_t at = view->was, between[STATE_COUNT];
+
+	view->n_via = 0;
+	pass(view, &at, first);
+	pass(view, &at, second);
+
+	const size_t n = states_between(at, view->state, between);
+
+	for (size_t i = 0; i < n && view->n_via < VIA_MAX; i++)
+		view->via[view->n_via++] = between[i];
+}
+
+void view_keep(const struct sock_view *view, int fd)
+{
+	const struct fd_note old = fdtable_about(fd, view->cookie);
+	const struct fd_note note = {
+		.cookie = view->cookie,
+		.made_ns = old.made_ns ? old.made_ns : clock_ns(CLOCK_MONOTONIC),
+		.local = view->local,
+		.peer = view->peer,
+		.state = view->state,
+		.flags = old.flags,
+	};
+
+	if (view->cookie)
+		fdtable_set(fd, &note);
+}
+
+void view_identify(const struct sock_view *view, int fd, struct diag_id *ret)
+{
+	const int ifindex = sock_option(fd, SOL_SOCKET, SO_BINDTOIFINDEX);
+	const int protocol = sock_option(fd, SOL_SOCKET, SO_PROTOCOL);
+
+	*ret = (struct diag_id){
+		.cookie = view->cookie,
+		.netns = ifindex < 0 ? 0 : sock_netns(fd),
+		.local = view->local,
+		.peer = view->peer,
+		.ifindex = ifindex < 0 ? 0 : (uint32_t)ifindex,
+		.protocol = (uint16_t)(protocol == IPPROTO_MPTCP ? IPPROTO_MPTCP : IPPROTO_TCP),
+	};
+}
+
+void view_take_answer(struct sock_view *view, int rc, const struct diag_sock *found)
+{
+	view->state = STATE_UNKNOWN;
+	view->has_timer = false;
+	if (rc == 0)
+		view->state = STATE_CLOSED;
+	if (rc != 1)
+		return;
+	view->state = found->state;
+	view->has_timer = found->has_timer;
+	view->timer_ms = found->has_timer ? found->timer_ms : 0;
+}
+
+bool view_knows_endings(void)
+{
+	return shim_logs(CALL_shutdown) && shim_logs(CALL_connect);
+}

@@ -1,0 +1,52 @@
+/*
+ * view.h - a socket as one event shows it: what was noted, what is asked now, and
+ * the way between the two. The parts that observe.c and closing.c share.
+ */
+#ifndef OBSERVE_VIEW_H
+#define OBSERVE_VIEW_H
+
+#include "observe/diag_parse.h"
+#include "observe/diag_query.h"
+#include "observe/fdtable.h"
+#include "reuse/event.h"
+
+uint64_t clock_ns(int clock);
+
+static inline bool state_is_in(uint8_t state, uint32_t set)
+{
+	return (set & STATE_BIT(state)) != 0;
+}
+
+static inline bool state_is_synchronized(uint8_t state)
+{
+	return state_is_in(state, STATES_SYNCHRONIZED);
+}
+
+/*
+ * Cookie, what the last event of this socket through this number left behind, and
+ * both addresses. state: as TCP_INFO gave it now.
+ */
+void view_begin(struct sock_view *view, int fd, uint8_t state);
+
+/*
+ * Fill in the way: a waypoint is a state that was measured in between or that the
+ * call itself makes necessary; STATE_UNKNOWN for none.
+ */
+void view_trace(struct sock_view *view, uint8_t first, uint8_t second);
+
+/* Note down what the next event of this socket will want to know. */
+void view_keep(const struct sock_view *view, int fd);
+
+/* Everything by which sock_diag will find this socket; fd must still be open. */
+void view_identify(const struct sock_view *view, int fd, struct diag_id *ret);
+
+/* The state by sock_diag's answer rc: CLOSED where that is certain, else unknown. */
+void view_take_answer(struct sock_view *view, int rc, const struct diag_sock *found);
+
+/* States in which nobody has ended the connection, so that CLOSED is a surprise. */
+#define STATES_UNENDED (STATE_BIT(STATE_ESTABLISHED) | STATE_BIT(STATE_CLOSE_WAIT))
+
+/* Are all the calls logged by which the program itself may end a connection? */
+bool view_knows_endings(void);
+
+#endif
