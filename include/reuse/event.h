@@ -55,21 +55,13 @@ struct sock_view {
 	uint32_t timer_ms; /* how long the kernel still keeps the connection */
 };
 
-/* The value of a socket option: the first bytes, and how many there were. */
-struct option_value {
-	bool readable;
-	uint8_t bytes[64];
-	uint32_t len;
-};
-
 union event_args {
 	struct {
 		int domain, type, protocol;
 	} socket;
 	struct {
 		int level, option;
-		struct option_value value;
-	} sockopt;
+	} sockopt;   /* its value: union event_more */
 	int backlog; /* listen */
 	int how;     /* shutdown */
 	int newfd;   /* dup2, dup3 */
@@ -77,6 +69,13 @@ union event_args {
 		int command;
 		long newfd;
 	} fcntl;
+};
+
+/* The value of a socket option: the first bytes, and how many there were. */
+struct option_value {
+	bool readable;
+	uint8_t bytes[64];
+	uint32_t len;
 };
 
 /* Who holds an address that could not be bound. Counts are of sockets in the way. */
@@ -95,9 +94,18 @@ struct holders {
 	bool had_option; /* our socket has SO_REUSEADDR */
 };
 
+/* What only some calls have, and none has two of. */
+union event_more {
+	struct option_value value; /* setsockopt, getsockopt */
+	struct holders holders;	   /* bind, listen: with in-use-… */
+	struct {
+		int32_t fd;
+		struct sock_view sock;
+	} closed; /* dup2, dup3: the TCP socket that the call closed */
+};
+
 /* The figures in the notes' sentences; each is set with its note. */
 struct note_figures {
-	struct holders holders; /* in-use-… */
 	uint64_t closed_ago_ns; /* double-close */
 	uint32_t unread;	/* reset: bytes; 0: SO_LINGER 0 did it */
 	uint32_t close_wait_ms; /* close-wait: at least */
@@ -134,10 +142,7 @@ struct event {
 	char prog[16];
 	union event_args args;
 	struct sock_view sock;
-	struct {
-		int32_t fd;
-		struct sock_view sock;
-	} closed; /* dup2 and dup3: the TCP socket that the call closed */
+	union event_more more;
 };
 
 enum { REUSED_ADDR = 1, REUSED_PORT = 2 };

@@ -1,11 +1,14 @@
 /*
  * bind.c - the hook of bind: where SO_REUSEADDR is enabled.
  */
+#include <time.h>
+
 #include "hooks/hook.h"
 #include "hooks/reuse.h"
 #include "hooks/wait.h"
 #include "log/log.h"
 #include "observe/observe.h"
+#include "observe/view.h"
 #include "sys/process.h"
 
 /* Before the bind, unless gentle waits for a reason. */
@@ -37,45 +40,61 @@ static bool bind_again(__typeof__(bind) *way, int fd, const struct sockaddr *add
 	return false;
 }
 
+/* The real call, tried again where the user asked for that. Returns errno, 0 where it worked. */
+static int bind_really(__typeof__(bind) *way, int fd, const struct sockaddr *addr, socklen_t len,
+		       struct policy *policy, struct waited *waited)
+{
+	const int errno_before = errno;
+	int err = hook_error(way(fd, addr, len));
+
+	if (err == EADDRINUSE && shim.set.reuse == REUSE_GENTLE &&
+	    bind_again(way, fd, addr, len, policy))
+		err = 0;
+	if (err == EADDRINUSE && shim.set.wait_seconds &&
+	    wait_for_dying(way, fd, addr, len, waited))
+		err = 0;
+	if (!err && shim.set.reuse == REUSE_GENTLE)
+		policy_bound(fd, addr, len);
+	if (!err)
+		errno = errno_before; /* a bind that works leaves it alone */
+	return err;
+}
+
+/* The event is made here, so that it is not on the stack while bind_again logs its own. */
+static void report(int fd, const struct sockaddr *addr, socklen_t len, int err, uint64_t began_ns,
+		   const struct policy *policy, const struct waited *waited)
+{
+	struct event ev;
+
+	event_begin(&ev, CALL_bind, fd);
+	ev.began_ns = began_ns;
+	event_end(&ev, err ? -1 : 0, err);
+	reuse_note(&ev, policy);
+	wait_note(&ev, waited);
+	if (observe_bind(&ev, addr, len))
+		event_emit(&ev);
+}
+
 int bind_by(__typeof__(bind) *way, int fd, const struct sockaddr *addr, socklen_t len)
 {
-	const bool gentle = shim.set.reuse == REUSE_GENTLE, logs = shim_logs(CALL_bind);
-	const int errno_before = errno;
+	const bool logs = shim_logs(CALL_bind);
 	struct waited waited = {0};
 	struct policy policy;
-	struct event ev;
-	int rc, err;
+	uint64_t began_ns = 0;
+	int err;
 
 	if (hook_idle(CALL_bind) || (shim.events && !process_owner()))
 		return way(fd, addr, len);
 	policy = before_bind(fd, addr, len);
 	if (logs)
-		event_begin(&ev, CALL_bind, fd);
+		began_ns = clock_ns(CLOCK_MONOTONIC);
 
-	rc = way(fd, addr, len);
-	err = hook_error(rc);
+	err = bind_really(way, fd, addr, len, &policy, &waited);
 
 	if (logs)
-		event_end(&ev, rc, err);
-	if (gentle && err == EADDRINUSE && bind_again(way, fd, addr, len, &policy))
-		rc = err = 0;
-	if (err == EADDRINUSE && shim.set.wait_seconds &&
-	    wait_for_dying(way, fd, addr, len, &waited))
-		rc = err = 0;
-	if (!err)
-		errno = errno_before; /* a bind that works leaves it alone */
-	if (gentle && !err)
-		policy_bound(fd, addr, len);
-	if (logs) {
-		ev.ret = rc;
-		ev.error = err;
-		reuse_note(&ev, &policy);
-		wait_note(&ev, &waited);
-		if (observe_bind(&ev, addr, len))
-			event_emit(&ev);
-	}
+		report(fd, addr, len, err, began_ns, &policy, &waited);
 
-	return hook_result(rc, err);
+	return hook_result(err ? -1 : 0, err);
 }
 
 HOOK int bind(int fd, const struct sockaddr *addr, socklen_t len)

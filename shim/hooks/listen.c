@@ -8,18 +8,11 @@
 #include "observe/observe.h"
 #include "sys/process.h"
 
-int listen_by(__typeof__(listen) *way, int fd, int backlog)
+static int listen_logged(__typeof__(listen) *way, int fd, int backlog, const struct policy *policy)
 {
-	struct policy policy = {0};
 	struct event ev;
 	int rc, err;
 
-	if (hook_idle(CALL_listen) || (shim.events && !process_owner()))
-		return way(fd, backlog);
-	if (shim.set.reuse == REUSE_GENTLE) {
-		policy = policy_listen(fd);
-		reuse_enable(fd, &policy);
-	}
 	event_begin(&ev, CALL_listen, fd);
 	ev.has_args = true;
 	ev.args.backlog = backlog;
@@ -28,11 +21,26 @@ int listen_by(__typeof__(listen) *way, int fd, int backlog)
 	err = hook_error(rc);
 
 	event_end(&ev, rc, err);
-	reuse_note(&ev, &policy);
+	reuse_note(&ev, policy);
 	if (observe_listen(&ev))
 		event_emit(&ev);
 
 	return hook_result(rc, err);
+}
+
+int listen_by(__typeof__(listen) *way, int fd, int backlog)
+{
+	struct policy policy = {0};
+
+	if (hook_idle(CALL_listen) || (shim.events && !process_owner()))
+		return way(fd, backlog);
+	if (shim.set.reuse == REUSE_GENTLE) {
+		policy = policy_listen(fd);
+		reuse_enable(fd, &policy);
+	}
+	if (shim_logs(CALL_listen))
+		return listen_logged(way, fd, backlog, &policy);
+	return way(fd, backlog);
 }
 
 HOOK int listen(int fd, int backlog)

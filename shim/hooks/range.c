@@ -50,17 +50,13 @@ static int close_around(__typeof__(close_range) *way, unsigned int first, unsign
 	}
 }
 
-/* The events of a range that has been closed. */
-static void report(struct closings *closings, enum call_id call, int rc, const struct event *whole)
+/* The events of a range that has been closed; the time and the result are the same for all. */
+static void report(struct closings *closings, struct event *ev)
 {
-	struct event ev;
-
-	for (size_t i = 0; i < closings->count && rc >= 0; i++) {
-		ev = *whole;
-		ev.fd = closings->list[i].fd;
-		ev.call = (uint8_t)call;
-		if (observe_closed(&closings->list[i], &ev))
-			event_emit(&ev);
+	for (size_t i = 0; i < closings->count && !ev->error; i++) {
+		event_next_socket(ev, closings->list[i].fd);
+		if (observe_closed(&closings->list[i], ev))
+			event_emit(ev);
 	}
 	closings_done(closings);
 }
@@ -80,7 +76,7 @@ int close_range_by(__typeof__(close_range) *way, unsigned int first, unsigned in
 	err = hook_error(rc);
 
 	event_end(&ev, rc, err);
-	report(&closings, CALL_close_range, rc, &ev);
+	report(&closings, &ev);
 
 	return hook_result(rc, err);
 }
@@ -125,6 +121,6 @@ HOOK void closefrom(int first)
 	closefrom_around(from);
 
 	event_end(&ev, 0, 0);
-	report(&closings, CALL_closefrom, 0, &ev);
+	report(&closings, &ev);
 	errno = errno_before;
 }

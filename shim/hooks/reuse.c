@@ -23,14 +23,14 @@ static bool set_option(int fd, int option, int value)
 	ev.by_shim = ev.has_args = true;
 	ev.args.sockopt.level = SOL_SOCKET;
 	ev.args.sockopt.option = option;
-	ev.args.sockopt.value.readable = true;
-	ev.args.sockopt.value.len = sizeof(value);
-	memcpy(ev.args.sockopt.value.bytes, &value, sizeof(value));
+	ev.more.value.readable = true;
+	ev.more.value.len = sizeof(value);
+	memcpy(ev.more.value.bytes, &value, sizeof(value));
 
 	rc = sys_setsockopt(fd, SOL_SOCKET, option, &value, sizeof(value));
 
 	event_end(&ev, rc < 0 ? -1 : 0, -rc);
-	if (observe_call(&ev))
+	if (observe_own_call(&ev))
 		event_emit(&ev);
 	return rc == 0;
 }

@@ -12,7 +12,7 @@
 
 static void option_args(struct event *ev, int level, int option, const void *value, socklen_t len)
 {
-	struct option_value *copy = &ev->args.sockopt.value;
+	struct option_value *copy = &ev->more.value;
 	const size_t take = len < sizeof(copy->bytes) ? len : sizeof(copy->bytes);
 
 	ev->has_args = true;

@@ -41,7 +41,7 @@ void out_socket_type(struct out *out, const char *quote, int type)
 
 void out_option_value(struct out *out, const char *quote, const struct event *ev)
 {
-	const struct option_value *value = &ev->args.sockopt.value;
+	const struct option_value *value = &ev->more.value;
 	const bool is_error =
 		ev->args.sockopt.level == SOL_SOCKET && ev->args.sockopt.option == SO_ERROR;
 	int32_t number;

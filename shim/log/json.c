@@ -82,7 +82,7 @@ static void sockopt_args(struct out *out, const struct event *ev)
 
 	key_constant(out, "level", constant_name(NAMES_level, level), level);
 	key_constant(out, "option", option_name(level, option), option);
-	if (ev->args.sockopt.value.readable) {
+	if (ev->more.value.readable) {
 		key(out, "value");
 		out_option_value(out, quote, ev);
 	}
@@ -181,8 +181,8 @@ static void key_closed(struct out *out, const struct event *ev)
 	if (!ev->has_closed)
 		return;
 	out_str(out, ",\"closed\":{\"fd\":");
-	out_i64(out, ev->closed.fd);
-	sock_keys(out, &ev->closed.sock, false);
+	out_i64(out, ev->more.closed.fd);
+	sock_keys(out, &ev->more.closed.sock, false);
 	out_char(out, '}');
 }
 

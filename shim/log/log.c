@@ -8,20 +8,47 @@
 #include "log/render.h"
 #include "log/sink.h"
 #include "sys/process.h"
+#include "sys/sys.h"
 
-/* Every line of an event without frames fits; tests/unit/test_render.c has the longest. */
-enum { LINE_SIZE = 1024 };
+/*
+ * Most lines are short, and the stack may be too: a line that does not fit is made
+ * again in a page mapped for it.
+ */
+enum { SHORT_LINE = 512, LONGEST_LINE = 4096 };
 
-static bool write_line(const struct event *ev)
+static struct out render(char *buf, size_t size, const struct event *ev)
 {
-	char buf[LINE_SIZE];
-	struct out line = out_into(buf, sizeof(buf));
+	struct out line = out_into(buf, size);
 
 	if (shim.set.format == FORMAT_JSON)
 		render_json(&line, ev);
 	else
 		render_text(&line, ev, shim.colored);
-	return !line.truncated && sink_write(buf, out_len(&line));
+	return line;
+}
+
+static bool write_long_line(const struct event *ev)
+{
+	char *page = sys_mmap_pages(LONGEST_LINE);
+	bool written = false;
+
+	if (sys_failed(page))
+		return false;
+
+	const struct out line = render(page, LONGEST_LINE, ev);
+
+	if (!line.truncated)
+		written = sink_write(line.start, out_len(&line));
+	sys_munmap(page, LONGEST_LINE);
+	return written;
+}
+
+static bool write_line(const struct event *ev)
+{
+	char buf[SHORT_LINE];
+	const struct out line = render(buf, sizeof(buf), ev);
+
+	return line.truncated ? write_long_line(ev) : sink_write(line.start, out_len(&line));
 }
 
 void event_emit(struct event *ev)

@@ -232,13 +232,13 @@ void out_note(struct out *out, enum note_id note, const struct event *ev)
 			     "SO_REUSEADDR comes too late for this bind");
 		return;
 	case NOTE_IN_USE_LISTENER:
-		out_listener(out, &figures->holders);
+		out_listener(out, &ev->more.holders);
 		return;
 	case NOTE_IN_USE_BOUND:
-		out_bound(out, &figures->holders);
+		out_bound(out, &ev->more.holders);
 		return;
 	case NOTE_IN_USE_DYING:
-		out_dying(out, &figures->holders);
+		out_dying(out, &ev->more.holders);
 		return;
 	case NOTE_WAITED:
 		out_waited(out, ev);

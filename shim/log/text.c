@@ -78,7 +78,7 @@ static void out_sockopt_args(struct out *out, const struct event *ev)
 	separate(out);
 	out_constant(out, "", option_name(level, option), option);
 	separate(out);
-	if (ev->args.sockopt.value.readable)
+	if (ev->more.value.readable)
 		out_option_value(out, "", ev);
 	else
 		out_char(out, '?');
@@ -254,10 +254,10 @@ void render_text(struct out *out, const struct event *ev, bool colored)
 	}
 	if (ev->has_closed) {
 		out_note_line(&line, "closed ");
-		out_i64(out, ev->closed.fd);
-		out_ends(out, ev, &ev->closed.sock);
+		out_i64(out, ev->more.closed.fd);
+		out_ends(out, ev, &ev->more.closed.sock);
 		out_str(out, ": ");
-		out_states(out, &ev->closed.sock);
+		out_states(out, &ev->more.closed.sock);
 		paint(&line, PLAIN);
 	}
 	out_notes(&line, ev);

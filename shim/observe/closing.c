@@ -163,8 +163,8 @@ bool observe_closed(struct closing *closing, struct event *ev)
 void observe_closed_target(struct closing *closing, struct event *ev)
 {
 	ev->has_closed = true;
-	ev->closed.fd = closing->fd;
-	conclude(closing, &ev->closed.sock);
+	ev->more.closed.fd = closing->fd;
+	conclude(closing, &ev->more.closed.sock);
 }
 
 void observe_other_closed(int fd)

@@ -171,7 +171,7 @@ int diag_find_exact(const struct diag_id *id, struct diag_sock *ret)
 	struct search search = {.cookie = id->cookie, .ret = ret};
 	struct diag_query query;
 	struct channel channel;
-	char buf[640]; /* an answer without attributes asked for has about 150 bytes */
+	char buf[256]; /* an answer without attributes asked for has about 150 bytes */
 	int rc = take_channel(&channel);
 
 	if (rc < 0)

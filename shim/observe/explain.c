@@ -85,7 +85,7 @@ bool explain_holders(int fd, const struct endpoint *asked, bool listens, bool fi
 
 static void explain_in_use(struct event *ev, const struct endpoint *at, bool listens)
 {
-	struct holders *holders = &ev->figures.holders;
+	struct holders *holders = &ev->more.holders;
 
 	if (!explain_holders(ev->fd, at, listens, true, holders))
 		return;
@@ -99,7 +99,7 @@ static void explain_in_use(struct event *ev, const struct endpoint *at, bool lis
 /* The ports of the range that somebody has, a bit each. */
 struct taken {
 	uint64_t bits[65536 / 64];
-	uint32_t first, last;
+	uint32_t first, last, count;
 };
 
 static int visit_taken(const struct diag_sock *sock, void *arg)
@@ -107,25 +107,20 @@ static int visit_taken(const struct diag_sock *sock, void *arg)
 	struct taken *taken = arg;
 	const uint16_t port = sock->local.port;
 
-	if (port >= taken->first && port <= taken->last)
-		taken->bits[port / 64] |= UINT64_C(1) << port % 64;
+	const uint64_t bit = UINT64_C(1) << port % 64;
+
+	if (port < taken->first || port > taken->last || (taken->bits[port / 64] & bit))
+		return 0;
+	taken->bits[port / 64] |= bit;
+	taken->count++;
 	return 0;
-}
-
-static uint32_t count_taken(const struct taken *taken)
-{
-	uint32_t n = 0;
-
-	for (size_t i = 0; i < sizeof(taken->bits) / sizeof(taken->bits[0]); i++)
-		n += (uint32_t)__builtin_popcountll(taken->bits[i]);
-	return n;
 }
 
 /* How many of the local ports are taken? Only a range that is full explains anything. */
 static void explain_exhausted(struct event *ev, bool certain)
 {
 	struct taken *taken = sys_mmap_pages(sizeof(*taken));
-	uint32_t range[2], n;
+	uint32_t range[2];
 
 	if (sys_failed(taken))
 		return;
@@ -135,13 +130,12 @@ static void explain_exhausted(struct event *ev, bool certain)
 		taken->last = range[1];
 		diag_dump(IPPROTO_TCP, AF_INET, 0, ~0u, visit_taken, taken);
 		diag_dump(IPPROTO_TCP, AF_INET6, 0, ~0u, visit_taken, taken);
-		n = count_taken(taken);
 		/* Some may have gone since the call failed. */
-		if (certain || n >= (range[1] - range[0] + 1) / 20 * 19) {
+		if (certain || taken->count >= (range[1] - range[0] + 1) / 20 * 19) {
 			ev->notes |= NOTE_BIT(NOTE_PORTS_EXHAUSTED);
 			ev->figures.first_port = (uint16_t)range[0];
 			ev->figures.last_port = (uint16_t)range[1];
-			ev->figures.ports_taken = n;
+			ev->figures.ports_taken = taken->count;
 		}
 	}
 	sys_munmap(taken, sizeof(*taken));

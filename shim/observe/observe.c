@@ -42,6 +42,14 @@ void event_end(struct event *ev, int64_t ret, int err)
 	ev->error = err;
 }
 
+void event_next_socket(struct event *ev, int fd)
+{
+	ev->fd = fd;
+	ev->notes = 0;
+	memset(&ev->sock, 0, sizeof(ev->sock));
+	memset(&ev->figures, 0, sizeof(ev->figures));
+}
+
 bool observe_caller(struct event *ev)
 {
 	ev->pid = process_owner();
@@ -102,6 +110,18 @@ static int begin(struct event *ev, int fd)
 		return -1;
 	ev->has_sock = true;
 	return state;
+}
+
+bool observe_own_call(struct event *ev)
+{
+	const int state = begin(ev, ev->fd);
+
+	if (state < 0)
+		return false;
+	view_begin(&ev->sock, ev->fd, (uint8_t)state);
+	view_trace(&ev->sock, STATE_UNKNOWN, STATE_UNKNOWN);
+	view_keep(&ev->sock, ev->fd);
+	return true;
 }
 
 bool observe_call(struct event *ev)

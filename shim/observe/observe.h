@@ -24,8 +24,14 @@ void event_begin(struct event *ev, enum call_id call, int fd);
 /* Right after the real call: stop the clock. err: errno where it failed, else 0. */
 void event_end(struct event *ev, int64_t ret, int err);
 
+/* The same call's event about another socket. */
+void event_next_socket(struct event *ev, int fd);
+
 /* A call about the socket ev->fd that neither makes nor ends a connection. */
 bool observe_call(struct event *ev);
+
+/* The shim's own call on a socket that is about to be bound: it was never a connection. */
+bool observe_own_call(struct event *ev);
 
 /* enables_reuse: the call was to turn SO_REUSEADDR on. */
 bool observe_setsockopt(struct event *ev, bool enables_reuse);

@@ -232,9 +232,9 @@ static struct event a_setsockopt(void)
 	ev.by_shim = ev.has_args = true;
 	ev.args.sockopt.level = SOL_SOCKET;
 	ev.args.sockopt.option = SO_REUSEADDR;
-	ev.args.sockopt.value.readable = true;
-	ev.args.sockopt.value.len = sizeof(one);
-	memcpy(ev.args.sockopt.value.bytes, &one, sizeof(one));
+	ev.more.value.readable = true;
+	ev.more.value.len = sizeof(one);
+	memcpy(ev.more.value.bytes, &one, sizeof(one));
 	in_state(&ev, STATE_CLOSED, STATE_CLOSED);
 	return ev;
 }
@@ -245,8 +245,8 @@ static struct event a_hex_setsockopt(void)
 
 	ev.by_shim = false;
 	ev.args.sockopt.option = SO_LINGER;
-	ev.args.sockopt.value.len = 8;
-	ev.args.sockopt.value.bytes[4] = 0xfe;
+	ev.more.value.len = 8;
+	ev.more.value.bytes[4] = 0xfe;
 	return ev;
 }
 
@@ -257,7 +257,7 @@ static struct event an_unreadable_setsockopt(void)
 	ev.by_shim = false;
 	ev.args.sockopt.level = 999;
 	ev.args.sockopt.option = 998;
-	ev.args.sockopt.value.readable = false;
+	ev.more.value.readable = false;
 	failed(&ev, EFAULT);
 	return ev;
 }
@@ -270,7 +270,7 @@ static struct event a_getsockopt(void)
 	ev.call = CALL_getsockopt;
 	ev.by_shim = false;
 	ev.args.sockopt.option = SO_ERROR;
-	memcpy(ev.args.sockopt.value.bytes, &error, sizeof(error));
+	memcpy(ev.more.value.bytes, &error, sizeof(error));
 	in_state(&ev, STATE_SYN_SENT, STATE_CLOSED);
 	return ev;
 }
@@ -279,7 +279,7 @@ static struct event a_clean_getsockopt(void)
 {
 	struct event ev = a_getsockopt();
 
-	memset(ev.args.sockopt.value.bytes, 0, 4);
+	memset(ev.more.value.bytes, 0, 4);
 	in_state(&ev, STATE_SYN_SENT, STATE_ESTABLISHED);
 	return ev;
 }
@@ -348,10 +348,10 @@ static struct event a_dup2(void)
 	ev.ret = ev.args.newfd = 9;
 	connected(&ev);
 	in_state(&ev, STATE_UNKNOWN, STATE_ESTABLISHED);
-	ev.closed.fd = 9;
-	ev.closed.sock =
+	ev.more.closed.fd = 9;
+	ev.more.closed.sock =
 		(struct sock_view){.cookie = 99, .was = STATE_LISTEN, .state = STATE_CLOSED};
-	ev.closed.sock.local = end_of("::", 80);
+	ev.more.closed.sock.local = end_of("::", 80);
 	return ev;
 }
 
@@ -362,9 +362,9 @@ static struct event a_dup3_of_something_else(void)
 	ev.call = CALL_dup3;
 	ev.has_sock = false;
 	memset(&ev.sock, 0, sizeof(ev.sock));
-	ev.closed.sock.state = STATE_TIME_WAIT;
-	ev.closed.sock.has_timer = true;
-	ev.closed.sock.timer_ms = 1050;
+	ev.more.closed.sock.state = STATE_TIME_WAIT;
+	ev.more.closed.sock.has_timer = true;
+	ev.more.closed.sock.timer_ms = 1050;
 	return ev;
 }
 
@@ -884,8 +884,8 @@ static void longest_args(struct event *ev)
 				ev->args.sockopt.option = option;
 			}
 		}
-		ev->args.sockopt.value.readable = true;
-		ev->args.sockopt.value.len = UINT32_MAX;
+		ev->more.value.readable = true;
+		ev->more.value.len = UINT32_MAX;
 		return;
 	case CALL_listen:
 		ev->args.backlog = INT_MIN;
@@ -908,7 +908,7 @@ static void longest_args(struct event *ev)
 
 static void longest_figures(struct event *ev)
 {
-	struct holders *holders = &ev->figures.holders;
+	struct holders *holders = &ev->more.holders;
 
 	*holders = (struct holders){
 		.listeners = UINT32_MAX,
@@ -1095,9 +1095,9 @@ static void plain_notes(void **state)
 			struct out out = out_into(text, sizeof(text));
 
 			ev.error *= error;
-			ev.figures.holders.pid = error;
-			memset(ev.figures.holders.prog, '"', 8);
-			memset(ev.figures.holders.prog + 8, 0x9b, 8);
+			ev.more.holders.pid = error;
+			memset(ev.more.holders.prog, '"', 8);
+			memset(ev.more.holders.prog + 8, 0x9b, 8);
 			out_note(&out, (enum note_id)note, &ev);
 			assert_false(out.truncated);
 			assert_true(out_len(&out) > 0);
