@@ -126,6 +126,7 @@ static int converse(int fd, const struct diag_query *query, void *buf, size_t si
 {
 	enum { MOST_DATAGRAMS = 100000 };
 	static const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+	const uint32_t seq = query->header.nlmsg_seq; /* buf may be where the query was */
 	long got = sys_sendto(fd, query, query->header.nlmsg_len, MSG_DONTWAIT | MSG_NOSIGNAL,
 			      &kernel, sizeof(kernel));
 	int rc = 0;
@@ -135,7 +136,7 @@ static int converse(int fd, const struct diag_query *query, void *buf, size_t si
 		if (got > (long)size)
 			return -EMSGSIZE;
 		if (got >= 0)
-			rc = diag_parse(buf, (size_t)got, query->header.nlmsg_seq, visit, arg);
+			rc = diag_parse(buf, (size_t)got, seq, visit, arg);
 	}
 	return got < 0 ? (int)got : rc;
 }
@@ -169,15 +170,17 @@ static int visit_search(const struct diag_sock *sock, void *arg)
 int diag_find_exact(const struct diag_id *id, struct diag_sock *ret)
 {
 	struct search search = {.cookie = id->cookie, .ret = ret};
-	struct diag_query query;
+	union {
+		struct diag_query query;
+		char answer[208]; /* with the attributes that come unasked, about 150 bytes */
+	} buf;
 	struct channel channel;
-	char buf[256]; /* an answer without attributes asked for has about 150 bytes */
 	int rc = take_channel(&channel);
 
 	if (rc < 0)
 		return rc;
-	diag_query_exact(&query, id, next_seq());
-	rc = converse(channel.fd, &query, buf, sizeof(buf), visit_search, &search);
+	diag_query_exact(&buf.query, id, next_seq());
+	rc = converse(channel.fd, &buf.query, &buf, sizeof(buf), visit_search, &search);
 	if (search.found)
 		rc = 1;
 	else if (rc == -ENOENT)
