@@ -62,16 +62,19 @@ static bool wants_color(const struct settings *set)
 	return set->color == COLOR_ALWAYS;
 }
 
-__attribute__((constructor)) static void boot(int argc, char **argv, char **environment)
+__attribute__((constructor)) static void boot(void)
 {
-	(void)argc;
-	(void)argv;
 	libc_resolve();
 	sys_prctl(PR_GET_NAME, (unsigned long)shim.prog);
 	environment_read(&shim.set);
-	environment_make_absolute(environment, &shim.set);
-	if (!acts_in(&shim.set, shim.prog) || process_init() < 0)
+	environment_make_absolute(&shim.set);
+	if (!acts_in(&shim.set, shim.prog))
 		return;
+	if (process_init() < 0) {
+		COMPLAIN("this kernel can't tell a forked process apart (MADV_WIPEONFORK); "
+			 "nothing is done");
+		return;
+	}
 
 	uint32_t hooks = hooks_for_reuse(&shim.set);
 
@@ -81,5 +84,6 @@ __attribute__((constructor)) static void boot(int argc, char **argv, char **envi
 		shim.events = shim.set.calls;
 		hooks |= hooks_for_log(&shim.set);
 	}
+	shim.hooks_at_load = hooks;
 	atomic_store(&shim.hooks, hooks);
 }

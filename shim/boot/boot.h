@@ -19,7 +19,7 @@ void environment_read(struct settings *set);
  * Make our own relative entry of LD_PRELOAD absolute, and a relative path in
  * TCPSHIM_LOG, so that children find them from wherever they start.
  */
-void environment_make_absolute(char **environment, const struct settings *set);
+void environment_make_absolute(const struct settings *set);
 
 /* The path that set->log_path stands for: %p, %n, %%. Return its length, or -1 (too long). */
 int expand_path(char *ret, size_t size, const char *path, const char *prog);

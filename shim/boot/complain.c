@@ -7,14 +7,7 @@
 
 #include "boot/boot.h"
 #include "facts/out.h"
-#include "sys/sys.h"
-
-/* A control character in the user's text must not break the line. */
-static void out_printable(struct out *out, const char *text)
-{
-	for (; *text; text++)
-		out_char(out, (unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
-}
+#include "log/sink.h"
 
 void complain(const char *const *parts)
 {
@@ -23,7 +16,7 @@ void complain(const char *const *parts)
 
 	out_str(&out, "libreuse: ");
 	for (; *parts; parts++)
-		out_printable(&out, *parts);
+		out_plain(&out, *parts, strlen(*parts));
 	*out.at++ = '\n'; /* its place was kept */
-	sys_write(STDERR_FILENO, buf, out_len(&out));
+	sink_write_once(STDERR_FILENO, buf, out_len(&out));
 }

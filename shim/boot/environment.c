@@ -32,8 +32,11 @@ static char *lasting_room(size_t size)
 	return sys_failed(room) ? NULL : room;
 }
 
-/* "cwd/" in front of a relative path, without a leading "./"; false where it does not fit. */
-static void out_absolute(struct out *out, const char *path, size_t len)
+/*
+ * "cwd/" in front of a relative path, without a leading "./". A folder's own % is
+ * doubled where the text will be expanded. What does not fit is truncated.
+ */
+static void out_absolute(struct out *out, const char *path, size_t len, bool expanded)
 {
 	char cwd[4096];
 
@@ -42,7 +45,11 @@ static void out_absolute(struct out *out, const char *path, size_t len)
 		out->truncated = true;
 		return;
 	}
-	out_str(out, cwd);
+	for (const char *c = cwd; *c; c++) {
+		if (*c == '%' && expanded)
+			out_char(out, '%');
+		out_char(out, *c);
+	}
 	if (cwd[1])
 		out_char(out, '/');
 	while (len > 2 && path[0] == '.' && path[1] == '/') {
@@ -63,24 +70,28 @@ static char **find_entry(char **environment, const char *name)
 	return NULL;
 }
 
-static void absolute_log(char **environment, const char *path)
+static void absolute_log(const struct settings *set)
 {
 	enum { SIZE = 8192 };
-	char **entry = find_entry(environment, "TCPSHIM_LOG");
+	const char *prefix = set->log == LOG_UNIX ? "TCPSHIM_LOG=unix:" : "TCPSHIM_LOG=";
+	const char *path = set->log_path;
+	char **entry = find_entry(environ, "TCPSHIM_LOG");
 	char *room;
 	struct out out;
 
-	if (!entry || path[0] == '/' || path[0] == '@')
+	if (!entry || path[0] == '/' || (set->log == LOG_UNIX && path[0] == '@'))
 		return;
 	room = lasting_room(SIZE);
 	if (!room)
 		return;
 	out = out_into(room, SIZE - 1);
-	out_mem(&out, *entry, (size_t)(path - *entry)); /* "TCPSHIM_LOG=", perhaps "unix:" */
-	out_absolute(&out, path, strlen(path));
+	out_str(&out, prefix);
+	out_absolute(&out, path, strlen(path), true);
 	if (!out.truncated)
 		*entry = room;
 }
+
+static const char preload_separators[] = " :";
 
 /* Is it an entry that ld.so took from the current folder, and the one that gave us? */
 static bool is_our_relative_entry(const char *entry, size_t len)
@@ -92,49 +103,46 @@ static bool is_our_relative_entry(const char *entry, size_t len)
 	       strlen(self.dli_fname) == len && memcmp(self.dli_fname, entry, len) == 0;
 }
 
-static void absolute_preload(char **environment)
+/* The entry of LD_PRELOAD that is ours and relative; NULL where there is none. */
+static const char *find_our_entry(const char *list, size_t *ret_len)
+{
+	for (; *list; list += *ret_len + (list[*ret_len] != '\0')) {
+		*ret_len = strcspn(list, preload_separators);
+		if (is_our_relative_entry(list, *ret_len))
+			return list;
+	}
+	return NULL;
+}
+
+static void absolute_preload(void)
 {
 	enum { SIZE = 16384 };
-	static const char separators[] = " :";
-	char **entry = find_entry(environment, "LD_PRELOAD"), *room;
-	const char *at;
+	char **variable = find_entry(environ, "LD_PRELOAD"), *room, *start;
+	const char *list = variable ? strchr(*variable, '=') + 1 : "", *entry;
 	struct out out;
-	bool changed = false;
+	size_t len;
 
-	if (!entry || strlen(*entry) > SIZE / 2)
-		return;
-	room = lasting_room(SIZE);
+	entry = find_our_entry(list, &len);
+	room = entry ? lasting_room(SIZE) : NULL;
 	if (!room)
 		return;
 	out = out_into(room, SIZE - 1);
-	at = strchr(*entry, '=') + 1;
-	out_mem(&out, *entry, (size_t)(at - *entry));
-	while (*at) {
-		const size_t len = strcspn(at, separators);
-		char *const start = out.at;
-
-		if (is_our_relative_entry(at, len)) {
-			out_absolute(&out, at, len);
-			/* A folder with a separator in its name can't be written there. */
-			if (strcspn(start, separators) < (size_t)(out.at - start))
-				return;
-			changed = true;
-		} else {
-			out_mem(&out, at, len);
-		}
-		at += len;
-		if (*at)
-			out_char(&out, *at++);
-	}
-	if (changed && !out.truncated)
-		*entry = room;
+	out_mem(&out, *variable, (size_t)(entry - *variable));
+	start = out.at;
+	out_absolute(&out, entry, len, false);
+	/* A folder with a separator in its name can't be written there. */
+	if (strcspn(start, preload_separators) < (size_t)(out.at - start))
+		return;
+	out_str(&out, entry + len);
+	if (!out.truncated)
+		*variable = room;
 }
 
-void environment_make_absolute(char **environment, const struct settings *set)
+void environment_make_absolute(const struct settings *set)
 {
-	if (!environment)
+	if (!environ)
 		return;
-	absolute_preload(environment);
+	absolute_preload();
 	if (set->log == LOG_FILE || set->log == LOG_UNIX)
-		absolute_log(environment, set->log_path);
+		absolute_log(set);
 }

@@ -60,19 +60,23 @@ static int open_file(const char *path)
 static int open_unix(const char *path, size_t len)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	const bool abstract = path[0] == '@';
 
 	if (len >= sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
 	memcpy(addr.sun_path, path, len);
-	if (path[0] == '@')
+	if (abstract)
 		addr.sun_path[0] = '\0';
 	else
 		len++; /* with its end */
-	return sink_open_unix(&addr, (unsigned int)(offsetof(struct sockaddr_un, sun_path) + len));
+	/* From another folder a relative path would lead elsewhere: once, and never again. */
+	return sink_open_unix(&addr, (unsigned int)(offsetof(struct sockaddr_un, sun_path) + len),
+			      abstract || path[0] == '/');
 }
 
 bool log_open(const struct settings *set, const char *prog)
 {
+	const char *kind = set->log == LOG_UNIX ? "unix:" : "";
 	const char *what = set->log == LOG_STDERR ? "stderr" : "stdout";
 	char path[4096];
 	int rc = -ENAMETOOLONG, len = 0;
@@ -93,7 +97,7 @@ bool log_open(const struct settings *set, const char *prog)
 	if (rc < 0) {
 		const char *name = error_name(-rc);
 
-		COMPLAIN("TCPSHIM_LOG: ", what, " can't be opened (", name ? name : "?",
+		COMPLAIN("TCPSHIM_LOG=", kind, what, " can't be opened (", name ? name : "?",
 			 "); nothing is logged");
 	}
 	return rc == 0;

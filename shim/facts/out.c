@@ -87,6 +87,12 @@ void out_column(struct out *out, size_t column)
 	while (out_len(out) < column && !out->truncated);
 }
 
+void out_plain(struct out *out, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		out_char(out, text[i] >= ' ' && text[i] < 0x7f ? text[i] : '?');
+}
+
 /*
  * How many bytes the UTF-8 character at text has, 0 where there is none: RFC
  * 3629, so no overlong form, no surrogate and nothing above U+10FFFF.

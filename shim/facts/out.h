@@ -35,6 +35,8 @@ void out_hex(struct out *out, uint64_t number);
 void out_hex_bytes(struct out *out, const uint8_t *bytes, size_t len);
 /* Spaces up to that column of the line; one where it is passed already. */
 void out_column(struct out *out, size_t column);
+/* Any bytes as printable ASCII, '?' for the rest: nothing in it moves a cursor or ends a line. */
+void out_plain(struct out *out, const char *text, size_t len);
 /* What stands between the quotes of a JSON string; bytes that are no UTF-8 become U+FFFD. */
 void out_json(struct out *out, const char *text, size_t len);
 

@@ -2,7 +2,7 @@
  * shim.h - what was decided at load, and whether the hooks have work at all.
  *
  * Written by boot before the first hook acts and immutable from then on, but for
- * hooks, which becomes 0 for good when the program enters a sandbox.
+ * hooks, which is 0 while a sandbox is being installed, and for good once it is.
  */
 #ifndef FACTS_SHIM_H
 #define FACTS_SHIM_H
@@ -14,7 +14,8 @@
 
 struct shim {
 	_Atomic(uint32_t) hooks; /* set of enum call_id: hooks that do more than pass through */
-	uint32_t events;	 /* set of enum call_id: calls that are logged; 0: no log */
+	uint32_t hooks_at_load;
+	uint32_t events; /* set of enum call_id: calls that are logged; 0: no log */
 	bool colored;
 	char prog[16]; /* /proc/self/comm at load */
 	struct settings set;
@@ -22,9 +23,15 @@ struct shim {
 
 extern struct shim shim;
 
+/* False from the moment on that the program locks itself in: also for calls under way. */
+static inline bool shim_acts(void)
+{
+	return atomic_load_explicit(&shim.hooks, memory_order_relaxed) != 0;
+}
+
 static inline bool shim_logs(enum call_id call)
 {
-	return (shim.events & CALL_BIT(call)) != 0;
+	return (shim.events & CALL_BIT(call)) && shim_acts();
 }
 
 #endif

@@ -21,9 +21,9 @@ static unsigned int first_own(unsigned int first, unsigned int last)
 	unsigned int least = UINT_MAX;
 
 	for (unsigned int slot = 0; slot < OWN_COUNT; slot++) {
-		const unsigned int fd = (unsigned int)own_fd(slot); /* -1: never in range */
+		const unsigned int fd = (unsigned int)own_number(slot); /* -1: never in range */
 
-		if (fd >= first && fd <= last && fd < least && fd <= INT_MAX)
+		if (fd >= first && fd <= last && fd < least && fd <= INT_MAX && own_is((int)fd))
 			least = fd;
 	}
 	return least;
@@ -38,12 +38,12 @@ static int close_around(__typeof__(close_range) *way, unsigned int first, unsign
 {
 	for (;;) {
 		const unsigned int own = first_own(first, last);
-		int rc = 0;
+		int rc;
 
 		if (own == UINT_MAX)
 			return way(first, last, flags);
-		if (own > first)
-			rc = way(first, own - 1, flags);
+		/* An empty range does nothing, but has its flags judged. */
+		rc = own > first ? way(first, own - 1, flags) : way(UINT_MAX, UINT_MAX, flags);
 		if (rc < 0 || own == last)
 			return rc;
 		first = own + 1;

@@ -15,48 +15,57 @@
 #include "sys/process.h"
 #include "sys/sys.h"
 
+/* Set for good by the first filter that was really installed. */
+static _Atomic(bool) sandboxed;
+
 /*
- * Tell it and step aside, before the filter is there. Returns what reopen needs.
+ * Tell it and step aside, before the filter is there: whatever any thread calls
+ * from here on passes through. False where there is nothing to step aside from.
  * A filter that can't even be read is a program's question whether there are
  * filters at all: nothing is told.
  */
-static uint32_t step_aside(enum call_id call, bool strict, const void *filter)
+static bool step_aside(enum call_id call, bool strict, const void *filter)
 {
 	struct event ev;
 	char first;
 
-	if (!process_owner() || (!strict && sys_peek(&first, filter, 1) < 0))
-		return 0;
+	if (atomic_load(&sandboxed) || !process_owner() ||
+	    (!strict && sys_peek(&first, filter, 1) < 0))
+		return false;
 	event_begin(&ev, call, -1);
 	event_end(&ev, 0, 0);
 	ev.has_fd = ev.has_ret = false;
 	ev.notes = NOTE_BIT(NOTE_SANDBOXED);
 	if (shim.events && observe_caller(&ev))
 		event_emit(&ev);
-	return atomic_exchange(&shim.hooks, 0);
+	atomic_store(&shim.hooks, 0);
+	return true;
 }
 
-/* The filter was refused: go on as before. */
-static void come_back(uint32_t hooks)
+/* Stay aside where the filter is installed; else go on as before, unless another's is. */
+static void decide(bool aside, int err)
 {
-	if (hooks)
-		atomic_store(&shim.hooks, hooks);
+	if (aside && !err)
+		atomic_store(&sandboxed, true);
+	if (aside && !atomic_load(&sandboxed))
+		atomic_store(&shim.hooks, shim.hooks_at_load);
+	if (atomic_load(&sandboxed))
+		atomic_store(&shim.hooks, 0);
 }
 
 int prctl_by(__typeof__(prctl) *way, int option, const unsigned long *args)
 {
-	uint32_t hooks;
+	bool aside;
 	int rc, err;
 
-	if (hook_idle(CALL_prctl) || option != PR_SET_SECCOMP)
+	if (!shim.hooks_at_load || option != PR_SET_SECCOMP)
 		return way(option, args[0], args[1], args[2], args[3]);
-	hooks = step_aside(CALL_prctl, args[0] == SECCOMP_MODE_STRICT, (const void *)args[1]);
+	aside = step_aside(CALL_prctl, args[0] == SECCOMP_MODE_STRICT, (const void *)args[1]);
 
 	rc = way(option, args[0], args[1], args[2], args[3]);
 	err = hook_error(rc);
 
-	if (err)
-		come_back(hooks);
+	decide(aside, err);
 
 	return hook_result(rc, err);
 }
@@ -64,19 +73,18 @@ int prctl_by(__typeof__(prctl) *way, int option, const unsigned long *args)
 long seccomp_by(unsigned int operation, unsigned int flags, void *filter)
 {
 	const bool strict = operation == SECCOMP_SET_MODE_STRICT;
-	uint32_t hooks;
+	bool aside;
 	long rc;
 	int err;
 
-	if (hook_idle(CALL_prctl) || (!strict && operation != SECCOMP_SET_MODE_FILTER))
+	if (!shim.hooks_at_load || (!strict && operation != SECCOMP_SET_MODE_FILTER))
 		return libc.syscall(SYS_seccomp, operation, flags, filter);
-	hooks = step_aside(CALL_syscall, strict, filter);
+	aside = step_aside(CALL_syscall, strict, filter);
 
 	rc = libc.syscall(SYS_seccomp, operation, flags, filter);
 	err = hook_error(rc);
 
-	if (err)
-		come_back(hooks);
+	decide(aside, err);
 
 	return hook_result_long(rc, err);
 }

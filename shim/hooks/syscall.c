@@ -87,8 +87,7 @@ HOOK long syscall(long number, ...)
 	va_end(args);
 
 	/* With nothing to do for any hook, not even a cast comes between. */
-	if (!atomic_load_explicit(&shim.hooks, memory_order_relaxed) ||
-	    !call_by_number(number, a, &ret))
+	if (!shim.hooks_at_load || !call_by_number(number, a, &ret))
 		return libc.syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 	return ret;
 }

@@ -62,14 +62,11 @@ static void out_lost(struct out *out, const struct event *ev)
 	out_str(out, " before this one could not be written");
 }
 
-/* A name that may hold anything, in a sentence that must stay plain. */
-static void out_program(struct out *out, const char *prog, size_t size)
+/* A name that may hold anything, in a sentence that goes into JSON as it is. */
+static void out_program(struct out *out, const char *prog)
 {
-	for (size_t i = 0; i < size && prog[i]; i++) {
-		const char c = prog[i];
-
-		out_char(out, c <= ' ' || c >= 0x7f || c == '"' || c == '\\' ? '?' : c);
-	}
+	for (; *prog; prog++)
+		out_plain(out, *prog == '"' || *prog == '\\' ? "?" : prog, 1);
 }
 
 /* "nginx (pid 4242)", or what else is known of the owner. */
@@ -77,7 +74,7 @@ static void out_owner(struct out *out, const struct holders *holders)
 {
 	if (holders->pid) {
 		out_str(out, " of ");
-		out_program(out, holders->prog, sizeof(holders->prog));
+		out_program(out, holders->prog);
 		out_str(out, " (pid ");
 		out_i64(out, holders->pid);
 		out_char(out, ')');
@@ -147,8 +144,8 @@ static void out_dying(struct out *out, const struct holders *holders)
 	}
 	out_str(out, holders->dying == 1 ? " (peer " : " (the last with peer ");
 	out_endpoint(out, &holders->peer);
-	out_str(out, holders->had_option ? "), made without SO_REUSEADDR: "
-					   "the run that left it was not under the shim"
+	out_str(out, holders->had_option ? "), made without SO_REUSEADDR, "
+					   "as a run without the shim leaves it"
 					 : "); with SO_REUSEADDR the bind would probably work");
 }
 

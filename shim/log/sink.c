@@ -2,9 +2,7 @@
  * sink.c - see sink.h. Knows no events.
  *
  * A pipe or a socket that is full loses the line rather than wait for its reader;
- * a file and a terminal are written to plainly. Before each write the descriptor
- * is checked: the program may have closed ours by a system call of its own and
- * have something else under the number by now.
+ * a file and a terminal are written to plainly. No write raises a signal.
  */
 #include "log/sink.h"
 
@@ -29,12 +27,10 @@
 #define RWF_NOSIGNAL 0x00000100 /* Linux 6.18 */
 #endif
 
-enum kind { NO_SINK, PLAIN_FILE, DEVICE, PIPE, SOCKET };
+enum kind { NO_SINK, PLAIN_FILE, DEVICE, TERMINAL, PIPE, SOCKET };
 
 static struct {
 	enum kind kind;
-	uint64_t inode; /* with device: the file's identity; a socket's has its own place */
-	uint32_t major, minor;
 	struct sockaddr_un addr; /* unix: to connect again when a new reader comes */
 	unsigned int addr_len;
 } sink;
@@ -46,14 +42,21 @@ static _Atomic(bool) torn;
 enum pipe_way { NOWAIT_NOSIGNAL, NOWAIT, POLL };
 static _Atomic(uint8_t) pipe_way;
 
-static int stat_of(int fd, struct statx *ret)
+static bool is_terminal(int fd)
 {
-	return sys_statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_TYPE, ret);
+	enum { GET_SETTINGS = 0x5401 }; /* TCGETS */
+	char settings[256];		/* more than any struct termios */
+
+	return sys_ioctl(fd, GET_SETTINGS, settings) == 0;
 }
 
-static enum kind kind_of(uint16_t mode)
+static enum kind kind_of(int fd)
 {
-	switch (mode & S_IFMT) {
+	struct statx stat;
+
+	if (sys_statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &stat) < 0)
+		return NO_SINK;
+	switch (stat.stx_mode & S_IFMT) {
 	case S_IFREG:
 		return PLAIN_FILE;
 	case S_IFIFO:
@@ -61,25 +64,20 @@ static enum kind kind_of(uint16_t mode)
 	case S_IFSOCK:
 		return SOCKET;
 	}
-	return DEVICE;
+	return is_terminal(fd) ? TERMINAL : DEVICE;
 }
 
 int sink_open_fd(int fd)
 {
-	struct statx stat;
-	const int high = own_adopt(OWN_LOG, fd);
-	const int rc = high < 0 ? high : stat_of(high, &stat);
+	const int high = own_adopt(OWN_LOG, fd, false);
 
-	if (rc < 0)
-		return rc;
-	sink.inode = stat.stx_ino;
-	sink.major = stat.stx_dev_major;
-	sink.minor = stat.stx_dev_minor;
-	sink.kind = kind_of(stat.stx_mode);
+	if (high < 0)
+		return high;
+	sink.kind = kind_of(high);
 	return 0;
 }
 
-int sink_open_unix(const struct sockaddr_un *addr, unsigned int len)
+int sink_open_unix(const struct sockaddr_un *addr, unsigned int len, bool again)
 {
 	const int fd = sys_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int rc;
@@ -92,31 +90,13 @@ int sink_open_unix(const struct sockaddr_un *addr, unsigned int len)
 		return rc;
 	}
 	sink.addr = *addr;
-	sink.addr_len = len;
+	sink.addr_len = again ? len : 0;
 	return sink_open_fd(fd);
 }
 
 bool sink_is_terminal(void)
 {
-	char settings[256]; /* more than any struct termios */
-	const unsigned long tcgets = 0x5401;
-
-	return sink.kind == DEVICE && sys_ioctl(own_fd(OWN_LOG), tcgets, settings) == 0;
-}
-
-/* Our descriptor where it is still the sink, else -1 for good. */
-static int checked_fd(void)
-{
-	const int fd = own_fd(OWN_LOG);
-	struct statx stat;
-
-	if (fd < 0)
-		return -1;
-	if (stat_of(fd, &stat) == 0 && stat.stx_ino == sink.inode &&
-	    stat.stx_dev_major == sink.major && stat.stx_dev_minor == sink.minor)
-		return fd;
-	own_forget(OWN_LOG);
-	return -1;
+	return sink.kind == TERMINAL;
 }
 
 typedef long write_way(int fd, const struct iovec *line);
@@ -184,9 +164,15 @@ static long write_file(int fd, const struct iovec *line)
 {
 	struct rlimit64 limit;
 
-	if (sys_getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur == RLIM64_INFINITY)
+	if (sys_prlimit(RLIMIT_FSIZE, NULL, &limit) < 0 || limit.rlim_cur == RLIM64_INFINITY)
 		return write_plainly(fd, line);
 	return write_masked(SIGXFSZ, write_plainly, fd, line);
+}
+
+/* A terminal may stop who writes to it from the background. */
+static long write_terminal(int fd, const struct iovec *line)
+{
+	return write_masked(SIGTTOU, write_plainly, fd, line);
 }
 
 static long write_socket(int fd, const struct iovec *line)
@@ -201,32 +187,35 @@ static long write_socket(int fd, const struct iovec *line)
 	return rc;
 }
 
-static long write_to(int fd, const char *text, size_t len)
+static long write_to(int fd, enum kind kind, const char *text, size_t len)
 {
 	static write_way *const ways[] = {
-		[PLAIN_FILE] = write_file,
-		[DEVICE] = write_plainly,
-		[PIPE] = write_pipe,
-		[SOCKET] = write_socket,
+		[PLAIN_FILE] = write_file, [DEVICE] = write_plainly, [TERMINAL] = write_terminal,
+		[PIPE] = write_pipe,	   [SOCKET] = write_socket,
 	};
 	const struct iovec line = {.iov_base = (void *)(uintptr_t)text, .iov_len = len};
 
-	return ways[sink.kind](fd, &line);
+	return kind == NO_SINK ? -EBADF : ways[kind](fd, &line);
+}
+
+void sink_write_once(int fd, const char *text, size_t len)
+{
+	write_to(fd, kind_of(fd), text, len);
 }
 
 bool sink_write(const char *line, size_t len)
 {
-	const int fd = sink.kind == NO_SINK ? -1 : checked_fd();
+	const int fd = own_checked(OWN_LOG);
 	long rc;
 
 	if (fd < 0)
 		return false;
 	if (atomic_load_explicit(&torn, memory_order_relaxed)) {
-		if (write_to(fd, "\n", 1) != 1)
+		if (write_to(fd, sink.kind, "\n", 1) != 1)
 			return false;
 		atomic_store(&torn, false);
 	}
-	rc = write_to(fd, line, len);
+	rc = write_to(fd, sink.kind, line, len);
 	if (rc > 0 && rc < (long)len)
 		atomic_store(&torn, true);
 	return rc == (long)len;

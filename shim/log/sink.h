@@ -13,10 +13,16 @@ struct sockaddr_un;
 /* A sink on fd, which is taken over (closed where it fails). Return 0 or -errno. */
 int sink_open_fd(int fd);
 
-/* A datagram socket to that address. Return 0, or -errno where nobody is there. */
-int sink_open_unix(const struct sockaddr_un *addr, unsigned int len);
+/*
+ * A datagram socket to that address; again: connect anew when its reader was
+ * replaced. Return 0, or -errno where nobody is there.
+ */
+int sink_open_unix(const struct sockaddr_un *addr, unsigned int len, bool again);
 
 bool sink_is_terminal(void);
+
+/* Write to any descriptor as to a sink, but for the check that it is ours. */
+void sink_write_once(int fd, const char *text, size_t len);
 
 /* Write one line. False where it could not be written, whole and at once. */
 bool sink_write(const char *line, size_t len);

@@ -50,11 +50,7 @@ static void out_time(struct out *out, uint64_t time_ns)
 /* "server[4242]", or "server[4242/4250]" in another thread than the first. */
 static void out_caller(struct out *out, const struct event *ev)
 {
-	for (size_t i = 0; i < sizeof(ev->prog) && ev->prog[i]; i++) {
-		const char c = ev->prog[i];
-
-		out_char(out, c < ' ' || c == 0x7f ? '?' : c); /* nothing that moves the cursor */
-	}
+	out_plain(out, ev->prog, strnlen(ev->prog, sizeof(ev->prog)));
 	out_char(out, '[');
 	out_i64(out, ev->pid);
 	if (ev->tid != ev->pid) {

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -21,73 +22,78 @@
 
 static int find(const struct closing *closing, struct diag_sock *ret)
 {
-	return closing->by_dump ? diag_find_in_dump(&closing->id, ~0u, ret)
+	/* What listens can only listen on: the kernel need not walk over its connections. */
+	const uint32_t states = closing->before == STATE_LISTEN ? 1u << TCP_LISTEN : ~0u;
+
+	return closing->by_dump ? diag_find_in_dump(&closing->id, states, ret)
 				: diag_find_exact(&closing->id, ret);
 }
 
 /*
  * Make sure that "not found" will mean "gone". Where that is not plain, the
- * question that will be asked after the close must find the socket now.
+ * question that will be asked after the close must find the socket now. Listeners
+ * are always looked for by name among all: an exact question picks one of a group.
  */
 static void prepare_question(struct closing *closing)
 {
-	const bool listens = closing->before == STATE_LISTEN;
 	struct diag_sock found;
 
-	closing->by_dump = closing->id.protocol != IPPROTO_TCP ||
-			   (listens && sock_option(closing->fd, SOL_SOCKET, SO_REUSEPORT) != 0);
-	if (!closing->by_dump && closing->id.netns && diag_answers(IPPROTO_TCP))
+	view_identify(&closing->view, closing->fd, &closing->id);
+	closing->by_dump = closing->id.protocol != IPPROTO_TCP || closing->before == STATE_LISTEN;
+	if (closing->id.protocol == IPPROTO_TCP && closing->id.netns && diag_answers(IPPROTO_TCP))
 		return;
 	closing->id.proven = find(closing, &found) == 1;
 	if (!closing->id.proven)
 		closing->id.netns = 0;
 }
 
-/* What speaks for a reset, and how long the peer has been waiting. */
-static void ask_connection(struct closing *closing)
-{
-	closing->unread = (uint32_t)sock_unread(closing->fd);
-	closing->lingers_zero = sock_lingers_zero(closing->fd);
-	if (closing->before == STATE_CLOSE_WAIT)
-		closing->silent_ms = sock_silent_ms(closing->fd);
-}
-
-/* TCP_INFO says CLOSE: never connected, or over; what was a connection may still wait. */
-static void ask_closed(struct closing *closing)
+/* Is there something to ask after the close? If not, what is the state then? */
+static void decide_question(struct closing *closing, const struct tcp_facts *facts)
 {
 	const struct sock_view *view = &closing->view;
 
-	closing->ask = state_is_synchronized(view->was) && view->peer.family;
-	if (closing->ask && state_is_in(view->was, STATES_UNENDED))
-		closing->retransmitted = sock_has_retransmitted(closing->fd);
-	if (!view->was && view->local.family && sock_has_talked(closing->fd))
-		closing->before = STATE_UNKNOWN; /* of its end nobody has seen anything */
+	if (facts->state == STATE_LISTEN) {
+		closing->ask = true;
+	} else if (facts->state == STATE_CLOSED) {
+		closing->ask = view_may_wait(view);
+		closing->otherwise =
+			view_is_closed(view, facts->was_connected) ? STATE_CLOSED : STATE_UNKNOWN;
+	} else {
+		closing->ask = view->peer.family != 0;
+	}
+}
+
+/* What speaks for a reset, and how long the peer has been waiting. */
+static void ask_connection(struct closing *closing, const struct tcp_facts *facts)
+{
+	closing->retransmitted = facts->retransmitted;
+	if (!state_is_in(facts->state, STATES_RESETTABLE))
+		return;
+	closing->unread = (uint32_t)sock_unread(closing->fd);
+	closing->lingers_zero = sock_lingers_zero(closing->fd);
+	if (facts->state == STATE_CLOSE_WAIT)
+		closing->silent_ms = facts->silent_ms;
 }
 
 enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd)
 {
-	const int state = shim_logs(call) ? tcp_state(fd) : -1;
+	struct tcp_facts facts;
+	int rc;
 
 	if (!shim_logs(call))
 		return CLOSING_UNLOGGED;
-	if (state < 0)
-		return state == -EBADF ? CLOSING_NOT_OPEN : CLOSING_OTHER;
+	rc = tcp_ask(fd, &facts);
+	if (rc < 0)
+		return rc == -EBADF ? CLOSING_NOT_OPEN : CLOSING_OTHER;
 	if (!process_owner())
 		return CLOSING_UNLOGGED;
 
-	*ret = (struct closing){.fd = fd, .before = (uint8_t)state, .note = fdtable_get(fd)};
-	view_begin(&ret->view, fd, (uint8_t)state);
-	if (state == STATE_CLOSED) {
-		ask_closed(ret);
-	} else {
-		ret->ask = true;
-		if (state != STATE_LISTEN)
-			ask_connection(ret);
-	}
-	if (ret->ask) {
-		view_identify(&ret->view, fd, &ret->id);
+	*ret = (struct closing){.fd = fd, .before = facts.state, .note = fdtable_get(fd)};
+	view_begin(&ret->view, fd, facts.state);
+	decide_question(ret, &facts);
+	ask_connection(ret, &facts);
+	if (ret->ask)
 		prepare_question(ret);
-	}
 	view_keep(&ret->view, fd);
 	fdtable_close(fd, call, process_tid(), clock_ns(CLOCK_MONOTONIC));
 	return CLOSING_TCP;
@@ -111,7 +117,7 @@ static bool conclude(struct closing *closing, struct sock_view *ret)
 	if (closing->ask)
 		view_take_answer(view, find(closing, &found), &found);
 	else
-		view->state = closing->before;
+		view->state = closing->otherwise;
 	if (measured == STATE_CLOSED)
 		measured = STATE_UNKNOWN; /* TCP_INFO says so of TIME_WAIT, too */
 	if (orderly && view->state == STATE_CLOSED)
@@ -151,7 +157,7 @@ static void note_surprises(struct event *ev, const struct closing *closing, bool
 bool observe_closed(struct closing *closing, struct event *ev)
 {
 	if (!observe_caller(ev))
-		return false;
+		return false; /* a sandbox has come in the meantime */
 	ev->has_sock = true;
 
 	const bool still_open = conclude(closing, &ev->sock);

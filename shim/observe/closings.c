@@ -75,7 +75,7 @@ void closings_find(struct closings *ret, enum call_id call, unsigned int first, 
 
 	struct range range = {.closings = ret, .first = first, .last = last, .call = call};
 
-	if (proc_list(AT_FDCWD, "/proc/self/fd", visit_number, &range) < 0)
+	if (proc_list(AT_FDCWD, "/proc/thread-self/fd", visit_number, &range) < 0)
 		find_seen(ret, call, first, last);
 }
 

@@ -8,18 +8,24 @@
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "facts/shim.h"
 #include "observe/tcp_state.h"
+#include "observe/view.h"
 #include "sys/own.h"
 #include "sys/sys.h"
 
-/* Zero in a forked child: its sockets are made before its first question. */
-enum diag_slot_state { SLOT_UNMADE, SLOT_FREE, SLOT_BUSY };
+/*
+ * A slot's state: zero in a forked child, whose sockets are made before its first
+ * question; else free; else since when it is taken, in milliseconds.
+ */
+enum { SLOT_UNMADE, SLOT_FREE, SLOT_TAKEN };
 
-/* The sockets' identities. In a forked child: still those of its parent's. */
-static uint64_t slot_cookies[DIAG_SOCKETS];
+/* Who has it that long was jumped out of his question, and will not give it back. */
+enum { ABANDONED_MS = 1000 };
 
 /* A netlink socket for one question. */
 struct channel {
@@ -32,38 +38,12 @@ static int open_netlink(void)
 	return sys_socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG);
 }
 
-/*
- * Is the number still our socket? The program may have closed it by a system call
- * of its own; then it is not ours to close or to use any more.
- */
-static int checked_fd(unsigned int i)
-{
-	const int fd = own_fd(OWN_DIAG + i);
-
-	if (fd >= 0 && sock_cookie(fd) == slot_cookies[i])
-		return fd;
-	if (fd >= 0)
-		own_forget(OWN_DIAG + i);
-	return -1;
-}
-
 /* Give the slot a socket of this process, on the number it had in the parent if any. */
 static int make_slot(unsigned int i)
 {
-	const int old = checked_fd(i), fresh = open_netlink();
-	int fd = fresh;
+	const int fresh = open_netlink();
 
-	if (fresh < 0)
-		return fresh;
-	if (old >= 0) {
-		fd = sys_dup3(fresh, old, O_CLOEXEC);
-		sys_close(fresh);
-	} else {
-		fd = own_adopt(OWN_DIAG + i, fresh);
-	}
-	if (fd >= 0)
-		slot_cookies[i] = sock_cookie(fd);
-	return fd;
+	return fresh < 0 ? fresh : own_adopt(OWN_DIAG + i, fresh, true);
 }
 
 void diag_open(void)
@@ -74,31 +54,39 @@ void diag_open(void)
 }
 
 /* The socket of a slot that we hold; it is made where the process has none yet. */
-static int slot_fd(unsigned int i, uint8_t state)
+static int slot_fd(unsigned int i, uint64_t state)
 {
-	const int fd = state == SLOT_FREE ? checked_fd(i) : -1;
+	const int fd = state == SLOT_UNMADE ? -1 : own_checked(OWN_DIAG + i);
 
 	return fd >= 0 ? fd : make_slot(i);
 }
 
+static bool take_slot(unsigned int i, uint64_t now_ms, uint64_t *ret_state)
+{
+	uint64_t state = atomic_load(&this_process.diag[i]);
+
+	*ret_state = state;
+	if (state >= SLOT_TAKEN && now_ms < state + ABANDONED_MS)
+		return false;
+	return atomic_compare_exchange_strong(&this_process.diag[i], &state, now_ms + SLOT_TAKEN);
+}
+
 static int take_channel(struct channel *ret)
 {
-	/* Without a log no descriptor of ours may stay. */
-	for (unsigned int i = 0; i < DIAG_SOCKETS && shim.events; i++) {
-		uint8_t state = atomic_load(&this_process.diag[i]);
+	const uint64_t now_ms = clock_ns(CLOCK_MONOTONIC) / 1000000;
+	uint64_t state;
 
-		if (state == SLOT_BUSY ||
-		    !atomic_compare_exchange_strong(&this_process.diag[i], &state, SLOT_BUSY))
+	*ret = (struct channel){.fd = -1, .slot = -1};
+	/* Without a log no descriptor of ours may stay. */
+	for (unsigned int i = 0; i < DIAG_SOCKETS && shim.events && ret->fd < 0; i++) {
+		if (!take_slot(i, now_ms, &state))
 			continue;
-		*ret = (struct channel){
-			.fd = slot_fd(i, state),
-			.slot = (int)i,
-		};
+		*ret = (struct channel){.fd = slot_fd(i, state), .slot = (int)i};
 		if (ret->fd < 0)
-			atomic_store(&this_process.diag[i], state);
-		return ret->fd < 0 ? ret->fd : 0;
+			atomic_store(&this_process.diag[i], SLOT_UNMADE);
 	}
-	*ret = (struct channel){.fd = open_netlink(), .slot = -1};
+	if (ret->fd < 0)
+		*ret = (struct channel){.fd = open_netlink(), .slot = -1};
 	return ret->fd < 0 ? ret->fd : 0;
 }
 
@@ -151,16 +139,23 @@ static bool not_found_counts(const struct channel *channel, const struct diag_id
 }
 
 struct search {
-	uint64_t cookie;
+	const struct diag_id *id;
 	struct diag_sock *ret;
 	bool found;
 };
+
+static bool is_same_end(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->port == b->port && memcmp(a->addr, b->addr, sizeof(a->addr)) == 0;
+}
 
 static int visit_search(const struct diag_sock *sock, void *arg)
 {
 	struct search *search = arg;
 
-	if (sock->cookie == search->cookie) {
+	/* An MPTCP connection has its listener's cookie: the addresses tell them apart. */
+	if (sock->cookie == search->id->cookie && is_same_end(&sock->local, &search->id->local) &&
+	    is_same_end(&sock->peer, &search->id->peer)) {
 		*search->ret = *sock;
 		search->found = true;
 	}
@@ -169,7 +164,7 @@ static int visit_search(const struct diag_sock *sock, void *arg)
 
 int diag_find_exact(const struct diag_id *id, struct diag_sock *ret)
 {
-	struct search search = {.cookie = id->cookie, .ret = ret};
+	struct search search = {.id = id, .ret = ret};
 	union {
 		struct diag_query query;
 		char answer[208]; /* with the attributes that come unasked, about 150 bytes */
@@ -223,7 +218,7 @@ int diag_dump(uint16_t protocol, uint16_t family, uint16_t port, uint32_t kernel
 
 int diag_find_in_dump(const struct diag_id *id, uint32_t kernel_states, struct diag_sock *ret)
 {
-	struct search search = {.cookie = id->cookie, .ret = ret};
+	struct search search = {.id = id, .ret = ret};
 	struct channel channel;
 	int rc = take_channel(&channel);
 
@@ -269,7 +264,8 @@ bool diag_answers(uint16_t protocol)
 		/* A dump of no state at all: empty where there is a handler, else ENOENT. */
 		const int rc = diag_dump(protocol, AF_INET, 0, 0, visit_nothing, NULL);
 
-		atomic_store(&tcp_answers, rc == 1 ? YES : NO);
+		if (rc == 1 || rc == -ENOENT)
+			atomic_store(&tcp_answers, rc == 1 ? YES : NO);
 	}
 	return atomic_load(&tcp_answers) == YES;
 }

@@ -13,10 +13,27 @@ enum { PIECE_SLOTS = 512, PIECES = 2048 }; /* 1,048,576 numbers: the kernel's fs
 enum { NOTE_WORDS = sizeof(struct fd_note) / sizeof(uint64_t) };
 _Static_assert(sizeof(struct fd_note) % sizeof(uint64_t) == 0, "a note is whole words");
 
+/*
+ * Nobody owns a slot while writing it: a thread may be jumped out of there, or the
+ * process forked, and nobody would ever give it back. Words of two writers that
+ * met do not add up to the sum; such a note is none, and the next write heals it.
+ */
 struct slot {
-	_Atomic(uint32_t) version; /* odd while somebody writes */
 	_Atomic(uint64_t) words[NOTE_WORDS];
+	_Atomic(uint64_t) sum;
 };
+
+/* Fowler, Noll and Vo's hash, over words; every bit of each changes it. */
+static uint64_t sum_of(const uint64_t *words)
+{
+	uint64_t sum = UINT64_C(14695981039346656037);
+
+	for (int i = 0; i < NOTE_WORDS; i++) {
+		sum = (sum ^ words[i]) * UINT64_C(1099511628211);
+		sum ^= sum >> 32;
+	}
+	return sum;
+}
 
 struct piece {
 	struct slot slots[PIECE_SLOTS];
@@ -60,13 +77,9 @@ struct fd_note fdtable_get(int fd)
 
 	if (!slot)
 		return note;
-
-	const uint32_t before = atomic_load_explicit(&slot->version, memory_order_acquire);
-
 	for (int i = 0; i < NOTE_WORDS; i++)
 		words[i] = atomic_load_explicit(&slot->words[i], memory_order_relaxed);
-	atomic_thread_fence(memory_order_acquire);
-	if (!(before & 1) && atomic_load_explicit(&slot->version, memory_order_relaxed) == before)
+	if (atomic_load_explicit(&slot->sum, memory_order_relaxed) == sum_of(words))
 		memcpy(&note, words, sizeof(note));
 	return note;
 }
@@ -80,16 +93,12 @@ struct fd_note fdtable_about(int fd, uint64_t cookie)
 
 static void write_slot(struct slot *slot, const struct fd_note *note)
 {
-	uint32_t version = atomic_load_explicit(&slot->version, memory_order_relaxed) & ~1u;
 	uint64_t words[NOTE_WORDS];
 
 	memcpy(words, note, sizeof(*note));
-	/* Two at one number at once: one of the notes is as good as the other. */
-	if (!atomic_compare_exchange_strong(&slot->version, &version, version + 1))
-		return;
 	for (int i = 0; i < NOTE_WORDS; i++)
-		atomic_store_explicit(&slot->words[i], words[i], memory_order_release);
-	atomic_store_explicit(&slot->version, version + 2, memory_order_release);
+		atomic_store_explicit(&slot->words[i], words[i], memory_order_relaxed);
+	atomic_store_explicit(&slot->sum, sum_of(words), memory_order_relaxed);
 }
 
 void fdtable_set(int fd, const struct fd_note *note)

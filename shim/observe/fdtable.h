@@ -3,8 +3,8 @@
  * the kernel can't tell, or will not tell any more later.
  *
  * A note is about a socket (cookie), not about a number: whoever reads one
- * compares the cookie with the kernel's before believing it. No locks: a note is
- * written whole or not at all, and a reader that meets a writer finds nothing.
+ * compares the cookie with the kernel's before believing it. No locks: a reader
+ * that meets a writer finds nothing, as does one where two writers met.
  * Memory comes in pieces when a number is first used, and is never given back:
  * at most the highest descriptor number times sizeof(struct fd_note) and 8.
  */

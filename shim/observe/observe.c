@@ -52,7 +52,7 @@ void event_next_socket(struct event *ev, int fd)
 
 bool observe_caller(struct event *ev)
 {
-	ev->pid = process_owner();
+	ev->pid = shim_acts() ? process_owner() : 0;
 	if (!ev->pid)
 		return false;
 	ev->tid = process_tid();
@@ -64,7 +64,7 @@ bool observe_caller(struct event *ev)
  * TCP_INFO says CLOSE of what was a connection: it may be in TIME_WAIT, which the
  * kernel keeps apart from the socket. Only sock_diag knows, by both addresses.
  */
-static void look_behind(struct event *ev, int fd)
+static void look_behind(struct event *ev, int fd, const struct tcp_facts *facts)
 {
 	struct sock_view *view = &ev->sock;
 	struct diag_id id;
@@ -76,49 +76,42 @@ static void look_behind(struct event *ev, int fd)
 		rc = diag_find_exact(&id, &found);
 	view_take_answer(view, rc, &found);
 
-	/* Not by this call: connect to AF_UNSPEC is the only one that ends it at once. */
-	if (rc == 0 && state_is_in(view->was, STATES_UNENDED) && view_knows_endings() &&
-	    (ev->call != CALL_connect || ev->error)) {
+	if (rc == 0 && state_is_in(view->was, STATES_UNENDED) && view_knows_endings()) {
 		ev->notes |= NOTE_BIT(NOTE_PEER_RESET);
-		ev->figures.retransmitted = sock_has_retransmitted(fd);
+		ev->figures.retransmitted = facts->retransmitted;
 	}
 }
 
-/* Look at an open socket, whose state TCP_INFO gave as now. */
-static void look(struct event *ev, int fd, int now)
+/* Look at an open socket, of which TCP_INFO says facts. */
+static void look(struct event *ev, int fd, const struct tcp_facts *facts)
 {
 	struct sock_view *view = &ev->sock;
 
-	view_begin(view, fd, (uint8_t)now);
-	if (now != STATE_CLOSED)
+	view_begin(view, fd, facts->state);
+	if (facts->state != STATE_CLOSED)
 		return;
-	if (state_is_synchronized(view->was) && view->peer.family)
-		look_behind(ev, fd);
-	else if (!view->was && view->local.family && sock_has_talked(fd))
-		view->state = STATE_UNKNOWN; /* of its end nobody has seen anything */
+	if (view_may_wait(view))
+		look_behind(ev, fd, facts);
+	else if (!view_is_closed(view, facts->was_connected))
+		view->state = STATE_UNKNOWN;
 }
 
-/* The beginning of all observations of an open socket: its state, or no event. */
-static int begin(struct event *ev, int fd)
+/* The beginning of all observations of an open socket: what TCP_INFO says, or no event. */
+static bool begin(struct event *ev, int fd, struct tcp_facts *ret)
 {
-	int state;
-
-	if (!shim_logs(ev->call))
-		return -1;
-	state = tcp_state(fd);
-	if (state < 0 || !observe_caller(ev))
-		return -1;
+	if (!shim_logs(ev->call) || tcp_ask(fd, ret) < 0 || !observe_caller(ev))
+		return false;
 	ev->has_sock = true;
-	return state;
+	return true;
 }
 
 bool observe_own_call(struct event *ev)
 {
-	const int state = begin(ev, ev->fd);
+	struct tcp_facts facts;
 
-	if (state < 0)
+	if (!begin(ev, ev->fd, &facts))
 		return false;
-	view_begin(&ev->sock, ev->fd, (uint8_t)state);
+	view_begin(&ev->sock, ev->fd, facts.state);
 	view_trace(&ev->sock, STATE_UNKNOWN, STATE_UNKNOWN);
 	view_keep(&ev->sock, ev->fd);
 	return true;
@@ -126,11 +119,11 @@ bool observe_own_call(struct event *ev)
 
 bool observe_call(struct event *ev)
 {
-	const int state = begin(ev, ev->fd);
+	struct tcp_facts facts;
 
-	if (state < 0)
+	if (!begin(ev, ev->fd, &facts))
 		return false;
-	look(ev, ev->fd, state);
+	look(ev, ev->fd, &facts);
 	view_trace(&ev->sock, STATE_UNKNOWN, STATE_UNKNOWN);
 	view_keep(&ev->sock, ev->fd);
 	return true;
@@ -159,11 +152,11 @@ bool observe_setsockopt(struct event *ev, bool enables_reuse)
 
 bool observe_listen(struct event *ev)
 {
-	const int state = begin(ev, ev->fd);
+	struct tcp_facts facts;
 
-	if (state < 0)
+	if (!begin(ev, ev->fd, &facts))
 		return false;
-	look(ev, ev->fd, state);
+	look(ev, ev->fd, &facts);
 	if (!ev->sock.local.family)
 		ev->sock.local = sock_local(ev->fd); /* listen binds what was not bound */
 	view_trace(&ev->sock, STATE_UNKNOWN, STATE_UNKNOWN);
@@ -174,11 +167,11 @@ bool observe_listen(struct event *ev)
 
 bool observe_bind(struct event *ev, const struct sockaddr *addr, uint32_t len)
 {
-	const int state = begin(ev, ev->fd);
+	struct tcp_facts facts;
 
-	if (state < 0)
+	if (!begin(ev, ev->fd, &facts))
 		return false;
-	look(ev, ev->fd, state);
+	look(ev, ev->fd, &facts);
 	if (!ev->error)
 		ev->sock.local = sock_local(ev->fd);
 	view_trace(&ev->sock, STATE_UNKNOWN, STATE_UNKNOWN);
@@ -213,13 +206,13 @@ static void note_half(struct event *ev, uint8_t before)
 
 bool observe_shutdown(struct event *ev, uint8_t before)
 {
-	const int state = begin(ev, ev->fd);
+	struct tcp_facts facts;
 	const bool fin = !ev->error && ev->args.how != SHUT_RD;
 	uint8_t necessary = STATE_UNKNOWN;
 
-	if (state < 0)
+	if (!begin(ev, ev->fd, &facts))
 		return false;
-	look(ev, ev->fd, state);
+	look(ev, ev->fd, &facts);
 	/* TCP_INFO says CLOSE of a connection that waits, too: that measured nothing. */
 	if (before == STATE_CLOSED && ev->sock.was != STATE_CLOSED)
 		before = STATE_UNKNOWN;
@@ -240,18 +233,24 @@ static bool has_sent_syn(int err)
 
 bool observe_connect(struct event *ev, const struct sockaddr *addr, uint32_t len)
 {
-	const int state = begin(ev, ev->fd);
+	struct tcp_facts facts;
 	const struct endpoint asked = observe_address(addr, len);
 	uint8_t necessary = STATE_UNKNOWN;
 
-	if (state < 0)
+	if (!begin(ev, ev->fd, &facts))
 		return false;
-	look(ev, ev->fd, state);
+	if (!ev->error && facts.state == STATE_CLOSED) {
+		/* AF_UNSPEC: what it was connected to is not this socket's any more. */
+		view_begin(&ev->sock, ev->fd, facts.state);
+		ev->sock.peer = (struct endpoint){0};
+	} else {
+		look(ev, ev->fd, &facts);
+	}
 	ev->sock.local = sock_local(ev->fd);
-	if (state == STATE_SYN_SENT && asked.family)
+	if (state_is_synchronized(facts.state))
+		ev->sock.peer = sock_peer(ev->fd);
+	else if (facts.state == STATE_SYN_SENT && asked.family && !endpoint_is_wildcard(&asked))
 		ev->sock.peer = asked;
-	else if (!ev->error && state == STATE_CLOSED)
-		ev->sock.peer = (struct endpoint){0}; /* AF_UNSPEC: disconnected */
 	if (ev->sock.was != STATE_SYN_SENT && !state_is_synchronized(ev->sock.was) &&
 	    has_sent_syn(ev->error) && asked.family)
 		necessary = STATE_SYN_SENT;
@@ -295,16 +294,15 @@ bool observe_socket(struct event *ev)
 bool observe_accept(struct event *ev, const struct sockaddr *addr, const uint32_t *len)
 {
 	const int fd = (int)ev->ret;
+	struct tcp_facts facts;
 	uint32_t given;
-	int state;
 
 	if (ev->error)
 		return observe_call(ev);
-	state = begin(ev, fd);
-	if (state < 0)
+	if (!begin(ev, fd, &facts))
 		return false;
 	ev->sock.cookie = sock_cookie(fd);
-	ev->sock.state = (uint8_t)state;
+	ev->sock.state = facts.state;
 	ev->sock.local = sock_local(fd);
 	ev->sock.peer = sock_peer(fd);
 	/* Reset already: only accept itself still knew who it was. */

@@ -60,8 +60,9 @@ bool observe_dup(struct event *ev);
 /* What must be known of a socket before it is closed to tell its state afterwards. */
 struct closing {
 	int32_t fd;
-	uint8_t before; /* the state measured just before the close */
-	bool ask;	/* else the state after the close is known without asking */
+	uint8_t before;	   /* the state measured just before the close */
+	bool ask;	   /* after the close, where the socket is */
+	uint8_t otherwise; /* the state then, where there is nothing to ask */
 	bool by_dump;
 	bool lingers_zero, retransmitted;
 	uint32_t unread;

@@ -63,7 +63,8 @@ struct policy policy_bind(int fd, const struct sockaddr *addr, uint32_t len)
 {
 	const struct policy none = {0};
 
-	if (shim.set.reuse == REUSE_OFF || !address_counts(addr, len) || tcp_state(fd) < 0)
+	if (shim.set.reuse == REUSE_OFF || !shim_acts() || !address_counts(addr, len) ||
+	    tcp_state(fd) < 0)
 		return none;
 	return decide(fd, noted_flags(fd));
 }
@@ -79,7 +80,7 @@ struct policy policy_listen(int fd)
 /* Change the flags of the note on a socket, making the note where there is none. */
 static void note_flags(int fd, uint8_t set, uint8_t clear)
 {
-	const uint64_t cookie = process_owner() ? sock_cookie(fd) : 0;
+	const uint64_t cookie = shim_acts() && process_owner() ? sock_cookie(fd) : 0;
 	struct fd_note note = fdtable_about(fd, cookie);
 
 	if (!cookie)
@@ -109,6 +110,6 @@ void policy_copied(int fd, int newfd)
 {
 	const struct fd_note note = fdtable_get(fd);
 
-	if (note.flags && process_owner())
+	if (note.flags && shim_acts() && process_owner())
 		fdtable_set(newfd, &note);
 }

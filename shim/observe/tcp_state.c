@@ -92,31 +92,19 @@ bool sock_lingers_zero(int fd)
 	       linger.l_linger == 0;
 }
 
-/* All of TCP_INFO; zeros where it can't be had. */
-static struct tcp_info whole_info(int fd)
+int tcp_ask(int fd, struct tcp_facts *ret)
 {
 	struct tcp_info info = {0};
 	uint32_t len = sizeof(info);
+	const int rc = sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len);
 
-	sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len);
-	return info;
-}
-
-uint32_t sock_silent_ms(int fd)
-{
-	return whole_info(fd).tcpi_last_ack_recv; /* every segment of a connection has an ACK */
-}
-
-bool sock_has_retransmitted(int fd)
-{
-	const struct tcp_info info = whole_info(fd);
-
-	return info.tcpi_retransmits || info.tcpi_probes || info.tcpi_backoff;
-}
-
-bool sock_has_talked(int fd)
-{
-	const struct tcp_info info = whole_info(fd);
-
-	return info.tcpi_segs_in || info.tcpi_segs_out;
+	if (rc < 0)
+		return rc;
+	*ret = (struct tcp_facts){
+		.state = (uint8_t)state_from_kernel(info.tcpi_state),
+		.was_connected = info.tcpi_bytes_acked || info.tcpi_bytes_received,
+		.retransmitted = info.tcpi_retransmits || info.tcpi_probes || info.tcpi_backoff,
+		.silent_ms = info.tcpi_last_ack_recv,
+	};
+	return 0;
 }

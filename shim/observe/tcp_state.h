@@ -11,6 +11,17 @@
 /* The state as TCP_INFO has it (enum tcp_state_id), or -errno: this is no TCP socket. */
 int tcp_state(int fd);
 
+/* The same with what else TCP_INFO knows, at the same price. */
+struct tcp_facts {
+	uint8_t state;
+	bool was_connected; /* the peer has acknowledged something, or sent something */
+	bool retransmitted; /* segments went unanswered when it ended, or do now */
+	uint32_t silent_ms; /* since the last segment came in: every one has an ACK */
+};
+
+/* Return 0, or -errno: this is no TCP socket. */
+int tcp_ask(int fd, struct tcp_facts *ret);
+
 /* SO_COOKIE: the socket's identity; 0 where it can't be had. */
 uint64_t sock_cookie(int fd);
 
@@ -29,14 +40,5 @@ int sock_unread(int fd);
 
 /* Will a close send RST at once, because SO_LINGER is on with 0 seconds? */
 bool sock_lingers_zero(int fd);
-
-/* Milliseconds since the last segment came in. */
-uint32_t sock_silent_ms(int fd);
-
-/* Did segments of this connection go unanswered when it ended? */
-bool sock_has_retransmitted(int fd);
-
-/* Has this socket ever received a segment or sent one? */
-bool sock_has_talked(int fd);
 
 #endif

@@ -127,6 +127,19 @@ void view_take_answer(struct sock_view *view, int rc, const struct diag_sock *fo
 	view->timer_ms = found->has_timer ? found->timer_ms : 0;
 }
 
+bool view_may_wait(const struct sock_view *view)
+{
+	const uint32_t begun =
+		STATES_SYNCHRONIZED | STATE_BIT(STATE_SYN_SENT) | STATE_BIT(STATE_SYN_RCVD);
+
+	return state_is_in(view->was, begun) && view->peer.family;
+}
+
+bool view_is_closed(const struct sock_view *view, bool was_connected)
+{
+	return !was_connected || (view->was == STATE_CLOSED && view->peer.family);
+}
+
 bool view_knows_endings(void)
 {
 	return shim_logs(CALL_shutdown) && shim_logs(CALL_connect);

@@ -46,6 +46,16 @@ void view_take_answer(struct sock_view *view, int rc, const struct diag_sock *fo
 /* States in which nobody has ended the connection, so that CLOSED is a surprise. */
 #define STATES_UNENDED (STATE_BIT(STATE_ESTABLISHED) | STATE_BIT(STATE_CLOSE_WAIT))
 
+/*
+ * Of a socket that TCP_INFO calls CLOSE: was there a connection through this
+ * number whose end nobody has seen? It may be in TIME_WAIT, which the kernel keeps
+ * apart from the socket.
+ */
+bool view_may_wait(const struct sock_view *view);
+
+/* And where view_may_wait is false: is CLOSED the truth, or is nothing known of its end? */
+bool view_is_closed(const struct sock_view *view, bool was_connected);
+
 /* Are all the calls logged by which the program itself may end a connection? */
 bool view_knows_endings(void);
 

@@ -1,6 +1,9 @@
 /*
  * own.h - the shim's own descriptors: few, high, close-on-exec, and invisible to
  * the program (its close of one answers EBADF, its ranges go around them).
+ *
+ * A number is ours only as long as the same file is behind it: the program may
+ * close it by a system call of its own and get the number for something else.
  */
 #ifndef SYS_OWN_H
 #define SYS_OWN_H
@@ -12,34 +15,34 @@
 
 enum own_slot { OWN_LOG, OWN_DIAG, OWN_COUNT = OWN_DIAG + DIAG_SOCKETS };
 
-extern _Atomic(int) own_fds[OWN_COUNT]; /* -1: none */
-extern int own_lowest;			/* no number below it is ours */
+extern int own_lowest; /* no number below it is ours */
 
-static inline int own_fd(unsigned int slot)
-{
-	return atomic_load_explicit(&own_fds[slot], memory_order_acquire);
-}
-
-bool own_is_listed(int fd);
+/* Slow path of own_is: asks the kernel whether it is still ours. */
+bool own_is_really(int fd);
 
 /* Is this descriptor ours? Cheap for every number that a program commonly has. */
 static inline bool own_is(int fd)
 {
-	return __builtin_expect(fd >= own_lowest, 0) && own_is_listed(fd);
+	return __builtin_expect(fd >= own_lowest, 0) && own_is_really(fd);
 }
 
-/*
- * Move fd to a high number and make it ours in that slot; the given number is
- * free again whatever happens. Return the new number, or -errno.
- */
-int own_adopt(unsigned int slot, int fd);
+/* The slot's descriptor, -1 where there is none or it is not ours any more. */
+int own_checked(unsigned int slot);
 
-/* Give a slot up without closing it: the number is no longer ours. */
-void own_forget(unsigned int slot);
+/* The number in the slot, unchecked: -1 for none. */
+int own_number(unsigned int slot);
+
+/*
+ * Make fd ours in that slot, under a high number; its present number is free again
+ * whatever happens. With keep_number it takes the place of what the slot has, on
+ * the same number (a forked child's socket in the place of its parent's).
+ * Return the number, or -errno.
+ */
+int own_adopt(unsigned int slot, int fd, bool keep_number);
 
 /*
  * Make the number fd free for the program, which is about to dup2 onto it: ours
- * goes on under another number. Nothing happens where fd is not ours.
+ * goes on under another number. Only where own_is(fd).
  */
 void own_move_away(int fd);
 

@@ -3,15 +3,15 @@
  */
 #include "sys/process.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <time.h>
 
 #include "sys/sys.h"
 
-_Static_assert(sizeof(struct process) <= 4096, "one page is wiped, not two");
-
-union process_page process_page __attribute__((aligned(4096)));
+static struct process not_ready;
+struct process *process_page = &not_ready;
 
 /* Weak: where libc keeps it in libpthread, that library is not ours to load. */
 extern __typeof__(pthread_getcpuclockid) pthread_getcpuclockid __attribute__((weak));
@@ -23,40 +23,59 @@ static __thread struct {
 } self;
 
 /*
- * True in a vfork child. libc remembers the thread id of the thread that runs;
- * fork corrects that in the child, vfork can't, for there it is the parent's.
- * libc shows it without a system call as the thread's CPU clock, whose number is
- * made of the complement of the id (man 3 clock_getcpuclockid, the kernel's
- * include/linux/posix-timers_types.h).
+ * Is the page that a fork has wiped seen by a vfork child of the forked one? libc
+ * remembers the thread id of the thread that runs; fork corrects that in the
+ * child, vfork can't, for there it is the parent's. libc shows it without a system
+ * call as the thread's CPU clock, whose number is made of the complement of the id
+ * (the kernel's include/linux/posix-timers_types.h).
+ * A fork by a bare system call leaves it uncorrected as well: then the kernel is
+ * asked whether parent and child share their memory (man 2 kcmp), and where it
+ * won't say, nothing is touched.
  */
-static bool memory_is_borrowed(void)
+static bool memory_is_borrowed(pid_t pid)
 {
+	enum { KCMP_VM = 1 }; /* linux/kcmp.h */
 	clockid_t clock;
 
-	if (!pthread_getcpuclockid || pthread_getcpuclockid(pthread_self(), &clock) != 0)
+	if (pthread_getcpuclockid && pthread_getcpuclockid(pthread_self(), &clock) == 0 &&
+	    (pid_t) ~(clock >> 3) == sys_gettid())
 		return false;
-	return (pid_t) ~(clock >> 3) != sys_gettid();
+	return SYS6(SYS_kcmp, pid, SYS3(SYS_getppid, 0, 0, 0), KCMP_VM, 0, 0, 0) <= 0;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 static bool claim(pid_t pid)
 {
-	struct timespec now;
 	uint64_t unborn = 0;
 	pid_t nobody = 0;
 
-	if (memory_is_borrowed())
+	if (memory_is_borrowed(pid))
 		return false;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	atomic_compare_exchange_strong(&this_process.born, &unborn,
-				       (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+	atomic_compare_exchange_strong(&this_process.born, &unborn, now_ns());
 	return atomic_compare_exchange_strong(&this_process.owner, &nobody, pid) || nobody == pid;
 }
 
 int process_init(void)
 {
-	int rc = sys_madvise(&process_page, sizeof(process_page), MADV_WIPEONFORK);
+	struct process *page = sys_mmap_pages(sizeof(*page));
+	int rc;
 
-	return rc < 0 ? rc : claim(sys_getpid()) ? 0 : -1;
+	if (sys_failed(page))
+		return -ENOMEM;
+	rc = sys_madvise(page, sizeof(*page), MADV_WIPEONFORK);
+	if (rc < 0)
+		return rc;
+	process_page = page;
+	atomic_store(&page->owner, sys_getpid());
+	atomic_store(&page->born, now_ns());
+	return 0;
 }
 
 pid_t process_owner(void)

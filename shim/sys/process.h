@@ -17,19 +17,16 @@
 enum { DIAG_SOCKETS = 4 };
 
 struct process {
-	_Atomic(pid_t) owner;		     /* 0: not claimed since the fork */
-	_Atomic(uint64_t) born;		     /* CLOCK_MONOTONIC when it was claimed */
-	_Atomic(uint64_t) seq;		     /* events numbered so far */
-	_Atomic(uint64_t) lost;		     /* events lost and not yet told */
-	_Atomic(uint8_t) diag[DIAG_SOCKETS]; /* enum diag_slot_state of observe/diag.c */
+	_Atomic(pid_t) owner;		      /* 0: not claimed since the fork */
+	_Atomic(uint64_t) born;		      /* CLOCK_MONOTONIC when it was claimed */
+	_Atomic(uint64_t) seq;		      /* events numbered so far */
+	_Atomic(uint64_t) lost;		      /* events lost and not yet told */
+	_Atomic(uint64_t) diag[DIAG_SOCKETS]; /* who has our netlink sockets: observe/diag.c */
 };
 
-extern union process_page {
-	struct process p;
-	char whole[4096];
-} process_page;
+extern struct process *process_page;
 
-#define this_process (process_page.p)
+#define this_process (*process_page)
 
 /* At load: let forks wipe the page, and claim it. Return 0 or -errno. */
 int process_init(void);

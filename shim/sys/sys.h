@@ -201,9 +201,10 @@ static inline uid_t sys_geteuid(void)
 
 struct rlimit64;
 
-static inline int sys_getrlimit(int resource, struct rlimit64 *ret)
+/* The limit of this process: set it, get what it was before; NULL for neither. */
+static inline int sys_prlimit(int resource, const struct rlimit64 *limit, struct rlimit64 *ret)
 {
-	return (int)SYS4(SYS_prlimit64, 0, resource, 0, ret);
+	return (int)SYS4(SYS_prlimit64, 0, resource, limit, ret);
 }
 
 static inline int sys_prctl(int option, unsigned long arg)
