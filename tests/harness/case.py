@@ -104,9 +104,9 @@ class Case(unittest.TestCase):
         self.addCleanup(claim.claim.close)
         return claim.number
 
-    def log(self, name="events.json"):
+    def log(self, name="events.json", torn=0):
         """The reader of a log file; it is held against the contract when the test ends."""
-        log = Log(self.path(name))
+        log = Log(self.path(name), torn)
         self._logs.append(log)
         return log
 
@@ -314,5 +314,5 @@ def listening_port(process):
     return int(found.group(1))
 
 
-__all__ = ["Case", "contract", "environment", "kernel", "listening_port", "needs_ipv6",
+__all__ = ["Case", "Puppet", "contract", "environment", "kernel", "listening_port", "needs_ipv6",
            "needs_mptcp", "needs_root", "paths", "read_line", "shimmed", "timeout", "wait_until"]

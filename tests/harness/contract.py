@@ -218,7 +218,6 @@ def _view(view, what):
         _hold(isinstance(via, list) and via, "via is %r" % (via,))
         for state in via:
             _hold(state in STATES, "via is %r" % (via,))
-        _hold("state" in view, "via without state")
     if "timer_ms" in view:
         _number(view["timer_ms"], "timer_ms", 0)
         _hold(view.get("state") in ("TIME_WAIT", "FIN_WAIT_2"), "timer_ms in %s"

@@ -21,7 +21,7 @@ class OracleCase(Case):
     def trace(self, command, log, env=None, **how):
         """Start a program under the shim and strace."""
         env = env or shimmed(LOG=log.path, FORMAT="json")
-        return self.start(strace.command(self.trace_path, env, command), env, **how)
+        return self.start(strace.command(self.trace_path, env, command), **how)
 
     def serve(self, command, log, **how):
         """Start a server that says which port it listens on: (process, port)."""

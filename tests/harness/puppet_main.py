@@ -41,11 +41,8 @@ def tcp_info_state(sock):
 
 def fds():
     """The open descriptors, less the one that lists them."""
-    listing = os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        return sorted(int(name) for name in os.listdir(listing) if int(name) != listing)
-    finally:
-        os.close(listing)
+    names = os.listdir("/proc/self/fd")
+    return sorted(int(name) for name in names if os.path.lexists("/proc/self/fd/" + name))
 
 
 def error_of(function, *args):

@@ -341,9 +341,11 @@ def differences(trace, events):
     logged = logged_by_thread(events)
     said = []
     for thread in sorted(set(wanted) | set(logged)):
-        rows = [row for row, _ in logged.get(thread, ())]
-        _sort_ranges(rows, logged.get(thread, ()))
-        expected = _without_optional(wanted.get(thread, ()), logged.get(thread, ()))
+        rows = _in_order([(row, event["call"] in ("close_range", "closefrom"))
+                          for row, event in logged.get(thread, ())])
+        expected = _in_order([(row, line.startswith("close_range"))
+                              for row, line in _without_optional(wanted.get(thread, ()),
+                                                                 logged.get(thread, ()))])
         if rows != expected:
             said.append("pid %d, thread %d (- strace, + log):" % thread)
             said += [line for line in difflib.unified_diff(
@@ -352,15 +354,15 @@ def differences(trace, events):
     return "\n".join(said)
 
 
-def _sort_ranges(rows, logged):
-    """Runs of a range close's events, by number."""
-    start = 0
-    while start < len(rows):
-        end = start
-        while end < len(rows) and logged[end][1]["call"] in ("close_range", "closefrom"):
-            end += 1
-        rows[start:end] = sorted(rows[start:end], key=lambda row: row[1])
-        start = max(end, start + 1)
+def _in_order(marked):
+    """The rows; those of range closes that follow one another by their numbers."""
+    rows, run = [], []
+    for row, of_range in marked:
+        if not of_range:
+            rows += sorted(run, key=lambda one: one[1])
+            run = []
+        (run if of_range else rows).append(row)
+    return rows + sorted(run, key=lambda one: one[1])
 
 
 def _without_optional(wanted, logged):
@@ -368,10 +370,10 @@ def _without_optional(wanted, logged):
     told = sum(1 for row, event in logged if row[0] == "close" and row[3] == "EBADF"
                and any(note["code"] == "double-close" for note in event.get("notes", ())))
     rows = []
-    for row, optional, _ in wanted:
+    for row, optional, line in wanted:
         if optional and not told:
             continue
-        rows.append(row)
+        rows.append((row, line))
     return rows
 
 

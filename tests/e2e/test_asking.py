@@ -1,0 +1,348 @@
+"""Asking the kernel after close: where ENOENT does not mean that the connection is gone.
+
+sock_diag answers ENOENT for a socket that is there when it is asked wrongly, in the wrong
+place, or cannot be asked. Then a state may be left out; it may never be CLOSED.
+"""
+
+import os
+import socket
+
+from harness import kernel, paths
+from harness.case import Case, Puppet, needs_ipv6, needs_mptcp, needs_root, shimmed, \
+    wait_until
+
+MPTCP = kernel.IPPROTO_MPTCP
+
+
+def absent_or(state):
+    return lambda got: got in (None, state)
+
+
+class Asked(Case):
+    """What each of these cases is tried with."""
+
+    def to_time_wait(self, p, ours="c", peer="a"):
+        """End a connection of the puppet's so that `ours` is in TIME_WAIT when it is closed."""
+        cookie = p.eval("cookie(%s)" % ours)
+        p("%s.shutdown(socket.SHUT_WR); %s.close()" % (ours, peer))
+        return cookie
+
+    def is_time_wait(self, cookie):
+        wait_until(lambda: kernel.state_of(cookie) == "TIME_WAIT", "TIME_WAIT")
+
+
+class Device(Asked):
+    """(1) The socket is bound to a device: the question must name it."""
+
+    def test_bound_to_loopback(self):
+        log = self.log()
+        p = self.puppet(log)
+        p("l = socket.socket()")
+        if p.eval("error_of(l.setsockopt, socket.SOL_SOCKET, 25, b'lo')"):
+            self.skipTest("may not bind to a device")
+        p("l.bind(('127.0.0.1', 0)); l.listen()\n"
+          "c = socket.create_connection(l.getsockname()); a, _ = l.accept()")
+        for sock, state in (("a", "ESTABLISHED"), ("l", "LISTEN"), ("c", "ESTABLISHED")):
+            p("d = os.dup(%s.fileno()); os.close(d)" % sock)
+            self.match(log.read()[-1], call="close", state=state)
+        cookie = self.to_time_wait(p, "a", "c")
+        self.is_time_wait(cookie)
+        self.assertEqual(kernel.by_cookie(cookie).device, 1)
+        p("a.close()")
+        self.match(log.read()[-1], call="close", sock=cookie, state="TIME_WAIT",
+                   timer_ms=lambda ms: 0 < ms <= 60000)
+        p("l.close()")
+        self.match(log.read()[-1], call="close", was="LISTEN", state="CLOSED")
+
+    def test_bound_by_index(self):
+        log = self.log()
+        p = self.puppet(log)
+        p("l = socket.socket()")
+        if p.eval("error_of(l.setsockopt, socket.SOL_SOCKET, 62, 1)"):
+            self.skipTest("may not bind to a device by its index")
+        p("l.bind(('127.0.0.1', 0)); l.listen()\n"
+          "c = socket.create_connection(l.getsockname()); a, _ = l.accept()")
+        p("d = os.dup(a.fileno()); os.close(d)")
+        self.match(log.read()[-1], call="close", state="ESTABLISHED")
+
+    def test_one_that_knows_no_reset(self):
+        """A reset connection of a device is gone, and said to be."""
+        log = self.log()
+        p = self.puppet(log)
+        p("l = socket.socket()")
+        if p.eval("error_of(l.setsockopt, socket.SOL_SOCKET, 25, b'lo')"):
+            self.skipTest("may not bind to a device")
+        p("l.bind(('127.0.0.1', 0)); l.listen()\n"
+          "c = socket.create_connection(l.getsockname()); a, _ = l.accept()\n"
+          "a.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))\n"
+          "a.close()")
+        self.match(log.read()[-1], call="close", was="ESTABLISHED", state="CLOSED")
+
+    @needs_root
+    @needs_ipv6
+    def test_link_local_addresses(self):
+        if not paths.find("ip"):
+            self.skipTest("no ip")
+        kernel.unshare(kernel.CLONE_NEWNET)
+        kernel.loopback_up()
+        for words in ("link add v0 type veth peer name v1", "addr add fe80::1/64 dev v0 nodad",
+                      "link set v0 up", "link set v1 up"):
+            status, _, err = self.run_program(["ip"] + words.split())
+            if status:
+                self.skipTest("ip %s: %r" % (words, err))
+        log = self.log()
+        p = self.puppet(log)
+        p("index = socket.if_nametoindex('v0')\n"
+          "l = socket.socket(socket.AF_INET6); l.bind(('fe80::1', 0, 0, index)); l.listen()\n"
+          "c = socket.socket(socket.AF_INET6)\n"
+          "c.connect(('fe80::1', l.getsockname()[1], 0, index)); a, _ = l.accept()")
+        for sock, state in (("a", "ESTABLISHED"), ("c", "ESTABLISHED"), ("l", "LISTEN")):
+            p("d = os.dup(%s.fileno()); os.close(d)" % sock)
+            self.match(log.read()[-1], call="close", state=state)
+        cookie = self.to_time_wait(p)
+        self.is_time_wait(cookie)
+        p("c.close()")
+        self.match(log.read()[-1], call="close", sock=cookie, state="TIME_WAIT")
+
+
+class Group(Asked):
+    """(2) Listeners of one SO_REUSEPORT group: an exact question finds one of them."""
+
+    def test_each_of_six(self):
+        log = self.log()
+        p = self.puppet(log)
+        p("group = []; port = 0\n"
+          "for _ in range(6):\n"
+          "    s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)\n"
+          "    s.bind(('127.0.0.1', port)); port = s.getsockname()[1]; s.listen(); "
+          "group.append(s)")
+        log.new()
+        p("for s in group: os.close(os.dup(s.fileno()))")
+        closes = [event for event in log.new() if event["call"] == "close"]
+        self.assertEqual([event.get("state") for event in closes], ["LISTEN"] * 6)
+        p("for s in group: s.close()")
+        closes = log.new()
+        self.assertEqual([event.get("state") for event in closes], ["CLOSED"] * 6)
+
+    def test_without_a_group_two_listeners_on_one_port(self):
+        """Different addresses, one port: each is its own."""
+        log = self.log()
+        p = self.puppet(log)
+        p("a = socket.socket(); a.bind(('127.0.0.1', 0)); a.listen()\n"
+          "b = socket.socket(); b.bind(('127.0.0.2', a.getsockname()[1])); b.listen()")
+        log.new()
+        p("a.close()")
+        self.match(log.new()[-1], state="CLOSED")
+        p("os.close(os.dup(b.fileno()))")
+        self.match(log.new()[-1], state="LISTEN")
+
+    def test_a_connection_whose_port_is_listened_on(self):
+        """Without the cookie the kernel would answer with the listener."""
+        log = self.log()
+        p = self.pair(log)
+        p("a.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))\n"
+          "a.close()")
+        self.match(log.new()[-1], call="close", was="ESTABLISHED", state="CLOSED")
+
+
+class Mptcp(Asked):
+    """(3) Protocol MPTCP has a handler and cookies of its own."""
+
+    @needs_mptcp
+    def test_life(self):
+        log = self.log()
+        p = self.puppet(log)
+        p("l = socket.socket(2, 1, %d); l.bind(('127.0.0.1', 0)); l.listen()\n"
+          "c = socket.socket(2, 1, %d); c.connect(l.getsockname()); a, _ = l.accept()"
+          % (MPTCP, MPTCP))
+        cookies = p.eval("[cookie(s) for s in (l, c, a)]")
+        states = [event.get("state") for event in log.read() if "by" not in event]
+        self.assertEqual(states, ["CLOSED", "CLOSED", "LISTEN", "CLOSED", "ESTABLISHED",
+                                  "ESTABLISHED"])
+        self.assertEqual([event["sock"] for event in log.read()],
+                         [cookies[0]] * 3 + [cookies[1]] * 2 + [cookies[2]])
+        self.match(log.read()[0], args={"domain": "AF_INET", "protocol": "IPPROTO_MPTCP",
+                                        "type": "SOCK_STREAM|SOCK_CLOEXEC"})
+
+    @needs_mptcp
+    def test_close_of_a_copy(self):
+        log = self.log()
+        p = self.pair(log, protocol=MPTCP)
+        for sock, state in (("a", "ESTABLISHED"), ("c", "ESTABLISHED"), ("l", "LISTEN")):
+            p("os.close(os.dup(%s.fileno()))" % sock)
+            self.match(log.new()[-1], call="close", state=absent_or(state))
+
+    @needs_mptcp
+    def test_close(self):
+        log = self.log()
+        p = self.pair(log, protocol=MPTCP)
+        cookie = p.eval("cookie(c)")
+        p("c.close()")
+        event = log.new()[-1]
+        now = kernel.state_of(cookie, MPTCP)
+        if now != "CLOSED":
+            self.match(event, call="close", state=lambda state: state != "CLOSED")
+        p("a.close(); l.close()")
+        self.match(log.new()[-1], call="close", was="LISTEN", state=absent_or("CLOSED"))
+
+    @needs_mptcp
+    def test_reuse(self):
+        """The shim helps these too."""
+        log, port = self.log(), self.port()
+        p = self.puppet(log)
+        p("l = socket.socket(2, 1, %d); l.bind(('127.0.0.1', %d))" % (MPTCP, port))
+        self.assertEqual(p.eval("l.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)"), 1)
+        self.assertIn("reuse-enabled", self.notes(log.read()[-1]))
+
+
+class Namespace(Asked):
+    """(4) A netlink socket sees the network namespace in which it was made."""
+
+    LEAVE = "assert C.unshare(0x40000000) == 0"
+    UP = ("import fcntl; u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+          "fcntl.ioctl(u, 0x8914, struct.pack('16sh14x', b'lo', 1)); u.close()")
+    PAIR = ("l = socket.create_server(('127.0.0.1', 0))\n"
+            "c = socket.create_connection(l.getsockname()); a, _ = l.accept()")
+
+    def the_states_are_true(self, p, log, sure):
+        """Of a connection in a namespace where the shim may not be able to ask."""
+        may_be = (lambda state: state) if sure else absent_or
+        for sock, state in (("a", "ESTABLISHED"), ("l", "LISTEN")):
+            p("os.close(os.dup(%s.fileno()))" % sock)
+            self.match(log.read()[-1], call="close", state=may_be(state))
+        p("c.shutdown(socket.SHUT_WR); a.close()\n"
+          "while tcp_info_state(c) != 7: pass")
+        p("c.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)")
+        self.match(log.read()[-1], call="setsockopt", state=may_be("TIME_WAIT"))
+        p("c.close()")
+        self.match(log.read()[-1], call="close", state=may_be("TIME_WAIT"))
+        p("l.close()")
+        self.match(log.read()[-1], call="close", state=may_be("CLOSED"))
+
+    @needs_root
+    def test_sockets_made_after_leaving(self):
+        log = self.log()
+        p = self.puppet(log)
+        p(self.LEAVE + "\n" + self.UP + "\n" + self.PAIR)
+        self.the_states_are_true(p, log, sure=False)
+
+    @needs_root
+    def test_sockets_made_before_leaving(self):
+        log = self.log()
+        p = self.puppet(log)
+        p(self.PAIR + "\n" + self.LEAVE)
+        self.the_states_are_true(p, log, sure=False)
+
+    @needs_root
+    def test_a_child_that_left(self):
+        """The child's own netlink socket is of the new place, its sockets are of the old."""
+        log = self.log()
+        p = self.puppet(log)
+        p(self.PAIR)
+        p("pid = os.fork()\n"
+          "if pid == 0:\n"
+          "    %s\n"
+          "    os.close(os.dup(a.fileno())); os.close(os.dup(l.fileno()))\n"
+          "    a.close(); os._exit(0)\n"
+          "os.waitpid(pid, 0)" % self.LEAVE)
+        events = [event for event in log.read() if event["pid"] != p.pid]
+        closes = [event for event in events if event["call"] == "close"]
+        self.assertEqual(len(closes), 3)
+        for event, state in zip(closes, ("ESTABLISHED", "LISTEN", "ESTABLISHED")):
+            self.match(event, state=absent_or(state))
+
+    @needs_root
+    def test_a_program_of_another_namespace_from_the_start(self):
+        kernel.unshare(kernel.CLONE_NEWNET)
+        kernel.loopback_up()
+        log = self.log()
+        p = self.puppet(log)
+        p(self.PAIR)
+        self.the_states_are_true(p, log, sure=True)
+
+    @needs_root
+    def test_an_inherited_socket_of_another_namespace(self):
+        """Made outside, passed in: SO_NETNS_COOKIE tells that the question is no use."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        os.dup2(listener.fileno(), 200, inheritable=True)
+        listener.close()
+        kernel.unshare(kernel.CLONE_NEWNET)
+        log = self.log()
+        ours, theirs = socket.socketpair()
+        env = shimmed(LOG=log.path, FORMAT="json")
+        process = self.start([paths.PYTHON, "-I", "-S", "-B",
+                              os.path.join(paths.HARNESS, "puppet_main.py")], env,
+                             stdin=theirs, pass_fds=[200])
+        theirs.close()
+        p = Puppet(process, ours, lambda: b"")
+        p("os.close(os.dup(200))")
+        self.match(log.read()[-1], call="close", state=absent_or("LISTEN"))
+        p("os.close(200)")
+        os.close(200)
+        self.match(log.read()[-1], call="close", state=lambda state: state in (None, "LISTEN"))
+        ours.close()
+
+
+class Unasked(Asked):
+    """(5) There is nobody to ask: what TCP_INFO tells is still told."""
+
+    def deprived(self, log):
+        p = self.puppet(log, wrapper=[self.program("without_netlink")])
+        self.assertEqual(p.eval("error_of(socket.socket, 16, 3, 4)"), "EAFNOSUPPORT")
+        p("l = socket.create_server(('127.0.0.1', 0))\n"
+          "c = socket.create_connection(l.getsockname()); a, _ = l.accept()")
+        return p
+
+    def test_after_close(self):
+        log = self.log()
+        p = self.deprived(log)
+        states = [event.get("state") for event in log.new() if "by" not in event]
+        self.assertEqual(states[-3:], ["CLOSED", "ESTABLISHED", "ESTABLISHED"])
+        p("os.close(os.dup(a.fileno())); a.close(); c.close(); l.close()")
+        events = [event for event in log.new() if event["call"] == "close"]
+        self.assertEqual([event.get("state") for event in events], [None] * 4)
+        self.assertEqual([event["was"] for event in events],
+                         ["ESTABLISHED", "ESTABLISHED", "ESTABLISHED", "LISTEN"])
+
+    def test_behind_an_open_descriptor(self):
+        """TCP_INFO says CLOSE: a reset or TIME_WAIT, nobody can tell which."""
+        log = self.log()
+        p = self.deprived(log)
+        cookie = self.to_time_wait(p)
+        self.is_time_wait(cookie)
+        log.new()
+        p("c.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)")
+        self.expect(log.new(), ("setsockopt", dict(state=None)))
+
+    def test_what_was_never_a_connection(self):
+        log = self.log()
+        p = self.deprived(log)
+        log.new()
+        p("s = socket.socket(); s.bind(('127.0.0.1', 0))")
+        self.expect(log.new(), ("socket", dict(state="CLOSED")), ("bind", dict(state="CLOSED")))
+
+
+class Behind(Case):
+    """What the program changed behind our back: the next event tells the truth."""
+
+    def test_numbers_used_again(self):
+        log = self.log()
+        status, out, err = self.run_program([self.program("behind")],
+                                            self.env(log))
+        if status == 77:
+            self.skipTest("no system call instruction known for this machine")
+        self.assertEqual((status, err), (0, b""))
+        first, second = (int(line) for line in out.split())
+        events = [event for event in log.read() if "by" not in event]
+        old = events[0]["sock"]
+        self.expect(
+            events,
+            ("socket", dict(sock=old)), ("setsockopt", dict(sock=old)),
+            ("bind", dict(sock=old)), ("listen", dict(sock=old, state="LISTEN")),
+            ("shutdown", dict(sock=first, was=None, state="CLOSED", error="ENOTCONN")),
+            ("listen", dict(sock=second, was=None, state="LISTEN",
+                            via=lambda via: via in (None, ["CLOSED"]))),
+            ("close", dict(sock=second, was="LISTEN", state="CLOSED")))
+
+    def env(self, log):
+        return shimmed(LOG=log.path, FORMAT="json")

@@ -1,0 +1,318 @@
+"""What goes wrong with the log after load: the program never waits, gets no signal and no
+error from it; what could not be written is counted, and told by lost-events."""
+
+import os
+import socket
+
+from harness import contract, kernel, paths
+from harness.case import Case, Puppet, needs_root, shimmed
+from harness.events import DatagramLog
+
+MAKE = "socket.socket().close()"
+
+
+class Lost(Case):
+    """Events that cannot be written."""
+
+    def told(self, events):
+        """How many losses the events tell of."""
+        return sum(contract.lost(event) for event in events)
+
+    def events_of(self, data):
+        return [contract.parse(line + b"\n") for line in data.split(b"\n")[:-1]]
+
+
+class Disk(Lost):
+    """A file on a disk that is full."""
+
+    @needs_root
+    def test_a_disk_that_has_room_again(self):
+        disk = self.path("disk")
+        os.mkdir(disk)
+        kernel.mount_tmpfs(disk, 256 << 10)
+        ballast = os.path.join(disk, "ballast")
+        log = self.log("disk/events.json", torn=1)
+        p = self.puppet(log)
+        p(MAKE)
+        self.assertEqual(len(log.read()), 2)
+        with open(ballast, "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(b"x" * 4096)
+            except OSError:
+                pass
+        p("for _ in range(100): " + MAKE)
+        lost = 202 - len(log.read())
+        self.assertGreater(lost, 100)
+        self.assertEqual(self.told(log.events), 0)
+        os.unlink(ballast)
+        p(MAKE)
+        events = log.read()
+        self.assertEqual(contract.lost(events[202 - lost]), lost)
+        self.assertEqual(events[202 - lost]["seq"], 203)
+        self.assertEqual(self.told(events), lost)
+
+    def test_a_device_that_is_always_full(self):
+        p = self.puppet(LOG="/dev/full", FORMAT="json")
+        p("for _ in range(200): " + MAKE)
+        p("l = socket.create_server(('127.0.0.1', 0)); "
+          "c = socket.create_connection(l.getsockname())")
+
+    def test_no_signal_at_the_limit_of_file_size(self):
+        log = self.log(torn=1)
+        p = self.puppet(log)
+        p("import resource, signal\n"
+          "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))\n"
+          "signal.signal(signal.SIGXFSZ, signal.SIG_DFL)")
+        p("for _ in range(100): " + MAKE)
+        lost = 200 - len(log.read())
+        self.assertGreater(lost, 100)
+        p("resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, "
+          "resource.RLIM_INFINITY))")
+        p(MAKE)
+        events = log.read()
+        self.assertEqual(self.told(events), lost)
+
+    def test_the_limit_is_the_programs_own_elsewhere(self):
+        """The program's own writes still get their signal."""
+        log = self.log(torn=1)
+        p = self.puppet(log)
+        p("import resource, signal\n"
+          "got = []\n"
+          "signal.signal(signal.SIGXFSZ, lambda *_: got.append(1))\n"
+          "f = os.open(%r, os.O_WRONLY | os.O_CREAT)\n"
+          "resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))\n"
+          "%s\n"
+          "os.write(f, b'x' * 100)" % (self.path("own"), MAKE))
+        self.assertEqual(p.eval("got"), [])
+        self.assertEqual(p.eval("error_of(os.write, f, b'x')"), "EFBIG")
+        self.assertEqual(p.eval("got"), [1])
+        p("resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, "
+          "resource.RLIM_INFINITY))")
+
+    def test_a_log_that_was_removed(self):
+        """Its file goes on without a name; nothing else happens."""
+        log = self.log()
+        p = self.puppet(log)
+        p(MAKE)
+        log.read()
+        os.unlink(log.path)
+        p("for _ in range(10): " + MAKE)
+
+
+class Reader(Lost):
+    """A pipe or a socket whose reader is slow, or dead."""
+
+    def test_a_fifo_that_is_full(self):
+        os.mkfifo(self.path("fifo"))
+        reader = os.open(self.path("fifo"), os.O_RDONLY | os.O_NONBLOCK)
+        p = self.puppet(LOG=self.path("fifo"), FORMAT="json")
+        p("for _ in range(1000): " + MAKE)
+        events = self.events_of(self.drain(reader))
+        lost = 2000 - len(events)
+        self.assertGreater(lost, 100)
+        self.assertEqual([event["seq"] for event in events], list(range(1, len(events) + 1)))
+        p(MAKE)
+        later = self.events_of(self.drain(reader))
+        self.assertEqual([contract.lost(event) for event in later], [lost, 0])
+        contract.check_seq(events + later)
+        os.close(reader)
+
+    def drain(self, reader):
+        data = b""
+        while True:
+            try:
+                more = os.read(reader, 65536)
+            except BlockingIOError:
+                return data
+            if not more:
+                return data
+            data += more
+
+    def test_a_fifo_whose_reader_is_dead(self):
+        """No SIGPIPE, no EPIPE; a new reader gets what comes then."""
+        os.mkfifo(self.path("fifo"))
+        reader = os.open(self.path("fifo"), os.O_RDONLY | os.O_NONBLOCK)
+        p = self.puppet(LOG=self.path("fifo"), FORMAT="json")
+        p("import signal; signal.signal(signal.SIGPIPE, signal.SIG_DFL)")
+        p(MAKE)
+        self.assertEqual(len(self.events_of(self.drain(reader))), 2)
+        os.close(reader)
+        p("for _ in range(20): " + MAKE)
+        reader = os.open(self.path("fifo"), os.O_RDONLY | os.O_NONBLOCK)
+        p(MAKE)
+        events = self.events_of(self.drain(reader))
+        self.assertEqual([contract.lost(event) for event in events], [40, 0])
+        os.close(reader)
+
+    def test_a_pipe_as_stderr_whose_reader_is_dead(self):
+        reader, writer = os.pipe()
+        process, p = self.puppet_with_stderr(writer)
+        os.close(writer)
+        p("import signal; signal.signal(signal.SIGPIPE, signal.SIG_DFL)")
+        os.close(reader)
+        p("for _ in range(20): " + MAKE)
+        self.assertIsNone(process.poll())
+
+    def test_a_pipe_as_stderr_that_nobody_reads(self):
+        """It is blocking, and full: the event is lost, the program does not wait."""
+        reader, writer = os.pipe()
+        _, p = self.puppet_with_stderr(writer)
+        os.close(writer)
+        p("for _ in range(1000): " + MAKE)
+        os.set_blocking(reader, False)
+        events = self.events_of(self.drain(reader))
+        p(MAKE)
+        later = self.events_of(self.drain(reader))
+        self.assertEqual(contract.lost(later[0]), 2000 - len(events))
+        os.close(reader)
+
+    def test_the_pipe_stays_as_it_was(self):
+        """Non-blocking is a property that the program and its parent share."""
+        reader, writer = os.pipe()
+        _, p = self.puppet_with_stderr(writer)
+        p(MAKE)
+        self.assertTrue(os.get_blocking(writer))
+        self.assertTrue(p.eval("os.get_blocking(2)"))
+        os.close(writer)
+        os.close(reader)
+
+    def puppet_with_stderr(self, stderr):
+        ours, theirs = socket.socketpair()
+        process = self.start([paths.PYTHON, "-I", "-S", "-B",
+                              os.path.join(paths.HARNESS, "puppet_main.py")],
+                             shimmed(LOG="stderr", FORMAT="json"), stdin=theirs, stderr=stderr)
+        theirs.close()
+        self.addCleanup(ours.close)
+        return process, Puppet(process, ours, lambda: b"")
+
+    def test_a_datagram_reader_that_is_slow(self):
+        reader = self.datagrams()
+        p = self.puppet(LOG="unix:" + reader.path, FORMAT="json")
+        p("for _ in range(2000): " + MAKE)
+        lost = 4000 - len(reader.read())
+        self.assertGreater(lost, 0)
+        p(MAKE)
+        events = reader.read()
+        self.assertEqual(self.told(events), lost)
+        self.assertEqual(contract.lost(events[-2]), lost)
+
+    def test_a_datagram_reader_that_died_and_came_back(self):
+        reader = self.datagrams()
+        p = self.puppet(LOG="unix:" + reader.path, FORMAT="json")
+        p(MAKE)
+        self.assertEqual(len(reader.read()), 2)
+        reader.close()
+        self._logs.remove(reader)
+        p("for _ in range(20): " + MAKE)
+        again = DatagramLog(reader.path)
+        p(MAKE)
+        events = again.read()
+        if not events:
+            self.skipTest("a reader of the same name is not found again: not promised")
+        self.assertEqual([contract.lost(event) for event in events], [40, 0])
+
+    def test_killed_right_after_a_call(self):
+        """Every event is in the kernel's hands when its call returns."""
+        log = self.log()
+        p = self.puppet(log)
+        p.begin("s = socket.socket(); s.bind(('127.0.0.1', 0)); s.close(); os.kill(os.getpid(), 9)")
+        p.process.wait(10)
+        self.assertEqual([event["call"] for event in log.read()], ["socket", "bind", "close"])
+
+    def test_signals_and_errors_of_the_program_stay(self):
+        """errno and pending signals after a call whose event was lost."""
+        reader, writer = os.pipe()
+        _, p = self.puppet_with_stderr(writer)
+        os.close(reader)
+        os.close(writer)
+        p("import signal\n"
+          "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGPIPE])\n"
+          "%s" % MAKE)
+        self.assertEqual(p.eval("[int(n) for n in signal.sigpending()]"), [])
+        self.assertEqual(p.eval("call('bind', 999, None, 16)"), [-1, "EBADF"])
+        # One that was pending before is pending still.
+        p("os.kill(os.getpid(), signal.SIGPIPE)\n" + MAKE)
+        self.assertEqual(p.eval("[int(n) for n in signal.sigpending()]"), [13])
+        self.assertEqual(p.eval("[int(n) for n in signal.pthread_sigmask(signal.SIG_BLOCK, [])]"),
+                         [13])
+
+
+class Lines(Lost):
+    """No line over 4096 bytes, whatever the input."""
+
+    def test_long_option_values(self):
+        log = self.log()
+        p = self.pair(log)
+        p("for size in (0, 1, 3, 4, 5, 8, 63, 64, 65, 100, 1000, 70000):\n"
+          "    call('setsockopt', c.fileno(), 0, 4, b'\\1' * size, size)\n"
+          "    call('setsockopt', c.fileno(), 6, 13, b'z' * size, size)\n"
+          "    call('setsockopt', c.fileno(), 1, 26, b'\\xff' * size, size)\n")
+        events = log.new()
+        self.assertEqual(len(events), 36)
+        for event in events:
+            value = event["args"].get("value")
+            if isinstance(value, str):
+                self.assertLessEqual(len(value), 128)
+        sizes = [len(event["args"].get("value", "")) // 2 for event in events
+                 if event["args"]["option"] == "TCP_CONGESTION"
+                 and isinstance(event["args"].get("value", ""), str)]
+        self.assertEqual(max(sizes), 64)
+
+    def test_values(self):
+        """The int of a 4-byte option, else its bytes in hex; unreadable: left out."""
+        log = self.log()
+        p = self.pair(log)
+        for arguments, args in (
+                ("1, 9, struct.pack('i', 1), 4", {"level": "SOL_SOCKET", "option": "SO_KEEPALIVE",
+                                                  "value": 1}),
+                ("6, 1, struct.pack('i', -5), 4", {"level": "IPPROTO_TCP",
+                                                   "option": "TCP_NODELAY", "value": -5}),
+                ("6, 13, b'reno', 4", {"level": "IPPROTO_TCP", "option": "TCP_CONGESTION",
+                                       "value": int.from_bytes(b"reno", "little")}),
+                ("6, 13, b'cubic', 5", {"level": "IPPROTO_TCP", "option": "TCP_CONGESTION",
+                                        "value": b"cubic".hex()}),
+                ("1, 9, None, 4", {"level": "SOL_SOCKET", "option": "SO_KEEPALIVE"}),
+                ("1, 9, ctypes.c_void_p(16), 4", {"level": "SOL_SOCKET",
+                                                  "option": "SO_KEEPALIVE"}),
+                ("1, 9999, struct.pack('i', 1), 4", {"level": "SOL_SOCKET", "option": 9999,
+                                                     "value": 1}),
+                ("9999, 1, struct.pack('i', 1), 4", {"level": 9999, "option": 1, "value": 1}),
+                ("0, 2, struct.pack('i', 64), 4", {"level": "IPPROTO_IP", "option": "IP_TTL",
+                                                   "value": 64}),
+                ("41, 26, struct.pack('i', 1), 4", {"level": "IPPROTO_IPV6",
+                                                    "option": "IPV6_V6ONLY", "value": 1})):
+            p("call('setsockopt', c.fileno(), %s)" % arguments)
+            event, = log.new()
+            got = event["args"]
+            if "value" not in got and "value" in args and event["ret"] == -1:
+                self.fail("no value: %r" % event)
+            self.assertEqual(got, args, arguments)
+
+    def test_other_arguments(self):
+        log = self.log()
+        p = self.pair(log)
+        p("l.listen(-1); call('listen', l.fileno(), 2**31 - 1)\n"
+          "call('shutdown', c.fileno(), 9); call('shutdown', c.fileno(), 2)")
+        self.assertEqual([event["args"] for event in log.new()],
+                         [{"backlog": 0}, {"backlog": 2**31 - 1}, {"how": 9},
+                          {"how": "SHUT_RDWR"}])
+        p("call('socket', 2, 1 | 0x800, 6); call('socket', 10, 1, 0); call('socket', 2, 1, 999)")
+        self.assertEqual([event["args"] for event in log.new()], [
+            {"domain": "AF_INET", "type": "SOCK_STREAM|SOCK_NONBLOCK", "protocol": "IPPROTO_TCP"},
+            {"domain": "AF_INET6", "type": "SOCK_STREAM", "protocol": "IPPROTO_IP"}])
+
+    def test_errno_twins(self):
+        log = self.log()
+        p = self.pair(log)
+        p("l.setblocking(0); call('accept', l.fileno(), None, None)")
+        self.assertEqual(log.new()[-1]["error"], "EAGAIN")
+
+    def test_long_lines(self):
+        """The longest there are: IPv6 addresses on both sides, and closed beside them."""
+        if not kernel.has_ipv6():
+            self.skipTest("no IPv6 on loopback")
+        log = self.log()
+        p = self.pair(log, socket.AF_INET6)
+        p("os.dup2(a.fileno(), c.fileno())")
+        self.assertIn("closed", log.new()[-1])

@@ -1,0 +1,367 @@
+"""When the shim enables SO_REUSEADDR, and when it leaves the socket alone."""
+
+import socket
+
+from harness import kernel
+from harness.case import Case, needs_ipv6, wait_until
+
+SET = "s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, %d)"
+GET = "s.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)"
+GET_PORT = "s.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)"
+
+
+class Reuse(Case):
+    """A puppet binds; what its socket has then is read back."""
+
+    def by_shim(self, events):
+        """The shim's own calls: (option, value) each."""
+        return [(event["args"]["option"], event["args"].get("value")) for event in events
+                if event.get("by") == "shim"]
+
+    def bound(self, p, port, host="127.0.0.1"):
+        """Bind `s`; its SO_REUSEADDR afterwards."""
+        p("s.bind((%r, %d))" % (host, port))
+        return p.eval(GET)
+
+    def hold(self, port):
+        """Leave a connection in TIME_WAIT that holds the port, made with the option."""
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("127.0.0.1", port))
+        sock.listen()
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            accepted, _ = sock.accept()
+            cookie = kernel.cookie_of(accepted)
+            accepted.close()
+            sock.close()
+        wait_until(lambda: kernel.state_of(cookie) == "TIME_WAIT", "TIME_WAIT")
+
+
+class Auto(Reuse):
+    """The default: unless the program itself set the option."""
+
+    def test_enabled(self):
+        log, port = self.log(), self.port()
+        p = self.puppet(log)
+        p("s = socket.socket()")
+        fd = p.eval("s.fileno()")
+        self.assertEqual(self.bound(p, port), 1)
+        self.expect(
+            log.new(), ("socket", {}),
+            ("setsockopt", dict(by="shim", fd=fd, ret=0, state="CLOSED", args={
+                "level": "SOL_SOCKET", "option": "SO_REUSEADDR", "value": 1})),
+            ("bind", dict(by=None, ret=0, local="127.0.0.1:%d" % port)))
+        self.assertEqual(self.notes(log.read()[-1]), ["reuse-enabled"])
+        p("s.listen()")
+        self.expect(log.new(), ("listen", dict(state="LISTEN", notes=None)))
+
+    def test_the_program_said_no(self):
+        log, port = self.log(), self.port()
+        p = self.puppet(log)
+        p("s = socket.socket(); " + SET % 0)
+        self.assertEqual(self.bound(p, port), 0)
+        events = log.new()
+        self.assertEqual(self.by_shim(events), [])
+        self.assertEqual(self.notes(events[-1]), ["reuse-respected"])
+
+    def test_the_program_said_yes(self):
+        log, port = self.log(), self.port()
+        p = self.puppet(log)
+        p("s = socket.socket(); " + SET % 1)
+        self.assertEqual(self.bound(p, port), 1)
+        events = log.new()
+        self.assertEqual(self.by_shim(events), [])
+        self.assertEqual(self.notes(events[-1]), [])
+
+    def test_yes_and_then_no(self):
+        port = self.port()
+        p = self.puppet()
+        p("s = socket.socket(); " + SET % 1 + "; " + SET % 0)
+        self.assertEqual(self.bound(p, port), 0)
+
+    def test_another_option_is_no_answer(self):
+        port = self.port()
+        p = self.puppet()
+        p("s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0)")
+        p("s.setsockopt(socket.IPPROTO_TCP, 2, 1400)")
+        self.assertEqual(self.bound(p, port), 1)
+
+    def test_a_no_that_failed_is_none(self):
+        port = self.port()
+        p = self.puppet()
+        p("s = socket.socket()")
+        self.assertEqual(p.eval("call('setsockopt', s.fileno(), 1, 2, None, 4)"), [-1, "EFAULT"])
+        self.assertEqual(p.eval("call('setsockopt', s.fileno(), 1, 2, b'', 1)"), [-1, "EINVAL"])
+        self.assertEqual(self.bound(p, port), 1)
+
+    def test_no_through_syscall(self):
+        port = self.port()
+        p = self.puppet()
+        p("import platform; zero = ctypes.c_int(0); s = socket.socket()\n"
+          "number = {'x86_64': 54, 'aarch64': 208}[platform.machine()]\n"
+          "assert C.syscall(number, s.fileno(), 1, 2, ctypes.byref(zero), 4) == 0")
+        self.assertEqual(self.bound(p, port), 0)
+
+    def test_no_holds_for_copies(self):
+        """It belongs to the socket, not to the number."""
+        for copy in ("os.dup(s.fileno())", "call('dup', s.fileno())[0]",
+                     "call('dup2', s.fileno(), 50)[0]", "call('dup3', s.fileno(), 50, 0)[0]",
+                     "call('fcntl', s.fileno(), 0, 50)[0]"):
+            port = self.port()
+            p = self.puppet()
+            p("s = socket.socket(); " + SET % 0)
+            p("s = socket.socket(fileno=%s)" % copy)
+            self.assertEqual(self.bound(p, port), 0, copy)
+
+    def test_no_said_to_a_copy(self):
+        """Said through one number and bound through the other."""
+        port = self.port()
+        p = self.puppet()
+        p("s = socket.socket(); d = s.dup(); "
+          "d.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0); d.close()")
+        self.assertEqual(self.bound(p, port), 0)
+
+    def test_no_holds_in_a_child(self):
+        port = self.port()
+        p = self.puppet()
+        p("s = socket.socket(); " + SET % 0)
+        p("pid = os.fork()\n"
+          "if pid == 0:\n"
+          "    s.bind(('127.0.0.1', %d)); os._exit(%s)\n" % (port, GET))
+        self.assertEqual(p.eval("os.waitpid(pid, 0)[1]"), 0)
+
+    def test_no_is_kept_while_children_are_made(self):
+        """A vfork child closes its copies in its parent's memory (Python's subprocess)."""
+        for how in ("subprocess.run(['true'], check=True)",
+                    "subprocess.run(['true'], close_fds=False, check=True)",
+                    "subprocess.run(['true'], stdin=s, check=True)",
+                    "os.system('true')",
+                    "os.waitpid(os.posix_spawn('/bin/true', ['true'], {}, "
+                    "file_actions=[(os.POSIX_SPAWN_CLOSE, s.fileno())]), 0)"):
+            port = self.port()
+            p = self.puppet()
+            p("import subprocess; s = socket.socket(); " + SET % 0)
+            p(how)
+            self.assertEqual(self.bound(p, port), 0, how)
+
+    def test_no_dies_with_the_socket(self):
+        """The next socket of the same number is another one."""
+        for close in ("s.close()", "os.close(s.detach())", "os.dup2(0, s.detach())",
+                      "C.close_range(s.fileno(), s.detach(), 0)",
+                      "C.fdopen.restype = ctypes.c_void_p; "
+                      "C.fclose(ctypes.c_void_p(C.fdopen(s.detach(), b'r')))"):
+            port = self.port()
+            p = self.puppet()
+            p("s = socket.socket(); n = s.fileno(); " + SET % 0)
+            p(close)
+            p("s = socket.socket()\n"
+              "if s.fileno() != n: os.dup2(s.detach(), n); s = socket.socket(fileno=n)")
+            self.assertEqual(self.bound(p, port), 1, close)
+
+    @needs_ipv6
+    def test_ipv6(self):
+        port = self.port()
+        p = self.puppet()
+        p("s = socket.socket(socket.AF_INET6)")
+        self.assertEqual(self.bound(p, port, "::1"), 1)
+
+    def test_port_0_is_left_alone(self):
+        log = self.log()
+        p = self.puppet(log)
+        p("s = socket.socket()")
+        self.assertEqual(self.bound(p, 0), 0)
+        events = log.new()
+        self.assertEqual(self.by_shim(events), [])
+        self.assertEqual(self.notes(events[-1]), [])
+
+    def test_udp_and_unix_are_left_alone(self):
+        port = self.port()
+        for reuse in ("auto", "force", "gentle"):
+            p = self.puppet(REUSE=reuse, REUSEPORT=1)
+            p("s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)")
+            self.assertEqual(self.bound(p, port), 0)
+            self.assertEqual(p.eval(GET_PORT), 0)
+            p("s = socket.socket(socket.AF_UNIX); s.bind(%r)" % self.fresh("unix"))
+            self.assertEqual(p.eval(GET), 0)
+            p.close()
+
+    def test_a_bind_that_fails_for_another_reason(self):
+        log = self.log()
+        p = self.puppet(log)
+        p("s = socket.socket()")
+        self.assertEqual(p.eval("error_of(s.bind, ('192.0.2.1', 0))"), "EADDRNOTAVAIL")
+        self.assertEqual(p.eval("call('bind', s.fileno(), None, 16)"), [-1, "EFAULT"])
+        self.assertEqual(p.eval("call('bind', s.fileno(), b'', 200)"), [-1, "EINVAL"])
+        self.assertEqual(p.eval("call('bind', s.fileno(), b'\\2\\0', 2)"), [-1, "EINVAL"])
+        self.assertEqual(self.by_shim(log.read()), [])
+        self.assertEqual(p.eval(GET), 0)
+
+    def test_time_wait_is_bound_over(self):
+        port = self.port()
+        self.hold(port)
+        p = self.puppet()
+        p("s = socket.socket()")
+        self.assertEqual(self.bound(p, port), 1)
+
+
+class Force(Reuse):
+    """Also where the program said no."""
+
+    def test_over_a_no(self):
+        log, port = self.log(), self.port()
+        p = self.puppet(log, REUSE="force")
+        p("s = socket.socket(); " + SET % 0)
+        self.assertEqual(self.bound(p, port), 1)
+        events = log.read()
+        self.assertEqual(self.by_shim(events), [("SO_REUSEADDR", 1)])
+        self.assertEqual(self.notes(events[-1]), ["reuse-enabled"])
+
+    def test_port_0_is_left_alone(self):
+        p = self.puppet(REUSE="force")
+        p("s = socket.socket()")
+        self.assertEqual(self.bound(p, 0), 0)
+
+
+class Off(Reuse):
+    """Never."""
+
+    def test_never(self):
+        log, port = self.log(), self.port()
+        p = self.puppet(log, REUSE="off")
+        p("s = socket.socket()")
+        self.assertEqual(self.bound(p, port), 0)
+        p("s.listen()")
+        self.assertEqual(p.eval(GET), 0)
+        self.assertEqual(self.by_shim(log.read()), [])
+        self.assertEqual([self.notes(event) for event in log.read()], [[], [], []])
+
+
+class Gentle(Reuse):
+    """First as the program asked; only on EADDRINUSE with the option."""
+
+    def test_a_free_port(self):
+        """bind is as it was; the option comes with listen, for the next run's sake."""
+        log, port = self.log(), self.port()
+        p = self.puppet(log, REUSE="gentle")
+        p("s = socket.socket()")
+        self.assertEqual(self.bound(p, port), 0)
+        self.assertEqual(self.by_shim(log.new()), [])
+        p("s.listen()")
+        self.assertEqual(p.eval(GET), 1)
+        self.expect(log.new(), ("setsockopt", dict(by="shim", state="CLOSED")),
+                    ("listen", dict(state="LISTEN")))
+        self.assertEqual(self.notes(log.read()[-1]), ["reuse-enabled"])
+
+    def test_a_port_held_by_time_wait(self):
+        log, port = self.log(), self.port()
+        self.hold(port)
+        p = self.puppet(log, REUSE="gentle")
+        p("s = socket.socket()")
+        self.assertEqual(self.bound(p, port), 1)
+        events = log.read()
+        binds = [event for event in events if event["call"] == "bind"]
+        self.assertEqual([event["ret"] for event in binds], [0])
+        self.assertEqual(self.notes(binds[0]), ["reuse-enabled"])
+        self.assertEqual(self.by_shim(events), [("SO_REUSEADDR", 1)])
+
+    def test_a_port_that_somebody_listens_on(self):
+        """Both tries fail: the option is taken back, and the first errno returned."""
+        log = self.log()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            p = self.puppet(log, REUSE="gentle")
+            p("s = socket.socket()")
+            self.assertEqual(p.eval("error_of(s.bind, ('127.0.0.1', %d))"
+                                    % server.getsockname()[1]), "EADDRINUSE")
+            self.assertEqual(p.eval(GET), 0)
+        events = log.read()
+        self.assertEqual(self.by_shim(events), [("SO_REUSEADDR", 1), ("SO_REUSEADDR", 0)])
+        binds = [event for event in events if event["call"] == "bind"]
+        self.assertEqual([event.get("error") for event in binds], ["EADDRINUSE"])
+        self.assertNotIn("reuse-enabled", self.notes(binds[0]))
+
+    def test_the_program_said_no(self):
+        log, port = self.log(), self.port()
+        self.hold(port)
+        p = self.puppet(log, REUSE="gentle")
+        p("s = socket.socket(); " + SET % 0)
+        self.assertEqual(p.eval("error_of(s.bind, ('127.0.0.1', %d))" % port), "EADDRINUSE")
+        self.assertEqual(self.by_shim(log.read()), [])
+
+    def test_two_bound_sockets(self):
+        """No bind that failed for good reason succeeds without listeners' leave."""
+        port = self.port()
+        p = self.puppet(REUSE="gentle")
+        p("t = socket.socket(); t.bind(('127.0.0.1', %d)); s = socket.socket()" % port)
+        self.assertEqual(p.eval("error_of(s.bind, ('127.0.0.1', %d))" % port), "EADDRINUSE")
+        self.assertEqual(p.eval(GET), 0)
+
+    def test_listen_without_bind(self):
+        """listen binds to a port that the kernel picks: left alone like port 0."""
+        p = self.puppet(REUSE="gentle")
+        p("s = socket.socket(); s.listen()")
+        self.assertEqual(p.eval(GET), 0)
+        p("s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen()")
+        self.assertEqual(p.eval(GET), 0)
+
+    def test_ports(self):
+        port = self.port()
+        p = self.puppet(REUSE="gentle", PORTS=port + 1)
+        p("s = socket.socket(); s.bind(('127.0.0.1', %d)); s.listen()" % port)
+        self.assertEqual(p.eval(GET), 0)
+
+
+class Ports(Reuse):
+    """TCPSHIM_PORTS names the ports that are touched; logging is not affected."""
+
+    def test_lists_and_ranges(self):
+        port = self.port()
+        for ports, value in (("%d" % port, 1), ("1,2,%d" % port, 1), ("%d" % (port + 1), 0),
+                             ("%d-%d" % (port - 1, port + 1), 1), ("%d-%d" % (port, port), 1),
+                             ("%d-%d" % (port + 1, port + 9), 0), ("1-65535", 1)):
+            log = self.log(self.fresh("log").rpartition("/")[2])
+            p = self.puppet(log, PORTS=ports)
+            p("s = socket.socket()")
+            self.assertEqual(self.bound(p, port), value, ports)
+            p("s.close()")
+            p.close()
+            calls = [event["call"] for event in log.read()]
+            self.assertEqual(calls, ["socket"] + ["setsockopt"] * value + ["bind", "close"])
+
+
+class ReusePort(Reuse):
+    """TCPSHIM_REUSEPORT=1: SO_REUSEPORT as well, by the same rule."""
+
+    def test_both_options(self):
+        log, port = self.log(), self.port()
+        p = self.puppet(log, REUSEPORT=1)
+        p("s = socket.socket()")
+        self.assertEqual(self.bound(p, port), 1)
+        self.assertEqual(p.eval(GET_PORT), 1)
+        self.assertEqual(sorted(self.by_shim(log.read())),
+                         [("SO_REUSEADDR", 1), ("SO_REUSEPORT", 1)])
+
+    def test_two_live_servers_share(self):
+        port = self.port()
+        p = self.puppet(REUSEPORT=1)
+        p("t = socket.socket(); t.bind(('127.0.0.1', %d)); t.listen()" % port)
+        p("s = socket.socket(); s.bind(('127.0.0.1', %d)); s.listen()" % port)
+
+    def test_without_it(self):
+        port = self.port()
+        p = self.puppet()
+        p("s = socket.socket()")
+        self.bound(p, port)
+        self.assertEqual(p.eval(GET_PORT), 0)
+
+    def test_the_program_said_no(self):
+        port = self.port()
+        p = self.puppet(REUSEPORT=1)
+        p("s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)")
+        self.assertEqual(self.bound(p, port), 1)
+        self.assertEqual(p.eval(GET_PORT), 0)
+
+    def test_port_0(self):
+        p = self.puppet(REUSEPORT=1)
+        p("s = socket.socket()")
+        self.bound(p, 0)
+        self.assertEqual(p.eval(GET_PORT), 0)
