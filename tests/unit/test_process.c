@@ -8,7 +8,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -84,12 +83,11 @@ static pid_t owner_in_spawned_child(void)
 {
 	enum { STACK = 65536 };
 	static volatile pid_t owner;
-	char *stack = malloc(STACK);
+	char stack[STACK] __attribute__((aligned(16)));
 
 	owner = -1;
 	must_end_well(clone(spawned, stack + STACK, CLONE_VM | CLONE_VFORK | SIGCHLD,
 			    (void *)(uintptr_t)&owner));
-	free(stack);
 	return owner;
 }
 
@@ -114,7 +112,7 @@ static void fork_body(void *arg)
 {
 	const int depth = *(int *)arg;
 	const uint64_t parents_birth = atomic_load(&this_process.born);
-	const pid_t child = fork();
+	const pid_t child = fork_for_a_while();
 
 	if (child == 0) {
 		int less = depth - 1;
@@ -173,7 +171,7 @@ static void unclaimed_body(void *arg)
 	(void)arg;
 	MUST(process_init() == 0);
 	use_counters();
-	child = fork();
+	child = fork_for_a_while();
 	if (child == 0) {
 		/* Nothing has been asked here yet: the page is zero, and nobody's. */
 		MUST(atomic_load(&this_process.owner) == 0);
@@ -237,14 +235,14 @@ static void *fork_from_thread(void *arg)
 {
 	pid_t child;
 
-	(void)arg;
 	MUST(process_tid() == sys_gettid()); /* remembered from here on */
-	child = fork();
+	child = fork_for_a_while();
 	if (child == 0) {
 		must_be_new();
 		MUST(process_tid() == getpid());
 		MUST(owner_in_spawned_child() == 0);
-		run_threads(thread_ids);
+		if (arg)
+			run_threads(thread_ids);
 		_exit(0);
 	}
 	must_end_well(child);
@@ -254,17 +252,20 @@ static void *fork_from_thread(void *arg)
 
 static void fork_from_threads_body(void *arg)
 {
-	(void)arg;
+	pthread_t thread;
+
 	MUST(process_init() == 0);
 	run_threads(fork_from_thread);
+	/* Alone: the allocator of a sanitizer may be locked where others fork beside. */
+	MUST(pthread_create(&thread, NULL, fork_from_thread, arg) == 0);
+	MUST(pthread_join(thread, NULL) == 0);
 	must_be_own();
 }
 
 /* In the child of a thread's fork that thread is the first one, with another id. */
 static void fork_from_threads(void **state)
 {
-	(void)state;
-	in_child(fork_from_threads_body, NULL);
+	in_child(fork_from_threads_body, state);
 }
 
 static void *vfork_from_thread(void *arg)
@@ -286,7 +287,7 @@ static void vfork_from_thread_body(void *arg)
 	MUST(process_init() == 0);
 	MUST(pthread_create(&thread, NULL, vfork_from_thread, NULL) == 0);
 	MUST(pthread_join(thread, NULL) == 0);
-	child = fork();
+	child = fork_for_a_while();
 	if (child == 0) {
 		/* Not claimed yet, and the thread that asks is not the first. */
 		MUST(pthread_create(&thread, NULL, vfork_from_thread, NULL) == 0);
@@ -316,7 +317,7 @@ static void race_body(void *arg)
 	(void)arg;
 	MUST(process_init() == 0);
 	for (int round = 0; round < 50; round++) {
-		const pid_t child = fork();
+		const pid_t child = fork_for_a_while();
 
 		if (child == 0) {
 			pthread_t threads[THREADS];
@@ -352,7 +353,7 @@ static void namespace_body(void *arg)
 	MUST(process_init() == 0);
 	if (unshare(CLONE_NEWPID) < 0)
 		return; /* not allowed here */
-	child = fork();
+	child = fork_for_a_while();
 	if (child == 0) {
 		MUST(getpid() == 1);
 		must_be_new();
@@ -376,7 +377,7 @@ static void errno_body(void *arg)
 
 	(void)arg;
 	MUST(process_init() == 0);
-	child = fork();
+	child = fork_for_a_while();
 	if (child == 0) {
 		errno = 1234;
 		process_owner();

@@ -34,14 +34,23 @@ static inline void must_fail(const char *condition, const char *file, int line)
 
 enum { CHILD_SECONDS = 30 };
 
+/* A child that ends in time, whatever happens. */
+static inline pid_t fork_for_a_while(void)
+{
+	const pid_t child = fork();
+
+	if (child == 0)
+		alarm(CHILD_SECONDS);
+	return child;
+}
+
 /* Run the body in a forked child, which must come to its end in time. */
 static inline void in_child(void (*body)(void *arg), void *arg)
 {
 	int status = -1;
-	const pid_t child = fork();
+	const pid_t child = fork_for_a_while();
 
 	if (child == 0) {
-		alarm(CHILD_SECONDS);
 		body(arg);
 		_exit(0);
 	}
