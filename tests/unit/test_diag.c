@@ -482,7 +482,7 @@ static void fork_body(void *arg)
 	MUST(diag_find_exact(&id, &sock) == 1);
 
 	/* Parent and child ask at the same time, each over sockets of its own. */
-	child = fork();
+	child = fork_for_a_while();
 	for (int i = 0; i < 2000; i++) {
 		MUST(diag_find_exact(&id, &sock) == 1);
 		MUST(sock.cookie == id.cookie);
@@ -549,7 +549,7 @@ static void stolen_body(void *arg)
 	start();
 	id = id_of(new_listener(AF_INET, 0, false));
 	for (unsigned int slot = OWN_DIAG; slot < OWN_COUNT; slot++) {
-		const int fd = own_fd(slot);
+		const int fd = own_number(slot);
 
 		theirs[slot] = fd;
 		if (fd >= 0)
@@ -593,8 +593,8 @@ static void invisible_body(void *arg)
 	after = dup(STDERR_FILENO);
 	MUST(after == before + 1);
 	for (unsigned int slot = OWN_DIAG; slot < OWN_COUNT; slot++)
-		if (own_fd(slot) >= 0)
-			MUST(own_fd(slot) > 100 && own_is(own_fd(slot)));
+		if (own_number(slot) >= 0)
+			MUST(own_number(slot) > 100 && own_is(own_number(slot)));
 }
 
 /* Questions leave no low number taken, and errno as it was. */
@@ -608,7 +608,8 @@ static void invisible(void **state)
 static int needs_diag(void **state)
 {
 	int status = -1;
-	const pid_t child = fork(); /* nothing is kept here for the tests' children to inherit */
+	const pid_t child =
+		fork_for_a_while(); /* nothing is kept here for the tests' children to inherit */
 
 	(void)state;
 	if (child == 0)

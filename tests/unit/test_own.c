@@ -43,20 +43,31 @@ static bool is_open(int fd)
 	return fcntl(fd, F_GETFD) >= 0;
 }
 
-static void limit_numbers(rlim_t soft)
+/* hard: the limit can't be raised again. */
+static void limit_numbers(rlim_t soft, bool hard)
 {
 	struct rlimit limit;
 
 	MUST(getrlimit(RLIMIT_NOFILE, &limit) == 0);
 	limit.rlim_cur = soft;
+	if (hard)
+		limit.rlim_max = soft;
 	MUST(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+}
+
+static rlim_t soft_limit(void)
+{
+	struct rlimit limit;
+
+	MUST(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	return limit.rlim_cur;
 }
 
 static void nothing_at_first_body(void *arg)
 {
 	(void)arg;
 	for (unsigned int slot = 0; slot < OWN_COUNT; slot++)
-		MUST(own_fd(slot) == -1);
+		MUST(own_number(slot) == -1);
 	for (int fd = -1; fd < 5000; fd++)
 		MUST(!own_is(fd));
 	MUST(!own_is(INT_MAX));
@@ -74,14 +85,14 @@ static void adopt_body(void *arg)
 {
 	for (unsigned int slot = 0; slot < OWN_COUNT; slot++) {
 		const struct thing thing = new_thing();
-		const int high = own_adopt(slot, thing.fd);
+		const int high = own_adopt(slot, thing.fd, false);
 
 		(void)arg;
 		MUST(high > 100);
 		MUST(!is_open(thing.fd));
 		MUST(is_thing(high, &thing));
 		MUST(fcntl(high, F_GETFD) & FD_CLOEXEC);
-		MUST(own_fd(slot) == high);
+		MUST(own_number(slot) == high);
 		MUST(own_is(high));
 		MUST(own_lowest <= high);
 		MUST(!own_is(thing.fd));
@@ -91,7 +102,7 @@ static void adopt_body(void *arg)
 		bool slotted = false;
 
 		for (unsigned int slot = 0; slot < OWN_COUNT; slot++)
-			slotted |= fd >= 0 && own_fd(slot) == fd;
+			slotted |= fd >= 0 && own_number(slot) == fd;
 		MUST(own_is(fd) == slotted);
 	}
 }
@@ -103,33 +114,58 @@ static void adopt(void **state)
 	in_child(adopt_body, NULL);
 }
 
-static void adopt_under_limits_body(void *arg)
+static void under_hard_limit_body(void *arg)
 {
-	const rlim_t *limit = arg;
+	const rlim_t limit = *(rlim_t *)arg;
 	const struct thing thing = new_thing();
 
-	limit_numbers(*limit);
+	limit_numbers(limit, true);
 
-	const int high = own_adopt(OWN_LOG, thing.fd);
+	const int high = own_adopt(OWN_LOG, thing.fd, false);
 
-	MUST(high >= 0 && (rlim_t)high < *limit);
-	MUST((rlim_t)high >= (*limit > 4096 ? 4000 : *limit / 2));
+	MUST(high >= 0 && (rlim_t)high < limit);
+	MUST((rlim_t)high >= (limit > 4096 ? 4000 : limit / 2));
 	MUST(own_is(high));
 	MUST(is_thing(high, &thing));
-	MUST(!is_open(thing.fd) || thing.fd == high);
+	MUST(!is_open(thing.fd));
+	MUST(soft_limit() == limit);
 }
 
-/* High is just below what the limit allows, and never so high that forks pay for it. */
+static void under_soft_limit_body(void *arg)
+{
+	const rlim_t limit = *(rlim_t *)arg;
+	const struct thing thing = new_thing();
+
+	limit_numbers(limit, false);
+
+	const int high = own_adopt(OWN_LOG, thing.fd, false);
+
+	MUST(high >= 0 && high < 4096 + 32);
+	MUST(limit > 4096 || (rlim_t)high >= limit);
+	MUST(own_is(high));
+	MUST(is_thing(high, &thing));
+	MUST(!is_open(thing.fd));
+	MUST(soft_limit() == limit);
+}
+
+/*
+ * High is above what the program may use where the limit can be raised for a
+ * moment, else just below it; the limit is as before; and never so high that forks
+ * pay for it.
+ */
 static void adopt_under_limits(void **state)
 {
-	static rlim_t limits[] = {16, 20, 31, 32, 33, 64, 256, 1024, 4095, 4096, 4097, 65536};
+	static rlim_t limits[] = {16, 20, 31, 32, 33, 64, 65, 256, 1024, 4095, 4096, 4097, 65536};
 	struct rlimit hard;
 
 	(void)state;
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &hard), 0);
-	for (size_t i = 0; i < COUNT_OF(limits); i++)
+	for (size_t i = 0; i < COUNT_OF(limits); i++) {
 		if (limits[i] <= hard.rlim_max)
-			in_child(adopt_under_limits_body, &limits[i]);
+			in_child(under_hard_limit_body, &limits[i]);
+		if (limits[i] + 64 <= hard.rlim_max)
+			in_child(under_soft_limit_body, &limits[i]);
+	}
 }
 
 static void never_too_high_body(void *arg)
@@ -138,9 +174,9 @@ static void never_too_high_body(void *arg)
 
 	(void)arg;
 	MUST(getrlimit(RLIMIT_NOFILE, &limit) == 0);
-	limit_numbers(limit.rlim_max);
+	limit_numbers(limit.rlim_max, false);
 
-	const int high = own_adopt(OWN_LOG, new_thing().fd);
+	const int high = own_adopt(OWN_LOG, new_thing().fd, false);
 
 	MUST(high >= 0 && high < 4096);
 }
@@ -155,22 +191,22 @@ static void never_too_high(void **state)
 static void no_room_body(void *arg)
 {
 	const struct thing first = new_thing();
-	const int high = own_adopt(OWN_LOG, first.fd);
+	const int high = own_adopt(OWN_LOG, first.fd, false);
 	struct thing second = new_thing();
 
 	(void)arg;
 	MUST(high >= 0);
-	/* No number is left from half of this limit on. */
-	limit_numbers(32);
+	/* No number is left under this limit. */
+	limit_numbers(32, true);
 	while (fcntl(second.fd, F_DUPFD, 0) >= 0)
 		;
-	MUST(own_adopt(OWN_DIAG, second.fd) == -EMFILE);
+	MUST(own_adopt(OWN_DIAG, second.fd, false) == -EMFILE);
 	MUST(!is_open(second.fd));
-	MUST(own_fd(OWN_DIAG) == -1);
-	MUST(own_fd(OWN_LOG) == high);
+	MUST(own_number(OWN_DIAG) == -1);
+	MUST(own_number(OWN_LOG) == high);
 
-	MUST(own_adopt(OWN_DIAG, -1) == -EBADF);
-	MUST(own_fd(OWN_DIAG) == -1);
+	MUST(own_adopt(OWN_DIAG, -1, false) == -EBADF);
+	MUST(own_number(OWN_DIAG) == -1);
 }
 
 /* Without room the number that was given is free all the same, and nothing is ours. */
@@ -180,41 +216,88 @@ static void no_room(void **state)
 	in_child(no_room_body, NULL);
 }
 
-static void forget_body(void *arg)
+static void replaced_body(void *arg)
 {
-	const struct thing thing = new_thing();
-	const int high = own_adopt(OWN_LOG, thing.fd);
+	const struct thing ours = new_thing(), theirs = new_thing();
+	const int high = own_adopt(OWN_LOG, ours.fd, false);
 
 	(void)arg;
-	own_forget(OWN_LOG);
+	MUST(own_checked(OWN_LOG) == high);
+	MUST(dup2(theirs.fd, high) == high);
 	MUST(!own_is(high));
-	MUST(own_fd(OWN_LOG) == -1);
-	MUST(is_thing(high, &thing));
+	MUST(own_checked(OWN_LOG) == -1);
+	MUST(own_number(OWN_LOG) == -1);
+	MUST(is_thing(high, &theirs)); /* it is the program's, and not closed */
 }
 
-/* What is forgotten is not closed: it may be the program's by now. */
-static void forget(void **state)
+static void closed_body(void *arg)
+{
+	const int high = own_adopt(OWN_LOG, new_thing().fd, false);
+
+	(void)arg;
+	close(high);
+	MUST(!own_is(high));
+	MUST(own_checked(OWN_LOG) == -1);
+	MUST(own_checked(OWN_LOG) == -1);
+}
+
+/* A number that has another file behind it, or none, is not ours any more. */
+static void taken_behind_our_back(void **state)
 {
 	(void)state;
-	in_child(forget_body, NULL);
+	in_child(replaced_body, NULL);
+	in_child(closed_body, NULL);
+}
+
+static void keep_number_body(void *arg)
+{
+	const struct thing first = new_thing(), second = new_thing(), third = new_thing();
+	const int high = own_adopt(OWN_LOG, first.fd, true);
+
+	(void)arg;
+	MUST(high > 2 && is_thing(high, &first)); /* nothing to keep yet */
+	MUST(own_adopt(OWN_LOG, second.fd, true) == high);
+	MUST(is_thing(high, &second));
+	MUST(fcntl(high, F_GETFD) & FD_CLOEXEC);
+	MUST(own_checked(OWN_LOG) == high);
+	MUST(!is_open(second.fd));
+
+	/* What the program has there by now is not replaced. */
+	const struct thing theirs = new_thing();
+
+	MUST(dup2(theirs.fd, high) == high);
+
+	const int other = own_adopt(OWN_LOG, third.fd, true);
+
+	MUST(other > 2 && other != high);
+	MUST(is_thing(high, &theirs));
+	MUST(is_thing(other, &third));
+}
+
+/* A slot's new file can take the old one's number, as long as that is ours. */
+static void keep_number(void **state)
+{
+	(void)state;
+	in_child(keep_number_body, NULL);
 }
 
 static void move_away_body(void *arg)
 {
 	const struct thing ours = new_thing(), other = new_thing(), theirs = new_thing();
-	const int high = own_adopt(OWN_LOG, ours.fd), beside = own_adopt(OWN_DIAG, other.fd);
+	const int high = own_adopt(OWN_LOG, ours.fd, false),
+		  beside = own_adopt(OWN_DIAG, other.fd, false);
 
 	(void)arg;
 	own_move_away(high);
 
-	const int moved = own_fd(OWN_LOG);
+	const int moved = own_number(OWN_LOG);
 
 	MUST(moved >= 0 && moved != high);
 	MUST(!own_is(high));
 	MUST(own_is(moved));
 	MUST(fcntl(moved, F_GETFD) & FD_CLOEXEC);
 	MUST(is_thing(moved, &ours));
-	MUST(own_fd(OWN_DIAG) == beside);
+	MUST(own_number(OWN_DIAG) == beside);
 
 	/* As the program does it: its dup2 takes the number, and ours lives on. */
 	MUST(dup2(theirs.fd, high) == high);
@@ -223,11 +306,11 @@ static void move_away_body(void *arg)
 
 	/* Again and again: it always goes somewhere else. */
 	for (int i = 0; i < 50; i++) {
-		const int now = own_fd(OWN_LOG);
+		const int now = own_number(OWN_LOG);
 
 		own_move_away(now);
-		MUST(own_fd(OWN_LOG) != now);
-		MUST(is_thing(own_fd(OWN_LOG), &ours));
+		MUST(own_number(OWN_LOG) != now);
+		MUST(is_thing(own_number(OWN_LOG), &ours));
 		MUST(dup2(theirs.fd, now) == now);
 	}
 }
@@ -241,17 +324,17 @@ static void move_away(void **state)
 
 static void move_nothing_body(void *arg)
 {
-	const int high = own_adopt(OWN_LOG, new_thing().fd);
+	const int high = own_adopt(OWN_LOG, new_thing().fd, false);
 	const struct thing theirs = new_thing();
 
 	(void)arg;
 	own_move_away(theirs.fd);
 	own_move_away(high + 1);
 	own_move_away(INT_MAX);
-	MUST(own_fd(OWN_LOG) == high);
+	MUST(own_number(OWN_LOG) == high);
 	MUST(is_thing(theirs.fd, &theirs));
 	for (unsigned int slot = OWN_LOG + 1; slot < OWN_COUNT; slot++)
-		MUST(own_fd(slot) == -1);
+		MUST(own_number(slot) == -1);
 }
 
 /* A number that is not ours is left alone. */
@@ -266,7 +349,7 @@ static void move_minus_one_body(void *arg)
 	(void)arg;
 	own_move_away(-1);
 	for (unsigned int slot = 0; slot < OWN_COUNT; slot++)
-		MUST(own_fd(slot) == -1);
+		MUST(own_number(slot) == -1);
 }
 
 /* dup2 onto -1 fails by itself: empty slots stay empty. */
@@ -278,16 +361,16 @@ static void move_minus_one(void **state)
 
 static void move_without_room_body(void *arg)
 {
-	const int high = own_adopt(OWN_LOG, new_thing().fd);
+	const int high = own_adopt(OWN_LOG, new_thing().fd, false);
 	const int filler = new_thing().fd;
 
 	(void)arg;
-	limit_numbers(32);
+	limit_numbers(32, true);
 	while (fcntl(filler, F_DUPFD, 0) >= 0)
 		;
 	own_move_away(high);
 	MUST(!own_is(high));
-	MUST(own_fd(OWN_LOG) == -1);
+	MUST(own_number(OWN_LOG) == -1);
 }
 
 /* Where there is no other number, ours is given up: the program's dup2 comes first. */
@@ -299,12 +382,12 @@ static void move_without_room(void **state)
 
 static void limit_lowered_body(void *arg)
 {
-	const int high = own_adopt(OWN_LOG, new_thing().fd);
+	const int high = own_adopt(OWN_LOG, new_thing().fd, false);
 
 	(void)arg;
-	limit_numbers(64);
+	limit_numbers(64, true);
 
-	const int lower = own_adopt(OWN_DIAG, new_thing().fd);
+	const int lower = own_adopt(OWN_DIAG, new_thing().fd, false);
 
 	MUST(lower >= 0 && lower < 64);
 	MUST(own_is(high));
@@ -324,9 +407,9 @@ static void errno_body(void *arg)
 
 	(void)arg;
 	errno = 1234;
-	own_adopt(OWN_LOG, fd);
-	own_adopt(OWN_DIAG, -1);
-	own_move_away(own_fd(OWN_LOG));
+	own_adopt(OWN_LOG, fd, false);
+	own_adopt(OWN_DIAG, -1, false);
+	own_move_away(own_number(OWN_LOG));
 	MUST(errno == 1234);
 }
 
@@ -345,7 +428,8 @@ int main(void)
 		cmocka_unit_test(adopt_under_limits),
 		cmocka_unit_test(never_too_high),
 		cmocka_unit_test(no_room),
-		cmocka_unit_test(forget),
+		cmocka_unit_test(taken_behind_our_back),
+		cmocka_unit_test(keep_number),
 		cmocka_unit_test(move_away),
 		cmocka_unit_test(move_nothing),
 		cmocka_unit_test(move_minus_one),

@@ -147,7 +147,7 @@ static void file_body(void *arg)
 	MUST(errno == 1234);
 	must_hold(reader, "the first line\nthe second\na third one\n");
 	MUST(!sink_is_terminal());
-	MUST(own_is(own_fd(OWN_LOG)));
+	MUST(own_is(own_number(OWN_LOG)));
 }
 
 /* A file gets the lines in order, by a descriptor that is ours and high. */
@@ -225,7 +225,7 @@ static void full_pipe_body(void *arg)
 	MUST(memcmp(got, two, strlen(two)) == 0);
 
 	/* Neither is the pipe any different for others who write to it: it still waits. */
-	MUST(!(fcntl(own_fd(OWN_LOG), F_GETFL) & O_NONBLOCK));
+	MUST(!(fcntl(own_number(OWN_LOG), F_GETFL) & O_NONBLOCK));
 	MUST(!is_blocked(SIGPIPE));
 }
 
@@ -442,7 +442,7 @@ static void replaced_body(void *arg)
 	(void)arg;
 	MUST(sink_open_fd(writer) == 0);
 	MUST(say(one));
-	fd = own_fd(OWN_LOG);
+	fd = own_number(OWN_LOG);
 	MUST(dup2(other, fd) == fd);
 	for (int i = 0; i < 3; i++)
 		MUST(!say(two));
@@ -470,7 +470,7 @@ static void replaced_pipe_body(void *arg)
 	MUST(pipe(ours) == 0 && pipe2(theirs, O_NONBLOCK) == 0);
 	MUST(sink_open_fd(ours[1]) == 0);
 	MUST(say(one));
-	fd = own_fd(OWN_LOG);
+	fd = own_number(OWN_LOG);
 	MUST(dup2(theirs[1], fd) == fd);
 	MUST(!say(two));
 	MUST(read(theirs[0], &byte, 1) < 0 && errno == EAGAIN);
@@ -490,7 +490,7 @@ static void closed_body(void *arg)
 
 	(void)arg;
 	MUST(sink_open_fd(writer) == 0);
-	fd = own_fd(OWN_LOG);
+	fd = own_number(OWN_LOG);
 	close(fd);
 	MUST(!say(one));
 	MUST(!own_is(fd));
@@ -513,7 +513,7 @@ static void moved_body(void *arg)
 	(void)arg;
 	MUST(sink_open_fd(writer) == 0);
 	MUST(say(one));
-	fd = own_fd(OWN_LOG);
+	fd = own_number(OWN_LOG);
 	own_move_away(fd);
 	MUST(dup2(STDERR_FILENO, fd) == fd);
 	MUST(say(two));
@@ -558,7 +558,7 @@ static void unix_body(void *arg)
 
 	(void)arg;
 	errno = 1234;
-	MUST(sink_open_unix(&addr, len) == 0);
+	MUST(sink_open_unix(&addr, len, true) == 0);
 	MUST(say(one) && say(two));
 	MUST(errno == 1234);
 	must_get(reader, one);
@@ -600,9 +600,9 @@ static void nobody_body(void *arg)
 
 	(void)arg;
 	close(reader);
-	MUST(sink_open_unix(&addr, len) == -ECONNREFUSED);
+	MUST(sink_open_unix(&addr, len, true) == -ECONNREFUSED);
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "/nonexistent/socket");
-	MUST(sink_open_unix(&addr, sizeof(addr)) == -ENOENT);
+	MUST(sink_open_unix(&addr, sizeof(addr), true) == -ENOENT);
 	MUST(!say(one));
 	close(before);
 	MUST(dup(STDERR_FILENO) == reader); /* nothing stays open */
