@@ -165,6 +165,39 @@ static void next(void **state)
 	assert_int_equal(fdtable_next(0), -1);
 }
 
+/* A closed number keeps its note, which is about no open socket any more. */
+static void closed(void **state)
+{
+	struct fd_note note;
+
+	(void)state;
+	fdtable_close(1234, CALL_close, 42, 99);
+	assert_none(1234); /* there is nothing to keep */
+
+	note = note_of(77);
+	note.made_ns = 50;
+	fdtable_set(1234, &note);
+	assert_int_equal(fdtable_about(1234, 77).made_ns, 50);
+	assert_int_equal(fdtable_about(1234, 78).cookie, 0);
+	assert_int_equal(fdtable_about(1234, 0).cookie, 0);
+	assert_int_equal(fdtable_about(1235, 77).cookie, 0);
+	assert_int_equal(fdtable_about(1235, 0).cookie, 0);
+	assert_int_equal(fdtable_about(-1, 77).cookie, 0);
+
+	fdtable_close(1234, CALL_dup2, 42, 99);
+	note = fdtable_get(1234);
+	assert_int_equal(note.cookie, 77);
+	assert_int_equal(note.made_ns, 50);
+	assert_int_equal(note.closed_ns, 99);
+	assert_int_equal(note.closed_by, 42);
+	assert_int_equal(note.closed_call, CALL_dup2);
+	assert_int_equal(fdtable_about(1234, 77).cookie, 0);
+	assert_int_equal(fdtable_next(0), -1);
+
+	fdtable_forget(1234);
+	assert_none(1234);
+}
+
 enum { WORKERS = 4, ROUNDS = 200000, SHARED = 3, FIRST_OWN = 100, APART = 600 };
 
 static _Atomic(int) mixed, lost;
@@ -293,7 +326,7 @@ static void fork_amid_writes(void **state)
 	atomic_store(&stop, false);
 	assert_int_equal(pthread_create(&thread, NULL, write_on, NULL), 0);
 	for (int i = 0; i < 300; i++) {
-		const pid_t child = fork();
+		const pid_t child = fork_for_a_while();
 		int status = -1;
 
 		if (child == 0) {
@@ -314,10 +347,15 @@ static void fork_amid_writes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(empty),	  cmocka_unit_test(set_get_forget),
-		cmocka_unit_test(no_descriptors), cmocka_unit_test(greatest_number),
-		cmocka_unit_test(next),		  cmocka_unit_test(threads),
-		cmocka_unit_test(still_works),	  cmocka_unit_test(fork_amid_writes),
+		cmocka_unit_test(empty),
+		cmocka_unit_test(set_get_forget),
+		cmocka_unit_test(no_descriptors),
+		cmocka_unit_test(greatest_number),
+		cmocka_unit_test(next),
+		cmocka_unit_test(closed),
+		cmocka_unit_test(threads),
+		cmocka_unit_test(still_works),
+		cmocka_unit_test(fork_amid_writes),
 	};
 
 	return cmocka_run_group_tests_name("fdtable", tests, NULL, NULL);
