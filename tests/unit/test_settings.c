@@ -144,9 +144,39 @@ static void words(void **state)
 	assert_words("TCPSHIM_REUSE", reuses, COUNT_OF(reuses), FIELD(reuse));
 	assert_words("TCPSHIM_COLOR", colors, COUNT_OF(colors), FIELD(color));
 	assert_words("TCPSHIM_REUSEPORT", switches, COUNT_OF(switches), FIELD(reuseport));
+	assert_words("TCPSHIM_REPORT", switches, COUNT_OF(switches), FIELD(report));
 	assert_int_equal(parsed("TCPSHIM_REUSE", "gentle").reuse, REUSE_GENTLE);
 	assert_int_equal(parsed("TCPSHIM_FORMAT", "json").format, FORMAT_JSON);
 	assert_int_equal(parsed("TCPSHIM_COLOR", "never").color, COLOR_NEVER);
+}
+
+/* Seconds to wait: a whole number from 0 to 120, and nothing else. */
+static void seconds(void **state)
+{
+	static const char *const wrong[] = {"121",
+					    "999",
+					    "-1",
+					    "+1",
+					    " 1",
+					    "1 ",
+					    "1.5",
+					    "1s",
+					    "0x1",
+					    "4294967296",
+					    "18446744073709551617",
+					    "a",
+					    ","};
+
+	(void)state;
+	for (unsigned int n = 0; n <= 120; n++) {
+		char text[16];
+
+		snprintf(text, sizeof(text), "%u", n);
+		assert_int_equal(parsed("TCPSHIM_WAIT", text).wait_seconds, n);
+		assert_nothing_else(parsed("TCPSHIM_WAIT", text), FIELD(wait_seconds));
+	}
+	for (size_t i = 0; i < COUNT_OF(wrong); i++)
+		assert_refused("TCPSHIM_WAIT", wrong[i]);
 }
 
 /* The log: a word, unix: with a path, or else a path; it points into the text itself. */
@@ -353,17 +383,12 @@ static void program_without_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults),
-		cmocka_unit_test(every_row),
-		cmocka_unit_test(words),
-		cmocka_unit_test(log_place),
-		cmocka_unit_test(ports),
-		cmocka_unit_test(ports_anew),
-		cmocka_unit_test(no_ports),
-		cmocka_unit_test(calls),
-		cmocka_unit_test(lists),
-		cmocka_unit_test(programs),
-		cmocka_unit_test(program_without_end),
+		cmocka_unit_test(defaults),   cmocka_unit_test(every_row),
+		cmocka_unit_test(words),      cmocka_unit_test(seconds),
+		cmocka_unit_test(log_place),  cmocka_unit_test(ports),
+		cmocka_unit_test(ports_anew), cmocka_unit_test(no_ports),
+		cmocka_unit_test(calls),      cmocka_unit_test(lists),
+		cmocka_unit_test(programs),   cmocka_unit_test(program_without_end),
 	};
 
 	return cmocka_run_group_tests_name("settings", tests, NULL, NULL);
