@@ -19,9 +19,7 @@
 /* The hooks that act although their calls are not logged. */
 static uint32_t hooks_for_reuse(const struct settings *set)
 {
-	const uint32_t remembering = CALL_BIT(CALL_setsockopt) | CALL_BIT(CALL_dup) |
-				     CALL_BIT(CALL_dup2) | CALL_BIT(CALL_dup3) |
-				     CALL_BIT(CALL_fcntl);
+	const uint32_t remembering = CALL_BIT(CALL_setsockopt);
 
 	switch (set->reuse) {
 	case REUSE_OFF:

@@ -8,7 +8,6 @@
 #include "hooks/hook.h"
 #include "log/log.h"
 #include "observe/observe.h"
-#include "observe/policy.h"
 #include "sys/own.h"
 #include "sys/process.h"
 #include "sys/sys.h"
@@ -28,8 +27,6 @@ int dup_by(__typeof__(dup) *way, int fd)
 	err = hook_error(rc);
 
 	event_end(&ev, rc, err);
-	if (!err)
-		policy_copied(fd, rc);
 	if (observe_dup(&ev))
 		event_emit(&ev);
 
@@ -76,8 +73,6 @@ static int dup_onto(union dup_onto way, enum call_id call, int fd, int newfd, in
 		sys_close(newfd); /* free, as the program knows it */
 	if (err && closes)
 		observe_not_closed(&closing);
-	if (!err)
-		policy_copied(fd, newfd);
 	if (observe_dup_onto(&ev, err || !closes ? NULL : &closing))
 		event_emit(&ev);
 
@@ -114,8 +109,6 @@ int fcntl_by(__typeof__(fcntl) *way, int fd, int command, long arg)
 	err = hook_error(rc);
 
 	event_end(&ev, rc, err);
-	if (!err)
-		policy_copied(fd, rc);
 	if (observe_dup(&ev))
 		event_emit(&ev);
 

@@ -29,25 +29,25 @@ static unsigned int first_own(unsigned int first, unsigned int last)
 	return least;
 }
 
-/*
- * The program's range in pieces that leave ours open. The first piece tells
- * whether the arguments are right at all.
- */
+/* The program's range in pieces that leave ours open. */
 static int close_around(__typeof__(close_range) *way, unsigned int first, unsigned int last,
 			int flags)
 {
-	for (;;) {
-		const unsigned int own = first_own(first, last);
-		int rc;
+	unsigned int own = first_own(first, last);
+	int rc = 0;
 
-		if (own == UINT_MAX)
-			return way(first, last, flags);
-		/* An empty range does nothing, but has its flags judged. */
-		rc = own > first ? way(first, own - 1, flags) : way(UINT_MAX, UINT_MAX, flags);
-		if (rc < 0 || own == last)
+	/* Where there is no piece before ours, an empty range has the flags judged. */
+	if (own == first)
+		rc = way(UINT_MAX, UINT_MAX, flags);
+	while (rc == 0 && own != UINT_MAX) {
+		if (own > first)
+			rc = way(first, own - 1, flags);
+		if (own == last)
 			return rc;
 		first = own + 1;
+		own = first_own(first, last);
 	}
+	return rc < 0 ? rc : way(first, last, flags);
 }
 
 /* The events of a range that has been closed; the time and the result are the same for all. */

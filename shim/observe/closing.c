@@ -88,7 +88,7 @@ enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd
 	if (!process_owner())
 		return CLOSING_UNLOGGED;
 
-	*ret = (struct closing){.fd = fd, .before = facts.state, .note = fdtable_get(fd)};
+	*ret = (struct closing){.fd = fd, .before = facts.state};
 	view_begin(&ret->view, fd, facts.state);
 	decide_question(ret, &facts);
 	ask_connection(ret, &facts);
@@ -101,8 +101,7 @@ enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd
 
 void observe_not_closed(const struct closing *closing)
 {
-	if (closing->note.cookie)
-		fdtable_set(closing->fd, &closing->note);
+	fdtable_reopen(closing->fd);
 }
 
 /* The state after the close, and the way there. Return whether somebody has it open still. */

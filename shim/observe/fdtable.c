@@ -118,7 +118,16 @@ void fdtable_close(int fd, enum call_id call, int32_t tid, uint64_t now_ns)
 	note.closed_ns = now_ns;
 	note.closed_by = tid;
 	note.closed_call = (uint8_t)call;
-	note.flags = 0;
+	fdtable_set(fd, &note);
+}
+
+void fdtable_reopen(int fd)
+{
+	struct fd_note note = fdtable_get(fd);
+
+	if (!note.closed_ns)
+		return;
+	note.closed_ns = 0;
 	fdtable_set(fd, &note);
 }
 

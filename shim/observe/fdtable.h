@@ -16,12 +16,6 @@
 
 #include "reuse/event.h"
 
-enum {
-	NOTED_REUSEADDR_OFF = 1, /* the program itself set SO_REUSEADDR to 0 */
-	NOTED_REUSEPORT_OFF = 2, /* likewise SO_REUSEPORT */
-	NOTED_BOUND = 4,	 /* gentle: bound to a port that the settings cover */
-};
-
 struct fd_note {
 	uint64_t cookie;  /* 0: no note */
 	uint64_t made_ns; /* CLOCK_MONOTONIC when the socket was first seen here */
@@ -30,7 +24,6 @@ struct fd_note {
 	int32_t closed_by;
 	uint8_t closed_call;
 	uint8_t state; /* that the last event through this number ended with */
-	uint8_t flags; /* NOTED_… */
 	struct endpoint local, peer;
 };
 
@@ -47,6 +40,9 @@ void fdtable_set(int fd, const struct fd_note *note);
  * BEFORE the real close: after it the number may be another's.
  */
 void fdtable_close(int fd, enum call_id call, int32_t tid, uint64_t now_ns);
+
+/* It was not closed after all. */
+void fdtable_reopen(int fd);
 
 /* Take out whatever is noted: the number is, or was, something else. */
 void fdtable_forget(int fd);

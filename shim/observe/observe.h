@@ -69,7 +69,6 @@ struct closing {
 	uint32_t silent_ms; /* since the last segment */
 	struct sock_view view;
 	struct diag_id id;
-	struct fd_note note; /* as it was */
 };
 
 enum closing_kind {

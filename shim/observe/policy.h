@@ -32,7 +32,4 @@ void policy_bound(int fd, const struct sockaddr *addr, uint32_t len);
 /* The program has set SO_REUSEADDR or SO_REUSEPORT itself: remember where to 0. */
 void policy_option_set(int fd, int option, bool on);
 
-/* The program has a copy of the descriptor: what it set goes with it. */
-void policy_copied(int fd, int newfd);
-
 #endif

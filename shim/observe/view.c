@@ -92,7 +92,6 @@ void view_keep(const struct sock_view *view, int fd)
 		.local = view->local,
 		.peer = view->peer,
 		.state = view->state,
-		.flags = old.flags,
 	};
 
 	if (view->cookie)

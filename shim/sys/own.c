@@ -29,7 +29,8 @@ int own_number(unsigned int slot)
 	return atomic_load_explicit(&own[slot].number, memory_order_acquire) - 1;
 }
 
-static bool identify(int fd, struct identity *ret)
+/* Apart from its callers: a struct statx is large. */
+__attribute__((noinline)) static bool identify(int fd, struct identity *ret)
 {
 	struct statx stat;
 
