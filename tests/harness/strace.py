@@ -111,6 +111,7 @@ class Trace:
         self.execs = []
         self._mptcp = set()
         self._open = {}       # tid: the text of an unfinished call
+        self._closing = {}    # tid: the number that its unfinished close has freed
         self._waiting = {}    # tid: interrupted calls whose end is not known yet
         self._processes = {}  # tid: its process
         self._births = _births(self._lines)
@@ -127,6 +128,8 @@ class Trace:
             text = self._open.pop(tid, resumed.group(1) + "(") + resumed.group(2)
         elif text.endswith("<unfinished ...>"):
             self._open[tid] = text[:-len(" <unfinished ...>")]
+            if text.startswith("close("):
+                self._closes(tid, text[len("close("):])
             return
         whole = WHOLE.match(text)
         if not whole:
@@ -137,6 +140,12 @@ class Trace:
                 self._waiting.setdefault(tid, []).append((name, args, text))
             return
         self._ended(tid, name, args, int(ret, 0), decoration, error, text)
+
+    def _closes(self, tid, args):
+        """A close that another thread's call overtakes: its number is free already."""
+        fd = int(re.match(r"-?\d+", args).group())
+        if self._processes[tid].table.fds.pop(fd, None) is not None:
+            self._closing[tid] = fd
 
     def _born(self, tid):
         """The process of a thread that is seen for the first time."""
@@ -221,6 +230,9 @@ class Trace:
         if not first:
             return
         fd, what, rest = int(first.group(1)), first.group(2), first.group(3)
+        if name == "close" and self._closing.pop(tid, None) == fd:
+            self._note(tid, process, name, fd, ret, error, text)
+            return
         tcp = self._is_tcp(process, fd, what)
         if not tcp:
             if name == "close" and error == "EBADF":
