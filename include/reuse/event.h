@@ -18,6 +18,7 @@ enum call_id {
 	CALL_LOGGED, /* those above make events */
 	CALL_LAST_LOGGED = CALL_LOGGED - 1,
 #define CARRIER(name) CALL_##name,
+#define MOMENT(name) CALL_##name,
 #include "reuse/calls.def"
 	CALL_COUNT
 };
@@ -102,6 +103,10 @@ union event_more {
 		int32_t fd;
 		struct sock_view sock;
 	} closed; /* dup2, dup3: the TCP socket that the call closed */
+	struct {
+		uint32_t of_state[STATE_COUNT]; /* sockets open, by state; 0: not known */
+		uint32_t unlisted;		/* descriptors that there was no time for */
+	} totals;				/* exit: the last of its events */
 };
 
 /* The figures in the notes' sentences; each is set with its note. */
@@ -134,7 +139,7 @@ struct event {
 	uint8_t call; /* enum call_id */
 	bool by_shim;
 	bool has_fd, has_ret, has_sock, has_args;
-	bool has_closed;
+	bool has_closed, has_totals;
 	uint8_t prepared; /* reuse-enabled: the SO_ options that were set (REUSED_…) */
 	uint32_t notes;	  /* set of enum note_id */
 	uint64_t age_ns;  /* exit: since the socket was first seen; 0: not known */

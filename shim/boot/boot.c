@@ -43,6 +43,20 @@ static uint32_t hooks_for_log(const struct settings *set)
 	       CALL_BIT(CALL_closefrom) | CALL_BIT(CALL_prctl);
 }
 
+/*
+ * Open the log. A report at exit without a log goes to what is stderr now, and
+ * what it tells is observed until then all the same.
+ */
+static bool open_for_events(void)
+{
+	if (shim.set.log == LOG_OFF && shim.set.report) {
+		shim.silent = true;
+		shim.set.log = LOG_STDERR;
+		shim.set.format = FORMAT_TEXT;
+	}
+	return shim.set.log != LOG_OFF && log_open(&shim.set, shim.prog);
+}
+
 static bool acts_in(const struct settings *set, const char *prog)
 {
 	if (set->only && !settings_list_has(set->only, prog))
@@ -76,7 +90,7 @@ __attribute__((constructor)) static void boot(void)
 
 	uint32_t hooks = hooks_for_reuse(&shim.set);
 
-	if (shim.set.log != LOG_OFF && log_open(&shim.set, shim.prog)) {
+	if (open_for_events()) {
 		diag_open();
 		shim.colored = wants_color(&shim.set);
 		shim.events = shim.set.calls;

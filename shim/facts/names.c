@@ -57,6 +57,7 @@ const char *error_name(int error)
 static const char *const call_names[CALL_COUNT] = {
 #define CALL(name) [CALL_##name] = #name,
 #define CARRIER(name) [CALL_##name] = #name,
+#define MOMENT(name) [CALL_##name] = #name,
 #include "reuse/calls.def"
 };
 

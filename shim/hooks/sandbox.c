@@ -79,7 +79,7 @@ long seccomp_by(unsigned int operation, unsigned int flags, void *filter)
 
 	if (!shim.hooks_at_load || (!strict && operation != SECCOMP_SET_MODE_FILTER))
 		return libc.syscall(SYS_seccomp, operation, flags, filter);
-	aside = step_aside(CALL_syscall, strict, filter);
+	aside = step_aside(CALL_seccomp, strict, filter);
 
 	rc = libc.syscall(SYS_seccomp, operation, flags, filter);
 	err = hook_error(rc);

@@ -186,6 +186,28 @@ static void key_closed(struct out *out, const struct event *ev)
 	out_char(out, '}');
 }
 
+/* Only the states that there are. */
+static void key_totals(struct out *out, const struct event *ev)
+{
+	const char *before = "{";
+
+	if (!ev->has_totals)
+		return;
+	key(out, "totals");
+	for (unsigned int state = STATE_CLOSED; state < STATE_COUNT; state++) {
+		if (!ev->more.totals.of_state[state])
+			continue;
+		out_str(out, before);
+		out_constant(out, quote, state_name((enum tcp_state_id)state), 0);
+		out_char(out, ':');
+		out_u64(out, ev->more.totals.of_state[state]);
+		before = ",";
+	}
+	out_str(out, *before == '{' ? "{}" : "}");
+	if (ev->more.totals.unlisted)
+		key_u64(out, "unlisted", ev->more.totals.unlisted);
+}
+
 static void key_notes(struct out *out, const struct event *ev)
 {
 	const char *before = "[{\"code\":\"";
@@ -229,7 +251,11 @@ void render_json(struct out *out, const struct event *ev)
 	key_args(out, ev);
 	sock_keys(out, &ev->sock, true);
 	key_closed(out, ev);
-	key_u64(out, "dur_ns", ev->dur_ns);
+	if (ev->age_ns)
+		key_u64(out, "age_ms", ev->age_ns / 1000000);
+	key_totals(out, ev);
+	if (ev->call != CALL_exit)
+		key_u64(out, "dur_ns", ev->dur_ns);
 	key_notes(out, ev);
 	out_str(out, "}\n");
 }

@@ -53,6 +53,8 @@ static bool write_line(const struct event *ev)
 
 void event_emit(struct event *ev)
 {
+	if (shim.silent && ev->call != CALL_exit)
+		return;
 	ev->seq = atomic_fetch_add_explicit(&this_process.seq, 1, memory_order_relaxed) + 1;
 	ev->lost = atomic_load_explicit(&this_process.lost, memory_order_relaxed);
 	if (ev->lost)

@@ -204,6 +204,43 @@ static void out_states(struct out *out, const struct sock_view *sock)
 	}
 }
 
+/* "exit: 3 sockets left open: 1 ESTABLISHED, 2 CLOSE_WAIT" */
+static void out_totals(struct out *out, const struct event *ev)
+{
+	const uint32_t *of_state = ev->more.totals.of_state;
+	const char *before = ": ";
+	uint32_t all = 0;
+
+	for (unsigned int state = 0; state < STATE_COUNT; state++)
+		all += of_state[state];
+	out_str(out, ": ");
+	out_u64(out, all);
+	out_str(out, all == 1 ? " socket left open" : " sockets left open");
+	for (unsigned int state = STATE_CLOSED; state < STATE_COUNT; state++) {
+		if (!of_state[state])
+			continue;
+		out_str(out, before);
+		out_u64(out, of_state[state]);
+		out_char(out, ' ');
+		out_str(out, state_name((enum tcp_state_id)state));
+		before = ", ";
+	}
+	if (ev->more.totals.unlisted) {
+		out_str(out, " (no time for ");
+		out_u64(out, ev->more.totals.unlisted);
+		out_str(out, " more descriptors)");
+	}
+}
+
+static void out_age(struct out *out, uint64_t age_ns)
+{
+	out_str(out, " open for ");
+	out_u64(out, age_ns / 1000000000u);
+	out_char(out, '.');
+	out_u64(out, age_ns / 100000000u % 10);
+	out_str(out, " s");
+}
+
 static void out_note_line(struct line *line, const char *head)
 {
 	out_char(line->out, '\n');
@@ -235,13 +272,20 @@ void render_text(struct out *out, const struct event *ev, bool colored)
 	paint(&line, CALL_COLOR);
 	out_str(out, call_name((enum call_id)ev->call));
 	paint(&line, PLAIN);
-	out_char(out, '(');
-	out_text_args(out, ev);
-	out_char(out, ')');
-	out_result(&line, ev);
+	if (ev->has_totals) {
+		out_totals(out, ev);
+	} else {
+		out_char(out, '(');
+		out_text_args(out, ev);
+		out_char(out, ')');
+	}
+	if (ev->call != CALL_exit)
+		out_result(&line, ev);
 	if (ev->by_shim)
 		out_str(out, " (by libreuse)");
 	out_ends(out, ev, &ev->sock);
+	if (ev->age_ns)
+		out_age(out, ev->age_ns);
 	if (ev->has_sock) {
 		out_column(out, STATE_COLUMN + line.invisible);
 		paint(&line, STATE_COLOR);

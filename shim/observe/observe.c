@@ -139,6 +139,24 @@ struct endpoint observe_address(const struct sockaddr *addr, uint32_t len)
 	return endpoint_from(&copy, take);
 }
 
+bool observe_left_open(struct event *ev)
+{
+	struct tcp_facts facts;
+
+	if (tcp_ask(ev->fd, &facts) < 0 || !observe_caller(ev))
+		return false;
+	ev->has_sock = true;
+	look(ev, ev->fd, &facts);
+	ev->sock.was = STATE_UNKNOWN; /* what matters is how it is left */
+	ev->notes = 0;
+
+	const struct fd_note note = fdtable_about(ev->fd, ev->sock.cookie);
+
+	if (note.made_ns)
+		ev->age_ns = clock_ns(CLOCK_MONOTONIC) - note.made_ns;
+	return true;
+}
+
 bool observe_setsockopt(struct event *ev, bool enables_reuse)
 {
 	if (!observe_call(ev))

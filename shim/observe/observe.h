@@ -99,6 +99,9 @@ void observe_closed_target(struct closing *closing, struct event *ev);
 /* dup2 and dup3: as observe_dup; closing (or NULL) is the socket that was closed by it. */
 bool observe_dup_onto(struct event *ev, struct closing *closing);
 
+/* At exit: an open descriptor. False where it is no TCP socket. */
+bool observe_left_open(struct event *ev);
+
 /* pid, tid and program; false in a vfork child. For events that are about no socket. */
 bool observe_caller(struct event *ev);
 
