@@ -9,6 +9,7 @@
 
 struct endpoint endpoint_from(const union sock_addr *addr, size_t len)
 {
+	const size_t without_scope = offsetof(struct sockaddr_in6, sin6_scope_id);
 	struct endpoint end = {0};
 
 	if (len >= sizeof(struct sockaddr_in) && addr->family == AF_INET) {
@@ -18,11 +19,11 @@ struct endpoint endpoint_from(const union sock_addr *addr, size_t len)
 		end.family = AF_INET;
 		end.port = ntohs(in.sin_port);
 		memcpy(end.addr, &in.sin_addr, 4);
-	} else if (len >= offsetof(struct sockaddr_in6, sin6_scope_id) &&
-		   addr->family == AF_INET6) {
+	} else if (len >= without_scope && addr->family == AF_INET6) {
 		struct sockaddr_in6 in6 = {0};
 
-		memcpy(&in6, addr, len < sizeof(in6) ? len : sizeof(in6));
+		/* RFC 2133's shorter form has no scope; a part of one is none. */
+		memcpy(&in6, addr, len < sizeof(in6) ? without_scope : sizeof(in6));
 		end.family = AF_INET6;
 		end.port = ntohs(in6.sin6_port);
 		end.scope = in6.sin6_scope_id;

@@ -105,9 +105,33 @@ static uint32_t next_seq(void)
 	return atomic_fetch_add(&seq, 1) + 1;
 }
 
+static int visit_nothing(const struct diag_sock *sock, void *arg)
+{
+	(void)sock;
+	(void)arg;
+	return 0;
+}
+
+/* A visitor, and what he returned when he had seen enough. */
+struct visitor {
+	diag_visit *visit;
+	void *arg;
+	int enough;
+};
+
+static int visit_until_enough(const struct diag_sock *sock, void *arg)
+{
+	struct visitor *visitor = arg;
+
+	if (!visitor->enough)
+		visitor->enough = visitor->visit(sock, visitor->arg);
+	return 0;
+}
+
 /*
  * Send the question and walk over its answers, which the kernel has ready when
- * the send returns (each read of a dump makes the next): nothing is waited for.
+ * the send returns (each read of a dump makes the next): nothing is waited for. A
+ * dump is read to its end in any case, or its rest would meet the next question.
  */
 static int converse(int fd, const struct diag_query *query, void *buf, size_t size,
 		    diag_visit *visit, void *arg)
@@ -115,6 +139,7 @@ static int converse(int fd, const struct diag_query *query, void *buf, size_t si
 	enum { MOST_DATAGRAMS = 100000 };
 	static const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
 	const uint32_t seq = query->header.nlmsg_seq; /* buf may be where the query was */
+	struct visitor visitor = {.visit = visit, .arg = arg};
 	long got = sys_sendto(fd, query, query->header.nlmsg_len, MSG_DONTWAIT | MSG_NOSIGNAL,
 			      &kernel, sizeof(kernel));
 	int rc = 0;
@@ -124,9 +149,11 @@ static int converse(int fd, const struct diag_query *query, void *buf, size_t si
 		if (got > (long)size)
 			return -EMSGSIZE;
 		if (got >= 0)
-			rc = diag_parse(buf, (size_t)got, seq, visit, arg);
+			rc = diag_parse(buf, (size_t)got, seq, visit_until_enough, &visitor);
 	}
-	return got < 0 ? (int)got : rc;
+	if (got < 0)
+		return (int)got;
+	return visitor.enough ? visitor.enough : rc;
 }
 
 /*
@@ -159,7 +186,7 @@ static int visit_search(const struct diag_sock *sock, void *arg)
 		*search->ret = *sock;
 		search->found = true;
 	}
-	return 0; /* a dump is read to its end, or the rest would meet the next question */
+	return 0;
 }
 
 int diag_find_exact(const struct diag_id *id, struct diag_sock *ret)
@@ -244,13 +271,6 @@ bool diag_sees(uint64_t netns)
 	sees = !netns || sock_netns(channel.fd) == netns;
 	give_back(&channel);
 	return sees;
-}
-
-static int visit_nothing(const struct diag_sock *sock, void *arg)
-{
-	(void)sock;
-	(void)arg;
-	return 0;
 }
 
 bool diag_answers(uint16_t protocol)
