@@ -247,7 +247,8 @@ class Syscall(Case):
         log = self.log()
         p = self.puppet(log)
         p(NUMBERS)
-        p("l = sys_call('socket', 2, 1, 0); addr = struct.pack('=HH4s8x', 2, 0, b'\\x7f\\0\\0\\1')\n"
+        p("l = sys_call('socket', 2, 1, 0)\n"
+          "addr = struct.pack('=HH4s8x', 2, 0, b'\\x7f\\0\\0\\1')\n"
           "sys_call('bind', l, addr, 16); sys_call('listen', l, 7)\n"
           "buf = ctypes.create_string_buffer(16); size = ctypes.c_int(16)\n"
           "C.getsockname(l, buf, ctypes.byref(size))\n"

@@ -29,7 +29,7 @@ class Reuse(Case):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(("127.0.0.1", port))
         sock.listen()
-        with socket.create_connection(("127.0.0.1", port)) as client:
+        with socket.create_connection(("127.0.0.1", port)):
             accepted, _ = sock.accept()
             cookie = kernel.cookie_of(accepted)
             accepted.close()

@@ -4,6 +4,7 @@
  * Without a log, the system calls of this program are the same with the shim and without, but for
  * those before a bind. The port to bind is the argument.
  */
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,6 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include <fcntl.h>
 
 static struct sockaddr_in addr = {.sin_family = AF_INET};
 

@@ -22,7 +22,8 @@ static void wrong_descriptors(void)
 /* Every length, the bytes against the end of a page: the kernel reads what it needs alone. */
 static void lengths(void)
 {
-	static const long lens[] = {-1, 0, 1, 2, 3, 4, 7, 8, 9, 12, 15, 16, 17, 24, 28, 64,
+	static const long lens[] = {-1,	 0,   1,   2,	 3,	    4,	       7,	  8,
+				    9,	 12,  15,  16,	 17,	    24,	       28,	  64,
 				    127, 128, 129, 4096, INT32_MAX, INT32_MIN, 0xffffffff};
 	struct sockaddr_in addr = loopback(0);
 	char what[80];

@@ -29,8 +29,8 @@ static void lengths(void)
 		int fd = tcp();
 
 		snprintf(what, sizeof(what), "connect, 16 bytes, length %ld", lens[i]);
-		TELL_AS(what, connect(fd, as_addr(tail_copy(&addr, sizeof(addr))),
-				      (socklen_t)lens[i]));
+		TELL_AS(what,
+			connect(fd, as_addr(tail_copy(&addr, sizeof(addr))), (socklen_t)lens[i]));
 		close(fd);
 	}
 }

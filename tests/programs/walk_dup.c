@@ -69,8 +69,8 @@ static void copies(void)
 
 static void by_fcntl(void)
 {
-	static const long leasts[] = {0, 3, 150, -1, 1 << 20, INT32_MAX, INT64_MAX,
-				      0x100000000 + 160};
+	static const long leasts[] = {0,       3,	  150,	     -1,
+				      1 << 20, INT32_MAX, INT64_MAX, 0x100000000 + 160};
 	int fd = tcp(), made;
 	struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
 	char what[80];

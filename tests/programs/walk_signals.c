@@ -83,7 +83,6 @@ static void jumped_out(void)
 	TELL(close(dup(target)));
 }
 
-
 int main(void)
 {
 	sigset_t alarm;

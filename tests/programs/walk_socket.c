@@ -6,8 +6,14 @@
 static void kinds(void)
 {
 	static const int domains[] = {AF_UNSPEC, AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, 200, -1};
-	static const int types[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_RDM, 0, 11, -1,
-				    SOCK_STREAM | SOCK_NONBLOCK, SOCK_STREAM | SOCK_CLOEXEC,
+	static const int types[] = {SOCK_STREAM,
+				    SOCK_DGRAM,
+				    SOCK_RDM,
+				    0,
+				    11,
+				    -1,
+				    SOCK_STREAM | SOCK_NONBLOCK,
+				    SOCK_STREAM | SOCK_CLOEXEC,
 				    SOCK_STREAM | 0x40};
 	static const int protocols[] = {0, IPPROTO_TCP, IPPROTO_UDP, 262, 255, 256, -1};
 	char what[80];

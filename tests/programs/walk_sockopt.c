@@ -77,7 +77,8 @@ static void getting(int fd, const char *kind)
 			TELL_AS(what, getsockopt(fd, level, number, bytes, &len));
 			printf("  length %d", (int)len);
 			for (size_t k = 0; k < have && k < 16 && !reuse &&
-					   !(number == SO_PEERCRED && level == SOL_SOCKET); k++)
+					   !(number == SO_PEERCRED && level == SOL_SOCKET);
+			     k++)
 				printf(" %02x", bytes[k]);
 			printf("\n");
 		}

@@ -62,12 +62,26 @@ static void *waits_in_accept4(void *arg)
 }
 
 /* Cancelled before the call: a call that is a cancellation point acts on it, others return. */
-enum { TRY_SOCKET, TRY_BIND, TRY_LISTEN, TRY_CONNECT, TRY_SETSOCKOPT, TRY_GETSOCKOPT, TRY_SHUTDOWN,
-       TRY_DUP, TRY_DUP2, TRY_DUP3, TRY_DUPFD, TRY_CLOSE, TRY_FCLOSE, TRY_COUNT };
+enum {
+	TRY_SOCKET,
+	TRY_BIND,
+	TRY_LISTEN,
+	TRY_CONNECT,
+	TRY_SETSOCKOPT,
+	TRY_GETSOCKOPT,
+	TRY_SHUTDOWN,
+	TRY_DUP,
+	TRY_DUP2,
+	TRY_DUP3,
+	TRY_DUPFD,
+	TRY_CLOSE,
+	TRY_FCLOSE,
+	TRY_COUNT
+};
 
-static const char *const try_names[] = {"socket", "bind", "listen", "connect", "setsockopt",
-					"getsockopt", "shutdown", "dup", "dup2", "dup3", "F_DUPFD",
-					"close", "fclose"};
+static const char *const try_names[] = {"socket",     "bind",	  "listen", "connect", "setsockopt",
+					"getsockopt", "shutdown", "dup",    "dup2",    "dup3",
+					"F_DUPFD",    "close",	  "fclose"};
 
 static void try_one(int which, int fd, FILE *file)
 {
