@@ -31,18 +31,24 @@ static int find(const struct closing *closing, struct diag_sock *ret)
 
 /*
  * Make sure that "not found" will mean "gone". Where that is not plain, the
- * question that will be asked after the close must find the socket now. Listeners
- * are always looked for by name among all: an exact question picks one of a group.
+ * question that will be asked after the close must find the socket now.
  */
 static void prepare_question(struct closing *closing)
 {
+	const bool listens = closing->before == STATE_LISTEN;
 	struct diag_sock found;
 
 	view_identify(&closing->view, closing->fd, &closing->id);
-	closing->by_dump = closing->id.protocol != IPPROTO_TCP || closing->before == STATE_LISTEN;
-	if (closing->id.protocol == IPPROTO_TCP && closing->id.netns && diag_answers(IPPROTO_TCP))
+	closing->by_dump = closing->id.protocol != IPPROTO_TCP ||
+			   (listens && sock_option(closing->fd, SOL_SOCKET, SO_REUSEPORT) != 0);
+	if (!closing->by_dump && !listens && closing->id.netns && diag_answers(IPPROTO_TCP))
 		return;
 	closing->id.proven = find(closing, &found) == 1;
+	if (!closing->id.proven && listens && !closing->by_dump) {
+		/* One of a group, whose option is gone by now: the kernel picked another. */
+		closing->by_dump = true;
+		closing->id.proven = find(closing, &found) == 1;
+	}
 	if (!closing->id.proven)
 		closing->id.netns = 0;
 }
