@@ -69,6 +69,25 @@ class Fork(Case):
         self.expect(log.new(), ("setsockopt", dict(was="ESTABLISHED", state="ESTABLISHED",
                                                    pid=p.pid)))
 
+    def test_what_a_vfork_child_does_is_not_its_parents(self):
+        log = self.log()
+        status, out, err = self.run_program(
+            [self.program("vfork_child"), str(self.port())],
+            shimmed(LOG=log.path, FORMAT="json"))
+        self.assertEqual((status, out, err), (0, b"0 0\n", b""))
+        self.expect(
+            log.read(), ("socket", dict(seq=1)), ("setsockopt", dict(by=None)),
+            ("bind", dict(was="CLOSED", notes=lambda notes: notes[0]["code"]
+                          == "reuse-respected")),
+            ("listen", dict(was="CLOSED", state="LISTEN")),
+            ("close", dict(was="LISTEN", state="CLOSED")))
+
+    def test_a_vfork_child_without_a_log(self):
+        """The parent's no is kept."""
+        status, out, err = self.run_program([self.program("vfork_child"), str(self.port())],
+                                            shimmed())
+        self.assertEqual((status, out.split()[0], err), (0, b"0", b""))
+
     def test_what_fork_makes_asks_for_itself(self):
         """Parent and child ask the kernel at the same time; no answer goes astray."""
         log = self.log()
@@ -121,6 +140,21 @@ class Fork(Case):
         self.assertEqual([event["call"] for event in events],
                          ["socket", "bind", "listen", "close"])
         self.assertEqual(events[0]["ret"], 3)
+
+
+class Children(OracleCase):
+    """Children of all kinds, by strace's account."""
+
+    def test_agree_with_strace(self):
+        log = self.log()
+        process = self.trace([self.program("walk_fork")], log)
+        self.assertEqual(process.wait(20), 0, process.error())
+        self.agree(log, 20)
+        parent = self.traced_pid()
+        listens = [event for event in log.read() if event["call"] == "listen"
+                   and event["pid"] == parent]
+        self.assertEqual({(event.get("was"), event["state"]) for event in listens[1:]},
+                         {("LISTEN", "LISTEN")})
 
 
 class Threads(OracleCase):

@@ -138,11 +138,13 @@ class Auto(Reuse):
                     "os.system('true')",
                     "os.waitpid(os.posix_spawn('/bin/true', ['true'], {}, "
                     "file_actions=[(os.POSIX_SPAWN_CLOSE, s.fileno())]), 0)"):
-            port = self.port()
-            p = self.puppet()
-            p("import subprocess; s = socket.socket(); " + SET % 0)
-            p(how)
-            self.assertEqual(self.bound(p, port), 0, how)
+            for settings in ({}, {"LOG": self.fresh("log")}):
+                port = self.port()
+                p = self.puppet(**settings)
+                p("import subprocess; s = socket.socket(); " + SET % 0)
+                p(how)
+                self.assertEqual(self.bound(p, port), 0, how)
+                p.close()
 
     def test_no_dies_with_the_socket(self):
         """The next socket of the same number is another one."""
@@ -256,8 +258,10 @@ class Gentle(Reuse):
         log, port = self.log(), self.port()
         self.hold(port)
         p = self.puppet(log, REUSE="gentle")
-        p("s = socket.socket()")
-        self.assertEqual(self.bound(p, port), 1)
+        p("s = socket.socket(); ctypes.set_errno(4242)\n"
+          "addr = struct.pack('=H', 2) + struct.pack('>H4s8x', %d, b'\\x7f\\0\\0\\1')" % port)
+        self.assertEqual(p.eval("[C.bind(s.fileno(), addr, 16), ctypes.get_errno()]"), [0, 4242])
+        self.assertEqual(p.eval(GET), 1)
         events = log.read()
         binds = [event for event in events if event["call"] == "bind"]
         self.assertEqual([event["ret"] for event in binds], [0])
