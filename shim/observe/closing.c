@@ -30,6 +30,22 @@ static int find(const struct closing *closing, struct diag_sock *ret)
 }
 
 /*
+ * After the close. A connection that was alive and orderly is not gone at once: an
+ * answer that says so may come from the moment in which the kernel exchanges the
+ * socket for its TIME_WAIT, so it is asked for twice.
+ */
+static int find_what_is_left(const struct closing *closing, struct diag_sock *ret)
+{
+	const uint32_t leads_to_time_wait = STATES_RESETTABLE & ~STATE_BIT(STATE_CLOSE_WAIT);
+	const int rc = find(closing, ret);
+
+	if (rc == 0 && !closing->unread && !closing->lingers_zero &&
+	    state_is_in(closing->before, leads_to_time_wait))
+		return find(closing, ret);
+	return rc;
+}
+
+/*
  * Make sure that "not found" will mean "gone". Where that is not plain, the
  * question that will be asked after the close must find the socket now.
  */
@@ -120,7 +136,7 @@ static bool conclude(struct closing *closing, struct sock_view *ret)
 	uint8_t measured = closing->before, necessary = STATE_UNKNOWN;
 
 	if (closing->ask)
-		view_take_answer(view, find(closing, &found), &found);
+		view_take_answer(view, find_what_is_left(closing, &found), &found);
 	else
 		view->state = closing->otherwise;
 	if (measured == STATE_CLOSED)

@@ -189,26 +189,42 @@ static int visit_search(const struct diag_sock *sock, void *arg)
 	return 0;
 }
 
-int diag_find_exact(const struct diag_id *id, struct diag_sock *ret)
+/*
+ * One exact question. Return 1 found, 0 not found, or -errno; -EBADMSG where the
+ * answer shows a socket that is just being replaced by its TIME_WAIT: closed
+ * already, or without its port.
+ */
+static int ask_exact(const struct channel *channel, const struct diag_id *id, struct diag_sock *ret)
 {
 	struct search search = {.id = id, .ret = ret};
 	union {
 		struct diag_query query;
 		char answer[208]; /* with the attributes that come unasked, about 150 bytes */
 	} buf;
+	int rc;
+
+	diag_query_exact(&buf.query, id, next_seq());
+	rc = converse(channel->fd, &buf.query, &buf, sizeof(buf), visit_search, &search);
+	if (search.found)
+		return ret->state == STATE_CLOSED ? -EBADMSG : 1;
+	if (rc == -ENOENT)
+		return 0;
+	return rc < 0 ? rc : -EBADMSG;
+}
+
+int diag_find_exact(const struct diag_id *id, struct diag_sock *ret)
+{
+	enum { TRIES = 4 };
 	struct channel channel;
 	int rc = take_channel(&channel);
 
 	if (rc < 0)
 		return rc;
-	diag_query_exact(&buf.query, id, next_seq());
-	rc = converse(channel.fd, &buf.query, &buf, sizeof(buf), visit_search, &search);
-	if (search.found)
-		rc = 1;
-	else if (rc == -ENOENT)
-		rc = not_found_counts(&channel, id) ? 0 : -EXDEV;
-	else if (rc >= 0)
-		rc = -EBADMSG; /* another socket than the one asked for */
+	rc = -EBADMSG;
+	for (int i = 0; i < TRIES && rc == -EBADMSG; i++)
+		rc = ask_exact(&channel, id, ret);
+	if (rc == 0 && !not_found_counts(&channel, id))
+		rc = -EXDEV;
 	give_back(&channel);
 	return rc;
 }
