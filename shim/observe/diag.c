@@ -199,7 +199,7 @@ static int ask_exact(const struct channel *channel, const struct diag_id *id, st
 	struct search search = {.id = id, .ret = ret};
 	union {
 		struct diag_query query;
-		char answer[208]; /* with the attributes that come unasked, about 150 bytes */
+		char answer[192]; /* with the attributes that come unasked, about 150 bytes */
 	} buf;
 	int rc;
 

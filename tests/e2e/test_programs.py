@@ -316,11 +316,15 @@ os._exit(0)
         self.agree(log, 45)
 
     def test_interrupted_accept(self):
-        """EINTR ends a call and makes an event; a restarted call is still one call."""
+        """EINTR ends a call and makes an event; a restarted call is still one call.
+
+        A signal may come between the end of a call and its event: the handler's events are
+        before it then. So the order is left out of it.
+        """
         log = self.log()
         process = self.trace([self.program("interrupted")], log)
         self.assertEqual(process.wait(20), 0, process.error())
-        trace = self.agree(log, 12)
+        trace = self.agree(log, 12, ordered=False)
         self.assertIn("EINTR", [call.error for call in trace.calls])
 
 

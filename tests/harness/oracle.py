@@ -40,12 +40,16 @@ class OracleCase(Case):
         os.kill(self.traced_pid(), how)
         return process.wait(20)
 
-    def agree(self, log, least, exact=True):
-        """The log and strace tell of the same calls, and of at least so many."""
+    def agree(self, log, least, exact=True, ordered=True):
+        """The log and strace tell of the same calls, and of at least so many.
+
+        exact: the oracle's table of descriptors never had to be corrected; ordered: each
+        thread's calls are in the same order.
+        """
         trace = strace.Trace(self.trace_path)
         if exact:
             self.assertEqual(trace.doubts, [], "the oracle doubts itself")
-        difference = strace.differences(trace, log.read())
+        difference = strace.differences(trace, log.read(), ordered)
         if difference:
             self.fail("the log and strace differ\n" + difference)
         counted = [call for call in trace.calls if not call.optional]

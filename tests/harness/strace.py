@@ -343,7 +343,7 @@ def logged_by_thread(events):
     return threads
 
 
-def differences(trace, events):
+def differences(trace, events, ordered=True):
     """Where the log and strace do not agree, as text; "" where they do.
 
     The order within a thread is that of the lines of the log. (A close_range may name its
@@ -358,6 +358,8 @@ def differences(trace, events):
         expected = _in_order([(row, line.startswith("close_range"))
                               for row, line in _without_optional(wanted.get(thread, ()),
                                                                  logged.get(thread, ()))])
+        if not ordered:
+            rows, expected = sorted(rows, key=str), sorted(expected, key=str)
         if rows != expected:
             said.append("pid %d, thread %d (- strace, + log):" % thread)
             said += [line for line in difflib.unified_diff(
