@@ -30,6 +30,7 @@ class Disk(Lost):
         disk = self.path("disk")
         os.mkdir(disk)
         kernel.mount_tmpfs(disk, 256 << 10)
+        self.addCleanup(kernel.unmount, disk)
         ballast = os.path.join(disk, "ballast")
         log = self.log("disk/events.json", torn=1)
         p = self.puppet(log)

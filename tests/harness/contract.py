@@ -10,7 +10,8 @@ STATES = ("CLOSED", "LISTEN", "SYN_SENT", "SYN_RCVD", "ESTABLISHED", "FIN_WAIT_1
           "CLOSE_WAIT", "CLOSING", "LAST_ACK", "TIME_WAIT")
 
 CALLS = ("socket", "bind", "listen", "connect", "accept", "accept4", "setsockopt", "getsockopt",
-         "shutdown", "close", "dup", "dup2", "dup3", "fcntl", "fclose", "close_range", "closefrom")
+         "shutdown", "close", "dup", "dup2", "dup3", "fcntl", "fclose", "close_range", "closefrom",
+         "exit")
 
 NOTES = ("reuse-enabled", "reuse-respected", "reuse-too-late", "in-use-listener", "in-use-bound",
          "in-use-dying", "waited", "ports-exhausted", "reset", "peer-reset", "still-open",
@@ -18,9 +19,10 @@ NOTES = ("reuse-enabled", "reuse-respected", "reuse-too-late", "in-use-listener"
          "privileged-port", "sandboxed", "lost-events")
 
 KEYS = ("v", "time", "pid", "tid", "prog", "seq", "call", "by", "fd", "ret", "error", "args",
-        "sock", "local", "peer", "was", "via", "state", "timer_ms", "closed", "dur_ns", "notes",
-        "stack")
+        "sock", "local", "peer", "was", "via", "state", "timer_ms", "closed", "age_ms", "totals",
+        "unlisted", "dur_ns", "notes", "stack")
 ALWAYS = ("v", "time", "pid", "tid", "prog", "seq", "call", "ret", "dur_ns")
+EXIT_KEYS = ("age_ms", "totals", "unlisted")
 CLOSED_KEYS = ("fd", "sock", "local", "peer", "was", "state", "timer_ms")
 ARGS = {
     "socket": ("domain", "type", "protocol"),
@@ -103,12 +105,14 @@ def _event(event):
     sandboxed = has_note(event, "sandboxed")
     for key in ALWAYS:
         # What locks the program in is told before it is made: its result is not known.
-        _hold(key in event or sandboxed and key == "ret", "%s is missing" % key)
+        # An exit takes no time of its own.
+        _hold(key in event or sandboxed and key == "ret"
+              or event.get("call") == "exit" and key == "dur_ns", "%s is missing" % key)
     _hold(event["v"] == 1, "v is %r" % event["v"])
     _hold(isinstance(event["time"], str) and TIME.match(event["time"]), "time is no RFC 3339")
     for key in ("pid", "tid", "seq"):
         _number(event[key], key, 1)
-    _number(event["dur_ns"], "dur_ns", 0)
+    _number(event.get("dur_ns", 0), "dur_ns", 0)
     prog = event["prog"]
     _hold(isinstance(prog, str) and prog, "prog is no name")
     _hold(not prog.isascii() or len(prog) <= 15, "prog is over 15 bytes")
@@ -120,6 +124,7 @@ def _event(event):
     _result(event)
     _arguments(event)
     _socket(event)
+    _exit(event)
 
 
 def has_note(event, code):
@@ -133,7 +138,7 @@ def _call(event):
     _hold(call in CALLS, "call is %r" % (call,))
     if "by" in event:
         _hold(event["by"] == "shim" and call == "setsockopt", "by is %r" % event["by"])
-    _hold(("fd" in event) == (call != "socket"), "fd with %s" % call)
+    _hold(("fd" in event) == (call != "socket" and "totals" not in event), "fd with %s" % call)
     if "fd" in event:
         _number(event["fd"], "fd", 0)
 
@@ -184,7 +189,7 @@ def _socket(event):
     _view(event, "an event")
     if "closed" not in event:
         made_none = event["call"] == "socket" and event["ret"] == -1 \
-            or has_note(event, "double-close")
+            or has_note(event, "double-close") or "totals" in event
         _hold(("sock" in event) != made_none, "sock with %s = %d" % (event["call"], event["ret"]))
         _hold(not made_none or "state" not in event, "a state of no socket")
         return
@@ -200,6 +205,31 @@ def _socket(event):
     if "sock" not in event:
         for key in ("local", "peer", "was", "via", "state", "timer_ms"):
             _hold(key not in event, "%s of no socket" % key)
+
+
+def _exit(event):
+    """What a process leaves open: an event each, then one with the sum."""
+    if event["call"] != "exit":
+        for key in EXIT_KEYS:
+            _hold(key not in event, "%s with %s" % (key, event["call"]))
+        return
+    _hold(event["ret"] == 0, "exit returned %d" % event["ret"])
+    for key in ("dur_ns", "was", "via", "closed", "stack" if "totals" in event else "totals"):
+        _hold(key not in event, "%s at exit" % key)
+    if "age_ms" in event:
+        _number(event["age_ms"], "age_ms", 0)
+    if "totals" not in event:
+        _hold("unlisted" not in event, "unlisted of one socket")
+        return
+    totals = event["totals"]
+    _hold(isinstance(totals, dict), "totals is %r" % (totals,))
+    for state, count in totals.items():
+        _hold(state in STATES, "totals of %s" % state)
+        _number(count, "totals of %s" % state, 1)
+    for key in ("sock", "local", "peer", "state", "timer_ms", "age_ms"):
+        _hold(key not in event, "%s with totals" % key)
+    if "unlisted" in event:
+        _number(event["unlisted"], "unlisted", 1)
 
 
 def _view(view, what):

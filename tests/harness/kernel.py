@@ -122,6 +122,12 @@ def mount_tmpfs(where, size):
           "mount tmpfs")
 
 
+def unmount(where):
+    """Take a mount away, though files on it are open."""
+    mnt_detach = 2
+    check(LIBC.umount2(os.fsencode(where), mnt_detach), "umount")
+
+
 class Port:
     """A port that no other test takes and the kernel does not pick for others.
 
