@@ -8,16 +8,38 @@
 /* One page is readable or not as a whole; 4096 is the least size of a page. */
 enum { PAGE = 4096 };
 
+typedef uint64_t __attribute__((may_alias)) word;
+
 /*
  * The kernel reads the set before it looks at what to do with it, and no such
  * thing as -1 can be done: EINVAL where it could read, EFAULT where not.
  */
 static int readable(uintptr_t address)
 {
-	const uintptr_t word = address & ~(uintptr_t)(sizeof(uint64_t) - 1);
+	const uintptr_t aligned = address & ~(uintptr_t)(sizeof(uint64_t) - 1);
 
 	/* No set at all is a set that is not given, not one that can't be read. */
-	return word && sys_sigprocmask(-1, (const uint64_t *)word, NULL) != -EFAULT;
+	return aligned && sys_sigprocmask(-1, (const uint64_t *)aligned, NULL) != -EFAULT;
+}
+
+/*
+ * In a loop, and not by memcpy: that may be a checker's by now, which would judge the
+ * program by a length that only the kernel was to see.
+ */
+static __attribute__((no_sanitize_address)) void copy(void *ret, const void *from, size_t len)
+{
+	const volatile unsigned char *in = from;
+	unsigned char *out = ret;
+
+	if ((((uintptr_t)in | (uintptr_t)out) & (sizeof(uint64_t) - 1)) == 0) {
+		for (; len >= sizeof(uint64_t); len -= sizeof(uint64_t)) {
+			*(word *)out = *(const volatile word *)in;
+			in += sizeof(uint64_t);
+			out += sizeof(uint64_t);
+		}
+	}
+	for (size_t i = 0; i < len; i++)
+		out[i] = in[i];
 }
 
 int sys_peek(void *ret, const void *from, size_t len)
@@ -31,14 +53,35 @@ int sys_peek(void *ret, const void *from, size_t len)
 	if (first / PAGE != last / PAGE && !readable(last))
 		return -EFAULT;
 
-	/*
-	 * Byte by byte, and not by memcpy: that may be a checker's by now, which would
-	 * judge the program by a length that only the kernel was to see.
-	 */
-	const volatile unsigned char *in = from;
-	unsigned char *out = ret;
+	copy(ret, from, len);
+	return 0;
+}
 
-	for (size_t i = 0; i < len; i++)
-		out[i] = in[i];
+static int readable_again(struct sys_pages *pages, uintptr_t address)
+{
+	const unsigned int n = sizeof(pages->page) / sizeof(pages->page[0]);
+
+	for (unsigned int i = 0; i < n; i++)
+		if (pages->page[i] == address / PAGE)
+			return 1;
+	if (!readable(address))
+		return 0;
+	pages->page[pages->next++ % n] = address / PAGE;
+	return 1;
+}
+
+int sys_peek_again(struct sys_pages *pages, void *ret, const void *from, size_t len)
+{
+	const uintptr_t first = (uintptr_t)from, last = first + len - 1;
+
+	if (len == 0)
+		return 0;
+	/* Page 0 is what an empty place looks like; nothing is there. */
+	if (len > PAGE || last < first || first < PAGE || !readable_again(pages, first))
+		return -EFAULT;
+	if (first / PAGE != last / PAGE && !readable_again(pages, last))
+		return -EFAULT;
+
+	copy(ret, from, len);
 	return 0;
 }

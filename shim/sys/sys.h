@@ -250,4 +250,14 @@ static inline int sys_sigtimedwait(const uint64_t *set, const struct timespec *l
  */
 int sys_peek(void *ret, const void *from, size_t len);
 
+/*
+ * The same for many reads within a moment: a page that could be read is not asked
+ * for again. All zero at first.
+ */
+struct sys_pages {
+	uintptr_t page[8];
+	unsigned int next;
+};
+int sys_peek_again(struct sys_pages *pages, void *ret, const void *from, size_t len);
+
 #endif

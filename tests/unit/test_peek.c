@@ -208,6 +208,28 @@ static void leaves_no_trace(void **state)
 		assert_int_equal(sigismember(&before, signal), sigismember(&after, signal));
 }
 
+/* Many reads of many pages, by turns: the same answers as one by one. */
+static void again(void **state)
+{
+	struct sys_pages pages = {0};
+	char *const after = middle + page, got[16], *const nowhere = (char *)16;
+
+	(void)state;
+	assert_int_equal(mprotect(after, page, PROT_NONE), 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(sys_peek_again(&pages, got, middle + i, sizeof(got)), 0);
+		assert_memory_equal(got, middle + i, sizeof(got));
+		assert_int_equal(sys_peek_again(&pages, got, middle - 8, sizeof(got)), 0);
+		assert_memory_equal(got, middle - 8, sizeof(got));
+		assert_int_equal(sys_peek_again(&pages, got, after - 8, sizeof(got)), -EFAULT);
+		assert_int_equal(sys_peek_again(&pages, got, after, 1), -EFAULT);
+		assert_int_equal(sys_peek_again(&pages, got, nowhere, 1), -EFAULT);
+		assert_int_equal(sys_peek_again(&pages, got, (char *)UINTPTR_MAX, 8), -EFAULT);
+		assert_int_equal(sys_peek_again(&pages, got, after, 0), 0);
+	}
+	assert_int_equal(mprotect(after, page, PROT_READ | PROT_WRITE), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -215,7 +237,7 @@ int main(void)
 		cmocka_unit_test(lengths),	   cmocka_unit_test(not_readable),
 		cmocka_unit_test(across_pages),	   cmocka_unit_test(read_only),
 		cmocka_unit_test(beyond_the_file), cmocka_unit_test(leaves_no_trace),
-		cmocka_unit_test(not_mapped),
+		cmocka_unit_test(again),	   cmocka_unit_test(not_mapped),
 	};
 
 	return cmocka_run_group_tests_name("peek", tests, map_pages, NULL);
