@@ -139,9 +139,10 @@ struct event {
 	uint8_t call; /* enum call_id */
 	bool by_shim;
 	bool has_fd, has_ret, has_sock, has_args;
-	bool has_closed, has_totals;
+	bool has_closed : 1, has_totals : 1;
 	uint8_t prepared; /* reuse-enabled: the SO_ options that were set (REUSED_…) */
 	uint32_t notes;	  /* set of enum note_id */
+	uint32_t stack;	  /* the call site's number (facts/callsite.h); 0: no frames */
 	uint64_t age_ns;  /* exit: since the socket was first seen; 0: not known */
 	struct note_figures figures;
 	char prog[16];

@@ -92,6 +92,8 @@ __attribute__((constructor)) static void boot(void)
 
 	if (open_for_events()) {
 		diag_open();
+		if (shim.set.stack)
+			stacks_open();
 		shim.colored = wants_color(&shim.set);
 		shim.events = shim.set.calls;
 		hooks |= hooks_for_log(&shim.set);

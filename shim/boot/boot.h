@@ -27,4 +27,7 @@ int expand_path(char *ret, size_t size, const char *path, const char *prog);
 /* Open the log. False where that can't be done, which has been told then. */
 bool log_open(const struct settings *set, const char *prog);
 
+/* Load libunwind and try it. Where stacks can't be had, that has been told then. */
+void stacks_open(void);
+
 #endif

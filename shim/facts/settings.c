@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "facts/callsite.h"
 #include "facts/names.h"
 
 /* One of several words; -1 where it is none of them. */
@@ -125,6 +126,15 @@ static bool parse_wait(struct settings *set, const char *text)
 	if (seconds >= 0)
 		set->wait_seconds = (uint8_t)seconds;
 	return seconds >= 0;
+}
+
+static bool parse_stack(struct settings *set, const char *text)
+{
+	const int frames = parse_number(text, strlen(text), CALLSITE_FRAMES);
+
+	if (frames >= 0)
+		set->stack = (unsigned int)frames;
+	return frames >= 0;
 }
 
 /* "9999" or "8000-8100". */

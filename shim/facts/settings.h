@@ -28,6 +28,7 @@ struct settings {
 	uint32_t calls;	  /* set of enum call_id */
 	const char *only; /* lists of names, or NULL; point into the text that was parsed */
 	const char *skip;
+	unsigned int stack; /* caller frames with every event */
 };
 
 /* All at their defaults. */

@@ -4,7 +4,9 @@
  */
 #include <string.h>
 
+#include "facts/callsite.h"
 #include "facts/endpoint.h"
+#include "facts/frames.h"
 #include "facts/names.h"
 #include "log/args.h"
 #include "log/note_text.h"
@@ -228,6 +230,51 @@ static void key_notes(struct out *out, const struct event *ev)
 	out_char(out, ']');
 }
 
+static void out_frame(struct out *out, const struct frame *frame)
+{
+	out_str(out, "{\"module\":\"");
+	out_json(out, frame->module, strnlen(frame->module, sizeof(frame->module)));
+	out_str(out, "\",\"offset\":\"0x");
+	out_hex(out, frame->offset);
+	out_char(out, '"');
+	if (frame->symbol[0]) {
+		out_str(out, ",\"symbol\":\"");
+		out_json(out, frame->symbol, strnlen(frame->symbol, sizeof(frame->symbol)));
+		out_char(out, '"');
+		key_u64(out, "symoff", frame->symbol_offset);
+	}
+	out_char(out, '}');
+}
+
+/* As many frames as there is room for, nearest first. */
+static void key_stack(struct out *out, const struct event *ev)
+{
+	static const char end[] = "]}\n";
+	uint64_t number;
+	const struct out without = *out;
+	unsigned int shown = 0;
+
+	key(out, "stack");
+	for (unsigned int i = 0; callsite_frame(ev->stack, i, &number); i++) {
+		const struct frame *frame = frames_at(number);
+		const struct out before = *out;
+
+		if (!frame)
+			continue;
+		out_char(out, shown ? ',' : '[');
+		out_frame(out, frame);
+		if (out->truncated || (size_t)(out->end - out->at) < sizeof(end)) {
+			*out = before;
+			break;
+		}
+		shown++;
+	}
+	if (shown)
+		out_char(out, ']');
+	else
+		*out = without;
+}
+
 void render_json(struct out *out, const struct event *ev)
 {
 	out_str(out, "{\"v\":1");
@@ -257,5 +304,7 @@ void render_json(struct out *out, const struct event *ev)
 	if (ev->call != CALL_exit)
 		key_u64(out, "dur_ns", ev->dur_ns);
 	key_notes(out, ev);
+	if (ev->stack)
+		key_stack(out, ev);
 	out_str(out, "}\n");
 }

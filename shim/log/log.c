@@ -8,11 +8,11 @@
 #include "log/render.h"
 #include "log/sink.h"
 #include "sys/process.h"
-#include "sys/sys.h"
+#include "sys/work.h"
 
 /*
  * Most lines are short, and the stack may be too: a line that does not fit is made
- * again in a page mapped for it.
+ * again in room of its own.
  */
 enum { SHORT_LINE = 512, LONGEST_LINE = 4096 };
 
@@ -29,26 +29,36 @@ static struct out render(char *buf, size_t size, const struct event *ev)
 
 static bool write_long_line(const struct event *ev)
 {
-	char *page = sys_mmap_pages(LONGEST_LINE);
+	struct work work;
 	bool written = false;
 
-	if (sys_failed(page))
+	if (!work_begin(&work))
 		return false;
 
-	const struct out line = render(page, LONGEST_LINE, ev);
+	const struct out line = render(work.room, LONGEST_LINE, ev);
 
 	if (!line.truncated)
 		written = sink_write(line.start, out_len(&line));
-	sys_munmap(page, LONGEST_LINE);
+	work_end(&work);
 	return written;
 }
 
-static bool write_line(const struct event *ev)
+static __attribute__((noinline)) bool write_short_line(const struct event *ev, bool *ret_too_long)
 {
 	char buf[SHORT_LINE];
 	const struct out line = render(buf, sizeof(buf), ev);
 
-	return line.truncated ? write_long_line(ev) : sink_write(line.start, out_len(&line));
+	*ret_too_long = line.truncated;
+	return !line.truncated && sink_write(line.start, out_len(&line));
+}
+
+/* A line with frames is never short: it shows as many as there is room for. */
+static bool write_line(const struct event *ev)
+{
+	bool too_long = ev->stack != 0;
+	bool written = !too_long && write_short_line(ev, &too_long);
+
+	return too_long ? write_long_line(ev) : written;
 }
 
 void event_emit(struct event *ev)

@@ -4,7 +4,9 @@
  */
 #include <string.h>
 
+#include "facts/callsite.h"
 #include "facts/endpoint.h"
+#include "facts/frames.h"
 #include "facts/names.h"
 #include "log/args.h"
 #include "log/note_text.h"
@@ -261,6 +263,38 @@ static void out_notes(struct line *line, const struct event *ev)
 	}
 }
 
+/* "at recv_all+0x2a (server 0x13a2)": as many frames as there is room for, nearest first. */
+static void out_frames(struct line *line, const struct event *ev)
+{
+	uint64_t number;
+	struct out *out = line->out;
+
+	for (unsigned int i = 0; callsite_frame(ev->stack, i, &number); i++) {
+		const struct frame *frame = frames_at(number);
+		const struct out before = *out;
+
+		if (!frame)
+			continue;
+		out_note_line(line, "at ");
+		if (frame->symbol[0]) {
+			out_plain(out, frame->symbol,
+				  strnlen(frame->symbol, sizeof(frame->symbol)));
+			out_str(out, "+0x");
+			out_hex(out, frame->symbol_offset);
+			out_str(out, " (");
+		}
+		out_plain(out, frame->module, strnlen(frame->module, sizeof(frame->module)));
+		out_str(out, " 0x");
+		out_hex(out, frame->offset);
+		out_str(out, frame->symbol[0] ? ")" : "");
+		paint(line, PLAIN);
+		if (out->truncated || out->at == out->end) {
+			*out = before;
+			break;
+		}
+	}
+}
+
 void render_text(struct out *out, const struct event *ev, bool colored)
 {
 	struct line line = {.out = out, .colored = colored};
@@ -301,5 +335,7 @@ void render_text(struct out *out, const struct event *ev, bool colored)
 		paint(&line, PLAIN);
 	}
 	out_notes(&line, ev);
+	if (ev->stack)
+		out_frames(&line, ev);
 	out_char(out, '\n');
 }

@@ -17,6 +17,7 @@
 #include "observe/fdtable.h"
 #include "observe/tcp_state.h"
 #include "observe/view.h"
+#include "observe/walk.h"
 #include "sys/process.h"
 #include "sys/sys.h"
 
@@ -57,6 +58,8 @@ bool observe_caller(struct event *ev)
 		return false;
 	ev->tid = process_tid();
 	memcpy(ev->prog, shim.prog, sizeof(ev->prog));
+	if (shim.set.stack)
+		ev->stack = walk_callers(shim.set.stack);
 	return true;
 }
 

@@ -264,6 +264,11 @@ def _notes(event):
         _hold(isinstance(event["notes"], list) and event["notes"], "notes is empty")
     for frame in event.get("stack", ()):
         _ordered(frame, ("module", "offset", "symbol", "symoff"), "a frame")
+        _hold(frame.get("module") and "/" not in frame["module"], "a frame without a base name")
+        _hold(re.fullmatch("0x[0-9a-f]+", frame.get("offset", "")), "a frame's offset")
+        _hold(("symbol" in frame) == ("symoff" in frame), "a symbol without its offset")
+    if "stack" in event:
+        _hold(0 < len(event["stack"]) <= 32, "a stack of %d frames" % len(event["stack"]))
 
 
 def lost(event):

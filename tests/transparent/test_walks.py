@@ -52,6 +52,7 @@ class Walk(Case):
         yield "one call", {"CALLS": "bind", "LOG": self.path("bind"), "FORMAT": "json"}
         yield "skipped", {"SKIP": os.path.basename(program)[:15], "LOG": self.path("skip")}
         yield "a line of colour", {"LOG": self.path("color"), "COLOR": "always"}
+        yield "stacks", {"STACK": 8, "LOG": self.path("stacks"), "FORMAT": "json"}
 
     def walk(self, name):
         program = self.program("walk_" + name)

@@ -1,0 +1,192 @@
+/*
+ * walk.c - see walk.h.
+ */
+#include "observe/walk.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "facts/callsite.h"
+#include "facts/frames.h"
+#include "observe/object.h"
+#include "observe/unwind.h"
+#include "sys/sys.h"
+#include "sys/work.h"
+
+static bool ready;
+static uint64_t own_start; /* the object that this code lies in */
+static void *frames_room;
+
+struct walk {
+	struct sys_pages pages;
+	struct unwind_view view;
+	struct unwind_cursor cursor;
+	struct unwind_view lesson_view;
+	struct unwind_cursor lesson_cursor;
+	struct object object; /* that the last frame lies in */
+	unsigned int wanted, found;
+	uint64_t frames[CALLSITE_FRAMES];
+	char scratch[OBJECT_SCRATCH];
+};
+
+_Static_assert(sizeof(struct walk) <= WORK_SIZE / 2, "the other half is the stack");
+
+/* Room that is given once and stays; a second one is thrown away. */
+static void *lasting_room(size_t size)
+{
+	void *room = sys_mmap_pages(size);
+
+	return sys_failed(room) ? NULL : room;
+}
+
+bool walk_init(const struct unwind *unwind)
+{
+	void *callsites_room = lasting_room(callsites_size());
+	struct sys_pages pages = {0};
+	struct object self;
+
+	frames_room = lasting_room(frames_size());
+	if (!frames_room || !callsites_room || !unwind_init(unwind) ||
+	    !object_find((uint64_t)(uintptr_t)&walk_init, &self, &pages))
+		return false;
+	own_start = self.start;
+	frames_init(frames_room);
+	callsites_init(callsites_room);
+	work_init();
+	ready = true;
+	return true;
+}
+
+void walk_forget(void)
+{
+	sys_madvise(frames_room, frames_size(), MADV_DONTNEED); /* all zero again */
+}
+
+/* The kernel's signal frame returns to two instructions of libc: mov $15, %eax; syscall. */
+static bool is_signal_return(uint64_t address)
+{
+	static const unsigned char code[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+	unsigned char there[sizeof(code)];
+
+	return sys_peek(there, (const void *)(uintptr_t)address, sizeof(there)) == 0 &&
+	       memcmp(there, code, sizeof(code)) == 0;
+}
+
+static struct frame *learn(struct walk *walk, uint64_t ip, uint64_t address,
+			   const struct object *object)
+{
+	struct frame *frame = frames_claim(address);
+
+	if (!frame)
+		return NULL;
+	frame->object = object->identity;
+	frame->ours = object->start == own_start;
+	frame->interrupts = is_signal_return(ip);
+	object_name(frame, object, address, walk->scratch, &walk->pages);
+	unwind_learn(frame, address, object, &walk->lesson_view, &walk->lesson_cursor);
+	frames_enter(frame, address);
+	return frame;
+}
+
+/* The entry of an address, which is made where there is none or not one of this object. */
+static struct frame *known(struct walk *walk, uint64_t ip, uint64_t address)
+{
+	struct object *object = &walk->object;
+	struct frame *frame;
+
+	if ((address < object->start || address >= object->end) &&
+	    !object_find(address, object, &walk->pages))
+		return NULL;
+	frame = frames_find(address);
+	if (frame && frame->object == object->identity)
+		return frame;
+	if (frame)
+		frames_strike_out(frame);
+	return learn(walk, ip, address, object);
+}
+
+/*
+ * A frame stands for the call in it, not for the instruction after, which may be
+ * another line or function: so one less than where it goes on. Where a signal
+ * interrupted it, it goes on with just that instruction.
+ */
+static void walk_up(void *arg)
+{
+	enum { OWN_MOST = 16 };
+	struct walk *walk = arg;
+	uint64_t ip = walk->view.regs[UNWIND_RIP], address = ip;
+
+	if (!unwind_begin(&walk->cursor, &walk->view))
+		return;
+	for (unsigned int steps = 0; ip && steps < CALLSITE_FRAMES + OWN_MOST; steps++) {
+		const struct frame *frame = known(walk, ip, address);
+
+		if (!frame)
+			return;
+		if (!frame->ours)
+			walk->frames[walk->found++] = frames_number(frame);
+		if (walk->found == walk->wanted)
+			return;
+		ip = unwind_step(&walk->cursor, frame);
+		address = frame->interrupts ? ip : ip - 1;
+	}
+}
+
+#ifdef __x86_64__
+
+/* The registers that a function keeps for its caller, as they are here. */
+static inline __attribute__((always_inline)) void take_registers(uint64_t *regs)
+{
+	__asm__ volatile("mov %%rbx, 24(%0)\n\t"
+			 "mov %%rbp, 48(%0)\n\t"
+			 "mov %%rsp, 56(%0)\n\t"
+			 "mov %%r12, 96(%0)\n\t"
+			 "mov %%r13, 104(%0)\n\t"
+			 "mov %%r14, 112(%0)\n\t"
+			 "mov %%r15, 120(%0)\n\t"
+			 "lea 0(%%rip), %%rax\n\t"
+			 "mov %%rax, 128(%0)"
+			 :
+			 : "r"(regs)
+			 : "rax", "memory");
+}
+
+#else
+
+static inline void take_registers(uint64_t *regs)
+{
+	(void)regs;
+}
+
+#endif
+
+__attribute__((noinline)) uint32_t walk_callers(unsigned int n)
+{
+	const uint64_t all = ~UINT64_C(0);
+	struct work work;
+	uint64_t before;
+	uint32_t id = 0;
+
+	if (!ready || n == 0)
+		return 0;
+	sys_sigprocmask(SIG_SETMASK, &all, &before);
+	if (!work_begin(&work))
+		goto out;
+
+	struct walk *walk = (struct walk *)work.room;
+
+	memset(&walk->pages, 0, sizeof(walk->pages));
+	memset(&walk->view, 0, sizeof(walk->view));
+	walk->view.pages = walk->lesson_view.pages = &walk->pages;
+	walk->object.start = walk->object.end = 0;
+	walk->wanted = n < CALLSITE_FRAMES ? n : CALLSITE_FRAMES;
+	walk->found = 0;
+	take_registers(walk->view.regs);
+	work_on_stack(work.room + WORK_SIZE, walk_up, walk);
+	id = callsite_id(walk->frames, walk->found);
+	work_end(&work);
+out:
+	sys_sigprocmask(SIG_SETMASK, &before, NULL);
+	return id;
+}
