@@ -43,7 +43,7 @@ CORE_OBJ := $(filter-out $(OUT)/shim/hooks/% $(OUT)/shim/boot/%,$(SHIM_OBJ))
 
 UNIT     := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
 DEMOS    := $(patsubst demo/%.c,$(OUT)/demo/%,$(wildcard demo/*.c))
-PROGRAMS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/programs/*.c))
+PROGRAMS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/programs/*.c tests/stress/*.c))
 
 all: libreuse.so server
 .PHONY: all demo check lint unit unit-programs e2e transparent stress programs clean
@@ -74,7 +74,7 @@ $(OUT)/demo/%: demo/%.c
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(LDFLAGS)
 
 # Small programs that the tests run with and without the shim.
-$(OUT)/tests/programs/%: tests/programs/%.c
+$(OUT)/tests/%: tests/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(LDFLAGS) -lpthread
@@ -102,4 +102,4 @@ check:
 clean:
 	rm -rf build libreuse.so server tcpshim
 
--include $(SHIM_OBJ:.o=.d) $(wildcard $(OUT)/*/*.d $(OUT)/tests/programs/*.d)
+-include $(SHIM_OBJ:.o=.d) $(wildcard $(OUT)/*/*.d $(OUT)/tests/*/*.d)
