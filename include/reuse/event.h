@@ -119,6 +119,7 @@ struct note_figures {
 	uint16_t first_port;	/* ports-exhausted */
 	uint16_t last_port;	/* ports-exhausted */
 	uint16_t unprivileged;	/* privileged-port: the first that anybody may bind */
+	uint32_t closed_at;	/* double-close: stack, as event.stack */
 	int32_t closed_by;	/* double-close: thread */
 	uint8_t closed_call;	/* double-close: enum call_id */
 	bool listened;		/* still-open: a listener */

@@ -230,7 +230,7 @@ static void key_notes(struct out *out, const struct event *ev)
 	out_char(out, ']');
 }
 
-static void out_frame(struct out *out, const struct frame *frame)
+static void out_frame_object(struct out *out, const struct frame *frame)
 {
 	out_str(out, "{\"module\":\"");
 	out_json(out, frame->module, strnlen(frame->module, sizeof(frame->module)));
@@ -262,7 +262,7 @@ static void key_stack(struct out *out, const struct event *ev)
 		if (!frame)
 			continue;
 		out_char(out, shown ? ',' : '[');
-		out_frame(out, frame);
+		out_frame_object(out, frame);
 		if (out->truncated || (size_t)(out->end - out->at) < sizeof(end)) {
 			*out = before;
 			break;

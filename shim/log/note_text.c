@@ -5,7 +5,9 @@
 
 #include <sys/socket.h>
 
+#include "facts/callsite.h"
 #include "facts/endpoint.h"
+#include "facts/frames.h"
 #include "facts/names.h"
 #include "facts/shim.h"
 
@@ -198,6 +200,35 @@ static void out_reset(struct out *out, const struct note_figures *figures)
 	}
 }
 
+void out_frame(struct out *out, const struct frame *frame)
+{
+	if (frame->symbol[0]) {
+		out_program(out, frame->symbol);
+		out_str(out, "+0x");
+		out_hex(out, frame->symbol_offset);
+		out_str(out, " (");
+	}
+	out_program(out, frame->module);
+	out_str(out, " 0x");
+	out_hex(out, frame->offset);
+	if (frame->symbol[0])
+		out_char(out, ')');
+}
+
+/* The nearest frame of a stack, where it is known. */
+static void out_place(struct out *out, uint32_t stack)
+{
+	uint64_t number;
+	const struct frame *frame = NULL;
+
+	if (callsite_frame(stack, 0, &number))
+		frame = frames_at(number);
+	if (!frame)
+		return;
+	out_str(out, " at ");
+	out_frame(out, frame);
+}
+
 static void out_double_close(struct out *out, const struct event *ev)
 {
 	const struct note_figures *figures = &ev->figures;
@@ -210,6 +241,7 @@ static void out_double_close(struct out *out, const struct event *ev)
 	out_str(out, call_name((enum call_id)figures->closed_call));
 	out_str(out, " in thread ");
 	out_i64(out, figures->closed_by);
+	out_place(out, figures->closed_at);
 }
 
 void out_note(struct out *out, enum note_id note, const struct event *ev)

@@ -7,6 +7,11 @@
 #include "facts/out.h"
 #include "reuse/event.h"
 
+struct frame;
+
+/* "recv_all+0x2a (server 0x13a2)", and "server 0x13a2" where the function is not known. */
+void out_frame(struct out *out, const struct frame *frame);
+
 /* Plain ASCII without quotes or backslashes, so it fits text and JSON alike. */
 void out_note(struct out *out, enum note_id note, const struct event *ev);
 

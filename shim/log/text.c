@@ -276,17 +276,7 @@ static void out_frames(struct line *line, const struct event *ev)
 		if (!frame)
 			continue;
 		out_note_line(line, "at ");
-		if (frame->symbol[0]) {
-			out_plain(out, frame->symbol,
-				  strnlen(frame->symbol, sizeof(frame->symbol)));
-			out_str(out, "+0x");
-			out_hex(out, frame->symbol_offset);
-			out_str(out, " (");
-		}
-		out_plain(out, frame->module, strnlen(frame->module, sizeof(frame->module)));
-		out_str(out, " 0x");
-		out_hex(out, frame->offset);
-		out_str(out, frame->symbol[0] ? ")" : "");
+		out_frame(out, frame);
 		paint(line, PLAIN);
 		if (out->truncated || out->at == out->end) {
 			*out = before;

@@ -13,6 +13,7 @@
 #include "observe/observe.h"
 #include "observe/tcp_state.h"
 #include "observe/view.h"
+#include "observe/walk.h"
 #include "sys/process.h"
 
 /* States in which a close with unread bytes or SO_LINGER 0 sends RST (tcp_close). */
@@ -116,8 +117,10 @@ enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd
 	ask_connection(ret, &facts);
 	if (ret->ask)
 		prepare_question(ret);
-	view_keep(&ret->view, fd);
-	fdtable_close(fd, call, process_tid(), clock_ns(CLOCK_MONOTONIC));
+	if (shim.set.stack)
+		ret->stack = walk_callers(shim.set.stack);
+	view_keep(&ret->view, fd, ret->stack);
+	fdtable_close(fd, call, process_tid(), ret->stack, clock_ns(CLOCK_MONOTONIC));
 	return CLOSING_TCP;
 }
 
@@ -177,6 +180,7 @@ static void note_surprises(struct event *ev, const struct closing *closing, bool
 
 bool observe_closed(struct closing *closing, struct event *ev)
 {
+	ev->stack = closing->stack;
 	if (!observe_caller(ev))
 		return false; /* a sandbox has come in the meantime */
 	ev->has_sock = true;
@@ -214,5 +218,6 @@ bool observe_double_close(struct event *ev)
 	ev->figures.closed_ago_ns = clock_ns(CLOCK_MONOTONIC) - note.closed_ns;
 	ev->figures.closed_by = note.closed_by;
 	ev->figures.closed_call = note.closed_call;
+	ev->figures.closed_at = note.closed_at;
 	return true;
 }

@@ -109,7 +109,14 @@ void fdtable_set(int fd, const struct fd_note *note)
 		write_slot(slot, note);
 }
 
-void fdtable_close(int fd, enum call_id call, int32_t tid, uint64_t now_ns)
+void fdtable_copy(int fd, int newfd)
+{
+	const struct fd_note note = fdtable_get(fd);
+
+	fdtable_set(newfd, &note);
+}
+
+void fdtable_close(int fd, enum call_id call, int32_t tid, uint32_t stack, uint64_t now_ns)
 {
 	struct fd_note note = fdtable_get(fd);
 
@@ -117,6 +124,7 @@ void fdtable_close(int fd, enum call_id call, int32_t tid, uint64_t now_ns)
 		return;
 	note.closed_ns = now_ns;
 	note.closed_by = tid;
+	note.closed_at = stack;
 	note.closed_call = (uint8_t)call;
 	fdtable_set(fd, &note);
 }

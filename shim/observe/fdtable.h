@@ -22,6 +22,8 @@ struct fd_note {
 	/* Of a number that was closed: when, by which thread, by which call. 0: it is open. */
 	uint64_t closed_ns;
 	int32_t closed_by;
+	uint32_t made_at;   /* the stack that made it (facts/callsite.h); 0: not known */
+	uint32_t closed_at; /* likewise */
 	uint8_t closed_call;
 	uint8_t state; /* that the last event through this number ended with */
 	struct endpoint local, peer;
@@ -35,11 +37,14 @@ struct fd_note fdtable_about(int fd, uint64_t cookie);
 
 void fdtable_set(int fd, const struct fd_note *note);
 
+/* The same socket has another number as well. */
+void fdtable_copy(int fd, int newfd);
+
 /*
  * The number is about to be closed: the note stays, as one about a closed number.
  * BEFORE the real close: after it the number may be another's.
  */
-void fdtable_close(int fd, enum call_id call, int32_t tid, uint64_t now_ns);
+void fdtable_close(int fd, enum call_id call, int32_t tid, uint32_t stack, uint64_t now_ns);
 
 /* It was not closed after all. */
 void fdtable_reopen(int fd);

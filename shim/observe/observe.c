@@ -58,7 +58,8 @@ bool observe_caller(struct event *ev)
 		return false;
 	ev->tid = process_tid();
 	memcpy(ev->prog, shim.prog, sizeof(ev->prog));
-	if (shim.set.stack)
+	/* At exit it is not the caller that matters, but who made the socket. */
+	if (shim.set.stack && !ev->stack && ev->call != CALL_exit)
 		ev->stack = walk_callers(shim.set.stack);
 	return true;
 }
@@ -116,7 +117,7 @@ bool observe_own_call(struct event *ev)
 		return false;
 	view_begin(&ev->sock, ev->fd, facts.state);
 	view_trace(&ev->sock, STATE_UNKNOWN, STATE_UNKNOWN);
-	view_keep(&ev->sock, ev->fd);
+	view_keep(&ev->sock, ev->fd, ev->stack);
 	return true;
 }
 
@@ -128,7 +129,7 @@ bool observe_call(struct event *ev)
 		return false;
 	look(ev, ev->fd, &facts);
 	view_trace(&ev->sock, STATE_UNKNOWN, STATE_UNKNOWN);
-	view_keep(&ev->sock, ev->fd);
+	view_keep(&ev->sock, ev->fd, ev->stack);
 	return true;
 }
 
@@ -155,6 +156,7 @@ bool observe_left_open(struct event *ev)
 
 	const struct fd_note note = fdtable_about(ev->fd, ev->sock.cookie);
 
+	ev->stack = note.made_at;
 	if (note.made_ns)
 		ev->age_ns = clock_ns(CLOCK_MONOTONIC) - note.made_ns;
 	return true;
@@ -181,7 +183,7 @@ bool observe_listen(struct event *ev)
 	if (!ev->sock.local.family)
 		ev->sock.local = sock_local(ev->fd); /* listen binds what was not bound */
 	view_trace(&ev->sock, STATE_UNKNOWN, STATE_UNKNOWN);
-	view_keep(&ev->sock, ev->fd);
+	view_keep(&ev->sock, ev->fd, ev->stack);
 	explain_listen(ev, &ev->sock.local);
 	return true;
 }
@@ -196,7 +198,7 @@ bool observe_bind(struct event *ev, const struct sockaddr *addr, uint32_t len)
 	if (!ev->error)
 		ev->sock.local = sock_local(ev->fd);
 	view_trace(&ev->sock, STATE_UNKNOWN, STATE_UNKNOWN);
-	view_keep(&ev->sock, ev->fd);
+	view_keep(&ev->sock, ev->fd, ev->stack);
 	if (ev->error) {
 		ev->sock.local = observe_address(addr, len);
 		explain_bind(ev, &ev->sock.local);
@@ -240,7 +242,7 @@ bool observe_shutdown(struct event *ev, uint8_t before)
 	if (fin && before == STATE_CLOSE_WAIT)
 		necessary = STATE_LAST_ACK; /* a shutdown never resets */
 	view_trace(&ev->sock, before, necessary);
-	view_keep(&ev->sock, ev->fd);
+	view_keep(&ev->sock, ev->fd, ev->stack);
 	note_half(ev, before);
 	return true;
 }
@@ -276,7 +278,7 @@ bool observe_connect(struct event *ev, const struct sockaddr *addr, uint32_t len
 	    has_sent_syn(ev->error) && asked.family)
 		necessary = STATE_SYN_SENT;
 	view_trace(&ev->sock, necessary, STATE_UNKNOWN);
-	view_keep(&ev->sock, ev->fd);
+	view_keep(&ev->sock, ev->fd, ev->stack);
 	explain_connect(ev);
 	if (asked.family)
 		ev->sock.peer = asked;
@@ -307,7 +309,7 @@ bool observe_socket(struct event *ev)
 	if (ev->has_sock) {
 		ev->sock.cookie = sock_cookie(fd);
 		ev->sock.state = (uint8_t)state;
-		view_keep(&ev->sock, fd);
+		view_keep(&ev->sock, fd, ev->stack);
 	}
 	return true;
 }
@@ -330,7 +332,7 @@ bool observe_accept(struct event *ev, const struct sockaddr *addr, const uint32_
 	if (!ev->sock.peer.family && addr && sys_peek(&given, len, sizeof(given)) == 0)
 		ev->sock.peer = observe_address(addr, given);
 	view_trace(&ev->sock, STATE_SYN_RCVD, STATE_UNKNOWN);
-	view_keep(&ev->sock, fd);
+	view_keep(&ev->sock, fd, ev->stack);
 	return true;
 }
 
@@ -338,11 +340,8 @@ bool observe_dup(struct event *ev)
 {
 	if (!observe_call(ev))
 		return false;
-	if (!ev->error && (int)ev->ret != ev->fd) {
-		const struct fd_note note = fdtable_get(ev->fd);
-
-		fdtable_set((int)ev->ret, &note);
-	}
+	if (!ev->error)
+		fdtable_copy(ev->fd, (int)ev->ret);
 	return true;
 }
 

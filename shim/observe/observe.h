@@ -67,6 +67,7 @@ struct closing {
 	bool lingers_zero, retransmitted;
 	uint32_t unread;
 	uint32_t silent_ms; /* since the last segment */
+	uint32_t stack;	    /* of the caller (facts/callsite.h) */
 	struct sock_view view;
 	struct diag_id id;
 };

@@ -83,12 +83,13 @@ void view_trace(struct sock_view *view, uint8_t first, uint8_t second)
 		view->via[view->n_via++] = between[i];
 }
 
-void view_keep(const struct sock_view *view, int fd)
+void view_keep(const struct sock_view *view, int fd, uint32_t stack)
 {
 	const struct fd_note old = fdtable_about(fd, view->cookie);
 	const struct fd_note note = {
 		.cookie = view->cookie,
 		.made_ns = old.made_ns ? old.made_ns : clock_ns(CLOCK_MONOTONIC),
+		.made_at = old.made_ns ? old.made_at : stack,
 		.local = view->local,
 		.peer = view->peer,
 		.state = view->state,

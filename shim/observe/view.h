@@ -34,8 +34,11 @@ void view_begin(struct sock_view *view, int fd, uint8_t state);
  */
 void view_trace(struct sock_view *view, uint8_t first, uint8_t second);
 
-/* Note down what the next event of this socket will want to know. */
-void view_keep(const struct sock_view *view, int fd);
+/*
+ * Note down what the next event of this socket will want to know; stack is where
+ * it was made if this is its first.
+ */
+void view_keep(const struct sock_view *view, int fd, uint32_t stack);
 
 /* Everything by which sock_diag will find this socket; fd must still be open. */
 void view_identify(const struct sock_view *view, int fd, struct diag_id *ret);

@@ -169,7 +169,7 @@ static void closed(void **state)
 	struct fd_note note;
 
 	(void)state;
-	fdtable_close(1234, CALL_close, 42, 99);
+	fdtable_close(1234, CALL_close, 42, 0, 99);
 	assert_none(1234); /* there is nothing to keep */
 
 	note = note_of(77);
@@ -182,7 +182,7 @@ static void closed(void **state)
 	assert_int_equal(fdtable_about(1235, 0).cookie, 0);
 	assert_int_equal(fdtable_about(-1, 77).cookie, 0);
 
-	fdtable_close(1234, CALL_dup2, 42, 99);
+	fdtable_close(1234, CALL_dup2, 42, 0, 99);
 	note = fdtable_get(1234);
 	assert_int_equal(note.cookie, 77);
 	assert_int_equal(note.made_ns, 50);
