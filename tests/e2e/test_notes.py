@@ -1,0 +1,1140 @@
+"""The notes: what an expert would tell about a call, and that he is silent elsewhere.
+
+Each is made on a real kernel, and its figures are held against what the kernel itself says;
+beside it stand the neighbouring cases in which it would be wrong.
+"""
+
+import os
+import re
+import socket
+import time
+
+from harness import kernel
+from harness.case import Case, needs_ipv6, needs_root, paths, wait_until
+
+REUSE = "%s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, %d)"
+LINGER = "%s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, %d))"
+NOBODY = 65534
+
+
+def program_of(pid):
+    """A process as a note names it."""
+    with open("/proc/%d/comm" % pid) as file:
+        return "%s (pid %d)" % (file.read().strip(), pid)
+
+
+def address(sock):
+    return ("%s:%d" if sock.family == socket.AF_INET else "[%s]:%d") % sock.getsockname()[:2]
+
+
+def until(cookie, *states):
+    wait_until(lambda: kernel.state_of(cookie) in states, " or ".join(states))
+
+
+class Notes(Case):
+    """A puppet makes calls; what their events note."""
+
+    def note(self, event, code):
+        """The text of the one note of that code."""
+        texts = [note["text"] for note in event.get("notes", ()) if note["code"] == code]
+        self.assertEqual(len(texts), 1, "%s in %r" % (code, event))
+        return texts[0]
+
+    def absent(self, events, *codes):
+        for event in events:
+            for code in codes:
+                self.assertNotIn(code, self.notes(event), event)
+
+    def last(self, log, call):
+        """The last event of a call that the program made."""
+        return [event for event in log.read() if event["call"] == call and "by" not in event][-1]
+
+    def refused(self, p, log, port, host="127.0.0.1", family=socket.AF_INET, before="",
+                error="EADDRINUSE"):
+        """The event of a bind that fails."""
+        p("s = socket.socket(%d); %s" % (family, before))
+        self.assertEqual(p.eval("error_of(s.bind, (%r, %d))" % (host, port)), error)
+        return self.last(log, "bind")
+
+    def bound(self, p, log, port, host="127.0.0.1", family=socket.AF_INET, before=""):
+        """The event of a bind that works; the socket is closed again."""
+        p("s = socket.socket(%d); %s" % (family, before))
+        p("s.bind((%r, %d))" % (host, port))
+        event = self.last(log, "bind")
+        p("s.close()")
+        return event
+
+    def ours(self, port, host="127.0.0.1", family=socket.AF_INET, options=(), listens=False):
+        """A socket of the test itself, which is no program under the shim."""
+        sock = socket.socket(family)
+        self.addCleanup(sock.close)
+        for level, option, value in options:
+            sock.setsockopt(level, option, value)
+        sock.bind((host, port))
+        if listens:
+            sock.listen()
+        return sock
+
+    def connection(self, port, reuse=0, count=1):
+        """Connections of the test's own to that port, whose listener is gone again."""
+        listener = self.ours(port, listens=True,
+                             options=[(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)])
+        pairs = []
+        for _ in range(count):
+            client = socket.create_connection(("127.0.0.1", port))
+            server, _ = listener.accept()
+            self.addCleanup(client.close)
+            self.addCleanup(server.close)
+            pairs.append((client, server))
+        listener.close()
+        return pairs
+
+    def time_wait(self, port, reuse=0, count=1):
+        """Connections in TIME_WAIT on that port: what sock_diag says of them."""
+        cookies = []
+        for client, server in self.connection(port, reuse, count):
+            cookies.append(kernel.cookie_of(server))
+            server.close()
+            client.close()
+            until(cookies[-1], "TIME_WAIT")
+        return [kernel.by_cookie(cookie) for cookie in cookies]
+
+    def namespace(self, **settings):
+        """A network namespace of this test, with these numbers under net.ipv4."""
+        kernel.unshare(kernel.CLONE_NEWNET)
+        kernel.loopback_up()
+        for name, value in settings.items():
+            with open("/proc/sys/net/ipv4/" + name, "w") as file:
+                file.write(str(value))
+
+
+class Listener(Notes):
+    """in-use-listener: somebody listens there."""
+
+    def listener_text(self, where, pid, had_option=True):
+        text = "a listener on %s of %s has the port" % (where, program_of(pid))
+        return text + ("; SO_REUSEADDR never takes it from a live one" if had_option else "")
+
+    def test_of_our_own_process(self):
+        log, port = self.log(), self.port()
+        p = self.puppet(log)
+        p("l = socket.socket(); l.bind(('127.0.0.1', %d)); l.listen()" % port)
+        event = self.refused(p, log, port)
+        self.match(event, local="127.0.0.1:%d" % port, error="EADDRINUSE")
+        self.assertEqual(self.note(event, "in-use-listener"),
+                         self.listener_text("127.0.0.1:%d" % port, p.pid))
+        self.absent([event], "in-use-bound", "in-use-dying", "not-local", "waited")
+
+    def test_of_another_process(self):
+        log, port = self.log(), self.port()
+        self.ours(port, listens=True)
+        p = self.puppet(log)
+        event = self.refused(p, log, port)
+        self.assertEqual(self.note(event, "in-use-listener"),
+                         self.listener_text("127.0.0.1:%d" % port, os.getpid()))
+
+    def test_without_the_option(self):
+        """SO_REUSEADDR is spoken of only where the program's socket had it."""
+        log, port = self.log(), self.port()
+        self.ours(port, listens=True)
+        p = self.puppet(log, REUSE="off")
+        event = self.refused(p, log, port)
+        self.assertEqual(self.note(event, "in-use-listener"),
+                         self.listener_text("127.0.0.1:%d" % port, os.getpid(), False))
+
+    def test_wildcard_and_specific(self):
+        log, port = self.log(), self.port()
+        wide = self.ours(port, "0.0.0.0", listens=True)
+        p = self.puppet(log)
+        for host in ("127.0.0.1", "127.0.0.2", "0.0.0.0"):
+            event = self.refused(p, log, port, host)
+            self.assertEqual(self.note(event, "in-use-listener"),
+                             self.listener_text("0.0.0.0:%d" % port, os.getpid()))
+        wide.close()
+        self.ours(port, "127.0.0.1", listens=True)
+        event = self.refused(p, log, port, "0.0.0.0")
+        self.assertEqual(self.note(event, "in-use-listener"),
+                         self.listener_text("127.0.0.1:%d" % port, os.getpid()))
+        self.assertEqual(self.notes(self.bound(p, log, port, "127.0.0.2")), ["reuse-enabled"])
+
+    @needs_ipv6
+    def test_dual_stack(self):
+        """A listener on :: has the IPv4 port as well, unless it is for IPv6 alone."""
+        v6only = [(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)]
+        dual = [(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)]
+        log, port = self.log(), self.port()
+        p = self.puppet(log)
+        both = self.ours(port, "::", socket.AF_INET6, dual, listens=True)
+        for host in ("127.0.0.1", "0.0.0.0"):
+            event = self.refused(p, log, port, host)
+            self.assertEqual(self.note(event, "in-use-listener"),
+                             self.listener_text("[::]:%d" % port, os.getpid()))
+        both.close()
+        self.ours(port, "::", socket.AF_INET6, v6only, listens=True)
+        self.assertEqual(self.notes(self.bound(p, log, port)), ["reuse-enabled"])
+        event = self.refused(p, log, port, "::1", socket.AF_INET6)
+        self.assertEqual(self.note(event, "in-use-listener"),
+                         self.listener_text("[::]:%d" % port, os.getpid()))
+
+    @needs_ipv6
+    def test_ipv6_asks_for_a_port_of_ipv4(self):
+        log, port = self.log(), self.port()
+        self.ours(port, listens=True)
+        p = self.puppet(log)
+        set_only = "s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, %d)"
+        event = self.refused(p, log, port, "::", socket.AF_INET6, set_only % 0)
+        self.assertEqual(self.note(event, "in-use-listener"),
+                         self.listener_text("127.0.0.1:%d" % port, os.getpid()))
+        event = self.refused(p, log, port, "::ffff:127.0.0.1", socket.AF_INET6, set_only % 0)
+        self.note(event, "in-use-listener")
+        event = self.bound(p, log, port, "::", socket.AF_INET6, set_only % 1)
+        self.assertEqual(self.notes(event), ["reuse-enabled"])
+        event = self.bound(p, log, port, "::1", socket.AF_INET6)
+        self.assertEqual(self.notes(event), ["reuse-enabled"])
+
+    def test_at_listen(self):
+        """Both may bind with the option; who listens second is refused."""
+        log, port = self.log(), self.port()
+        p = self.puppet(log)
+        p("s = socket.socket(); s.bind(('0.0.0.0', %d))" % port)
+        self.ours(port, listens=True, options=[(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)])
+        self.assertEqual(p.eval("error_of(s.listen)"), "EADDRINUSE")
+        event = self.last(log, "listen")
+        self.match(event, error="EADDRINUSE", state="CLOSED", local="0.0.0.0:%d" % port)
+        self.assertEqual(self.note(event, "in-use-listener"),
+                         self.listener_text("127.0.0.1:%d" % port, os.getpid()))
+        self.absent(log.read(), "in-use-bound")
+
+    def test_a_group(self):
+        """A group of SO_REUSEPORT listeners takes in whoever has the option."""
+        log, port = self.log(), self.port()
+        share = [(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)]
+        for _ in range(2):
+            self.ours(port, listens=True, options=share)
+        p = self.puppet(log)
+        event = self.refused(p, log, port)
+        self.assertEqual(self.note(event, "in-use-listener"),
+                         self.listener_text("127.0.0.1:%d" % port, os.getpid()))
+        join = "s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)"
+        self.assertEqual(self.notes(self.bound(p, log, port, before=join)), ["reuse-enabled"])
+
+    def test_a_group_that_may_be_ours(self):
+        """A listener of our own group, and another in the way: who it was is not guessed."""
+        log, port = self.log(), self.port()
+        self.ours(port, listens=True, options=[(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)])
+        self.ours(port, "127.0.0.2")
+        p = self.puppet(log)
+        event = self.refused(p, log, port, "0.0.0.0",
+                             before="s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)")
+        self.absent([event], "in-use-listener", "in-use-bound", "in-use-dying")
+
+    @needs_root
+    def test_a_group_of_another_user(self):
+        log, port = self.log(), self.port()
+        listener = self.ours(port, listens=True,
+                             options=[(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)])
+        p = self.puppet(log)
+        p("os.setuid(%d)" % NOBODY)
+        event = self.refused(p, log, port,
+                             before="s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)")
+        self.assertEqual(
+            self.note(event, "in-use-listener"),
+            "a listener on 127.0.0.1:%d (socket inode %d, uid 0), in no process that can be seen)"
+            .replace(")", "", 1) % (port, os.fstat(listener.fileno()).st_ino)
+            + " has the port; SO_REUSEADDR never takes it from a live one")
+
+    def test_nobody_looks_for_ever(self):
+        """After 2,000 descriptors the owner is not looked for any more, and that is said."""
+        log, port = self.log(), self.port()
+        listener = self.ours(port, listens=True)
+        p = self.puppet(log)
+        p("import resource\n"
+          "soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
+          "resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))\n"
+          "null = os.open('/dev/null', os.O_RDONLY)\n"
+          "for _ in range(2100): os.dup(null)")
+        event = self.refused(p, log, port)
+        self.assertEqual(
+            self.note(event, "in-use-listener"),
+            "a listener on 127.0.0.1:%d (socket inode %d, uid %d; the owner was not looked up) "
+            "has the port; SO_REUSEADDR never takes it from a live one"
+            % (port, os.fstat(listener.fileno()).st_ino, os.geteuid()))
+
+    def test_before_all_others(self):
+        """A listener beside dying and live connections: it is the reason."""
+        log, port = self.log(), self.port()
+        p = self.puppet(log)
+        p("l = socket.create_server(('127.0.0.1', %d))\n"
+          "c = socket.create_connection(('127.0.0.1', %d)); a, _ = l.accept()\n"
+          "d = socket.create_connection(('127.0.0.1', %d)); b, _ = l.accept()\n"
+          "b.close(); d.close()" % (port, port, port))
+        event = self.refused(p, log, port)
+        self.assertEqual(self.note(event, "in-use-listener"),
+                         self.listener_text("127.0.0.1:%d" % port, p.pid))
+        self.absent([event], "in-use-bound", "in-use-dying")
+
+
+class Bound(Notes):
+    """in-use-bound: a socket that does not listen, or a live connection."""
+
+    def test_a_bound_socket(self):
+        log, port = self.log(), self.port()
+        self.ours(port)
+        p = self.puppet(log)
+        event = self.refused(p, log, port)
+        self.assertEqual(self.note(event, "in-use-bound"),
+                         "a socket bound to 127.0.0.1:%d that does not listen of %s has the port"
+                         % (port, program_of(os.getpid())))
+        self.absent([event], "in-use-listener", "in-use-dying")
+
+    def test_a_bound_socket_of_our_own(self):
+        log, port = self.log(), self.port()
+        p = self.puppet(log, REUSE="off")
+        p("t = socket.socket(); t.bind(('0.0.0.0', %d))" % port)
+        event = self.refused(p, log, port)
+        self.assertEqual(self.note(event, "in-use-bound"),
+                         "a socket bound to 0.0.0.0:%d that does not listen of %s has the port"
+                         % (port, program_of(p.pid)))
+
+    @needs_ipv6
+    def test_a_bound_socket_of_ipv6(self):
+        log, port = self.log(), self.port()
+        dual = self.ours(port, "::", socket.AF_INET6, [(socket.IPPROTO_IPV6,
+                                                        socket.IPV6_V6ONLY, 0)])
+        p = self.puppet(log)
+        event = self.refused(p, log, port)
+        self.assertEqual(self.note(event, "in-use-bound"),
+                         "a socket bound to [::]:%d that does not listen of %s has the port"
+                         % (port, program_of(os.getpid())))
+        dual.close()
+        self.ours(port, "::", socket.AF_INET6, [(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)])
+        self.assertEqual(self.notes(self.bound(p, log, port)), ["reuse-enabled"])
+
+    def test_a_live_connection(self):
+        log, port = self.log(), self.port()
+        (client, _), = self.connection(port)
+        p = self.puppet(log)
+        for host in ("127.0.0.1", "0.0.0.0"):
+            event = self.refused(p, log, port, host)
+            self.assertEqual(self.note(event, "in-use-bound"),
+                             "a live connection 127.0.0.1:%d - %s of %s has the port"
+                             % (port, address(client), program_of(os.getpid())))
+        self.assertEqual(self.notes(self.bound(p, log, port, "127.0.0.2")), ["reuse-enabled"])
+
+    def test_one_of_several(self):
+        log, port = self.log(), self.port()
+        pairs = self.connection(port, count=4)
+        pairs[3][1].close()
+        pairs[3][0].close()
+        p = self.puppet(log)
+        text = self.note(self.refused(p, log, port), "in-use-bound")
+        found = re.match(r"a live connection 127\.0\.0\.1:%d - (\S+) of (.*) has the port, "
+                         r"one of 3, or 1 dying connection$" % port, text)
+        self.assertTrue(found, text)
+        self.assertIn(found.group(1), [address(client) for client, _ in pairs[:3]])
+        self.assertEqual(found.group(2), program_of(os.getpid()))
+
+    def test_an_end_that_somebody_still_holds(self):
+        """FIN_WAIT_2 and CLOSE_WAIT behind an open descriptor are not dying."""
+        for half, state in ((1, "FIN_WAIT_2"), (0, "CLOSE_WAIT")):
+            log, port = self.log(self.fresh("log").rpartition("/")[2]), self.port()
+            (pair, ) = self.connection(port)
+            pair[half].shutdown(socket.SHUT_WR)
+            until(kernel.cookie_of(pair[1]), state)
+            p = self.puppet(log)
+            event = self.refused(p, log, port)
+            self.assertTrue(self.note(event, "in-use-bound").startswith("a live connection "))
+            self.absent([event], "in-use-dying")
+
+    def test_made_with_the_option(self):
+        """Then a bind with the option works, and there is nothing to explain."""
+        log, port = self.log(), self.port()
+        self.connection(port, reuse=1)
+        p = self.puppet(log)
+        self.assertEqual(self.notes(self.bound(p, log, port)), ["reuse-enabled"])
+
+    @needs_root
+    def test_whose_owner_may_not_be_seen(self):
+        log, port = self.log(), self.port()
+        sock = self.ours(port)
+        p = self.puppet(log)
+        p("os.setuid(%d)" % NOBODY)
+        self.assertEqual(
+            self.note(self.refused(p, log, port), "in-use-bound"),
+            "a socket bound to 127.0.0.1:%d that does not listen (socket inode %d, uid %d, in no "
+            "process that can be seen) has the port"
+            % (port, os.fstat(sock.fileno()).st_ino, os.geteuid()))
+
+
+class Dying(Notes):
+    """in-use-dying: only connections that nobody has open any more."""
+
+    def seconds(self, text):
+        return float(re.search(r" for (\d+\.\d) s ", text).group(1))
+
+    def test_made_without_the_option(self):
+        """The poisoned first run: the option would have had to be there already."""
+        log, port = self.log(), self.port()
+        entry, = self.time_wait(port)
+        p = self.puppet(log)
+        text = self.note(self.refused(p, log, port), "in-use-dying")
+        left = kernel.by_cookie(entry.cookie).expires
+        said = self.seconds(text)
+        self.assertEqual(text, "1 TIME_WAIT connection holds port %d for %.1f s more "
+                         "(peer 127.0.0.1:%d), made without SO_REUSEADDR, as a run without the "
+                         "shim leaves it" % (port, said, entry.peer[1]))
+        self.assertGreaterEqual(said * 1000, left - 100)
+        self.assertLessEqual(said * 1000, entry.expires)
+
+    def test_ours_is_without_the_option(self):
+        log, port = self.log(), self.port()
+        entry, = self.time_wait(port, reuse=1)
+        p = self.puppet(log, REUSE="off")
+        event = self.refused(p, log, port)
+        text = self.note(event, "in-use-dying")
+        self.assertEqual(text, "1 TIME_WAIT connection holds port %d for %.1f s more "
+                         "(peer 127.0.0.1:%d); with SO_REUSEADDR the bind would probably work"
+                         % (port, self.seconds(text), entry.peer[1]))
+        self.absent([event], "in-use-bound", "in-use-listener", "waited")
+        event = self.bound(p, log, port, before=REUSE % ("s", 1))
+        self.assertEqual(self.notes(event), [])
+
+    def test_gentle_has_tried_it(self):
+        """No word of what the option would do, where it has just been tried in vain."""
+        log, port = self.log(), self.port()
+        self.time_wait(port)
+        p = self.puppet(log, REUSE="gentle")
+        text = self.note(self.refused(p, log, port), "in-use-dying")
+        self.assertNotIn("would probably work", text)
+        self.assertIn("made without SO_REUSEADDR", text)
+
+    def test_several(self):
+        log, port = self.log(), self.port()
+        entries = self.time_wait(port, count=3)
+        p = self.puppet(log)
+        text = self.note(self.refused(p, log, port), "in-use-dying")
+        last = max(entries, key=lambda entry: kernel.by_cookie(entry.cookie).expires)
+        self.assertRegex(text, r"^3 dying connections hold port %d for \d+\.\d s more at most "
+                         r"\(the last with peer 127\.0\.0\.1:(%s)\), made without "
+                         % (port, "|".join(str(entry.peer[1]) for entry in entries)))
+        left = kernel.by_cookie(last.cookie).expires
+        self.assertGreaterEqual(self.seconds(text) * 1000, left - 100)
+
+    def test_fin_wait_2(self):
+        log, port = self.log(), self.port()
+        (client, server), = self.connection(port)
+        cookie = kernel.cookie_of(server)
+        server.shutdown(socket.SHUT_WR)
+        until(cookie, "FIN_WAIT_2")
+        server.close()
+        p = self.puppet(log)
+        text = self.note(self.refused(p, log, port), "in-use-dying")
+        left = kernel.by_cookie(cookie).expires
+        self.assertTrue(text.startswith("1 FIN_WAIT_2 connection holds port %d for " % port), text)
+        self.assertIn("(peer %s)" % address(client), text)
+        self.assertGreaterEqual(self.seconds(text) * 1000, left - 100)
+
+    def test_that_tell_no_time(self):
+        """FIN_WAIT_1 behind a closed window: it ends when the peer has answered."""
+        log, port = self.log(), self.port()
+        (client, server), = self.connection(port)
+        cookie = kernel.cookie_of(server)
+        fill(server)
+        server.close()
+        until(cookie, "FIN_WAIT_1")
+        p = self.puppet(log)
+        text = self.note(self.refused(p, log, port), "in-use-dying")
+        self.assertEqual(text, "1 FIN_WAIT_1 connection holds port %d, 1 of them until the peer "
+                         "has answered (peer %s), made without SO_REUSEADDR, as a run without "
+                         "the shim leaves it" % (port, address(client)))
+
+    def test_made_with_the_option(self):
+        log, port = self.log(), self.port()
+        self.time_wait(port, reuse=1)
+        p = self.puppet(log)
+        self.assertEqual(self.notes(self.bound(p, log, port)), ["reuse-enabled"])
+
+    def test_elsewhere(self):
+        """Dying connections of another address are in nobody's way."""
+        log, port = self.log(), self.port()
+        self.time_wait(port)
+        p = self.puppet(log)
+        self.assertEqual(self.notes(self.bound(p, log, port, "127.0.0.2")), ["reuse-enabled"])
+        self.ours(port, "127.0.0.2", listens=True)
+        event = self.refused(p, log, port, "127.0.0.2")
+        self.note(event, "in-use-listener")
+        self.absent([event], "in-use-dying")
+
+
+def fill(sock):
+    """Send until the window is closed."""
+    sock.setblocking(False)
+    try:
+        while True:
+            sock.send(b"x" * 65536)
+    except BlockingIOError:
+        pass
+
+
+class Refusals(Notes):
+    """not-local, privileged-port, ports-exhausted: binds that fail for another reason."""
+
+    def test_not_local(self):
+        log, port = self.log(), self.port()
+        p = self.puppet(log)
+        event = self.refused(p, log, port, "192.0.2.1", error="EADDRNOTAVAIL")
+        self.assertEqual(self.note(event, "not-local"),
+                         "no interface here has the address of 192.0.2.1:%d" % port)
+        self.absent([self.bound(p, log, port, "127.0.0.3"), self.bound(p, log, 0)], "not-local")
+
+    @needs_ipv6
+    def test_not_local_ipv6(self):
+        log, port = self.log(), self.port()
+        p = self.puppet(log)
+        event = self.refused(p, log, port, "2001:db8::1", socket.AF_INET6, error="EADDRNOTAVAIL")
+        self.assertEqual(self.note(event, "not-local"),
+                         "no interface here has the address of [2001:db8::1]:%d, "
+                         "or it is not ready yet" % port)
+        self.absent([self.bound(p, log, port, "::1", socket.AF_INET6)], "not-local")
+
+    @needs_root
+    def test_privileged_port(self):
+        self.namespace(ip_unprivileged_port_start=2000)
+        log = self.log()
+        p = self.puppet(log)
+        self.absent([self.bound(p, log, 1999)], "privileged-port")
+        p("os.setuid(%d)" % NOBODY)
+        event = self.refused(p, log, 1999, error="EACCES")
+        self.assertEqual(self.note(event, "privileged-port"),
+                         "port 1999 is below 2000 (net.ipv4.ip_unprivileged_port_start) and the "
+                         "process lacks CAP_NET_BIND_SERVICE")
+        self.absent([self.bound(p, log, 2000)], "privileged-port")
+
+    @needs_root
+    def test_ports_exhausted_at_bind(self):
+        self.namespace(ip_local_port_range="40000 40003")
+        log = self.log()
+        p = self.puppet(log)
+        p("taken = [socket.socket() for _ in range(4)]\n"
+          "for t in taken: t.bind(('127.0.0.1', 0))")
+        self.absent(log.read(), "ports-exhausted")
+        event = self.refused(p, log, 0)
+        self.assertEqual(self.note(event, "ports-exhausted"),
+                         "no free local port: of 40000 to 40003 (net.ipv4.ip_local_port_range) "
+                         "4 are taken")
+        self.absent([event], "in-use-bound", "in-use-listener")
+        # A port that was asked for is another matter.
+        p("taken[0].close()")
+        event = self.refused(p, log, p.eval("taken[1].getsockname()[1]"), before=REUSE % ("s", 0))
+        self.absent([event], "ports-exhausted")
+        self.note(event, "in-use-bound")
+        self.absent([self.bound(p, log, 0)], "ports-exhausted")
+
+    @needs_root
+    def test_ports_exhausted_at_connect(self):
+        self.namespace(ip_local_port_range="40000 40003")
+        log = self.log()
+        p = self.puppet(log)
+        p("l = socket.create_server(('127.0.0.1', 30000))\n"
+          "taken = [socket.create_connection(('127.0.0.1', 30000)) for _ in range(4)]\n"
+          "c = socket.socket()")
+        self.absent(log.read(), "ports-exhausted")
+        self.assertEqual(p.eval("error_of(c.connect, ('127.0.0.1', 30000))"), "EADDRNOTAVAIL")
+        self.assertEqual(self.note(self.last(log, "connect"), "ports-exhausted"),
+                         "no free local port: of 40000 to 40003 (net.ipv4.ip_local_port_range) "
+                         "4 are taken")
+
+    @needs_root
+    def test_a_fixed_port_is_not_an_exhausted_range(self):
+        """A client that binds its port is refused at connect by the connection that is there."""
+        self.namespace(ip_local_port_range="40000 40003")
+        log = self.log()
+        p = self.puppet(log)
+        p("l = socket.create_server(('127.0.0.1', 30000))\n"
+          "taken = [socket.create_connection(('127.0.0.1', 30000)) for _ in range(3)]\n"
+          "def client():\n"
+          "    s = socket.socket(); s.bind(('127.0.0.1', 20000)); return s\n"
+          "a, b = client(), client()\n"
+          "a.connect(('127.0.0.1', 30000))")
+        self.assertEqual(p.eval("error_of(b.connect, ('127.0.0.1', 30000))"), "EADDRNOTAVAIL")
+        self.absent(log.read(), "ports-exhausted", "not-local")
+
+    def test_a_range_of_ones_own(self):
+        """IP_LOCAL_PORT_RANGE narrows what one socket may take: the system's is not full."""
+        log, port = self.log(), self.port()
+        self.ours(port)
+        p = self.puppet(log)
+        p("s = socket.socket()")
+        with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+            low = int(file.read().split()[0])
+        both = low << 16 | low
+        if p.eval("error_of(s.setsockopt, 0, 51, struct.pack('=I', %d))" % both):
+            self.skipTest("no IP_LOCAL_PORT_RANGE")
+        holder = socket.socket()
+        self.addCleanup(holder.close)
+        try:
+            holder.bind(("127.0.0.1", low))
+        except OSError:
+            pass  # somebody has it: as good
+        self.assertEqual(p.eval("error_of(s.bind, ('127.0.0.1', 0))"), "EADDRINUSE")
+        self.absent(log.read(), "ports-exhausted")
+
+
+class Reuse(Notes):
+    """The notes on what the shim did, or left alone."""
+
+    def test_texts(self):
+        for settings, before, listens, text in (
+                ({}, "", False, "SO_REUSEADDR enabled first (TCPSHIM_REUSE=auto)"),
+                ({"REUSEPORT": 1}, "", False,
+                 "SO_REUSEADDR and SO_REUSEPORT enabled first (TCPSHIM_REUSE=auto)"),
+                ({"REUSE": "force"}, REUSE % ("s", 0), False,
+                 "SO_REUSEADDR enabled first (TCPSHIM_REUSE=force)"),
+                ({"REUSE": "gentle"}, "", True,
+                 "SO_REUSEADDR enabled before listen, so that the next run can bind "
+                 "(TCPSHIM_REUSE=gentle)")):
+            log, port = self.log(self.fresh("log").rpartition("/")[2]), self.port()
+            p = self.puppet(log, **settings)
+            p("s = socket.socket(); %s\ns.bind(('127.0.0.1', %d)); s.listen()" % (before, port))
+            bind, listen = self.last(log, "bind"), self.last(log, "listen")
+            self.assertEqual(self.note(listen if listens else bind, "reuse-enabled"), text)
+            self.assertEqual(self.notes(bind if listens else listen), [])
+
+    def test_gentle_tried_again(self):
+        log, port = self.log(), self.port()
+        self.time_wait(port, reuse=1)
+        p = self.puppet(log, REUSE="gentle")
+        event = self.bound(p, log, port)
+        self.assertEqual(self.note(event, "reuse-enabled"),
+                         "SO_REUSEADDR enabled after a first EADDRINUSE (TCPSHIM_REUSE=gentle)")
+        self.absent([event], "in-use-dying")
+
+    def test_respected(self):
+        log, port = self.log(), self.port()
+        p = self.puppet(log)
+        event = self.bound(p, log, port, before=REUSE % ("s", 0))
+        self.assertEqual(self.note(event, "reuse-respected"),
+                         "SO_REUSEADDR left off, because the program itself set it to 0 "
+                         "(TCPSHIM_REUSE=auto)")
+        for before in ("", REUSE % ("s", 1)):
+            self.absent([self.bound(p, log, port, before=before)], "reuse-respected")
+
+    def test_too_late(self):
+        log = self.log()
+        p = self.puppet(log)
+        p("s = socket.socket(); s.bind(('127.0.0.1', 0)); " + REUSE % ("s", 1))
+        event = self.last(log, "setsockopt")
+        self.assertEqual(self.note(event, "reuse-too-late"),
+                         "this socket is bound already: SO_REUSEADDR comes too late for this bind")
+        p("s.listen(); " + REUSE % ("s", 1))
+        self.note(self.last(log, "setsockopt"), "reuse-too-late")
+
+    def test_not_too_late(self):
+        log, port = self.log(), self.port()
+        p = self.puppet(log)
+        p("s = socket.socket(); %s; s.bind(('127.0.0.1', %d)); s.listen()"
+          % (REUSE % ("s", 1), port))
+        p(REUSE % ("s", 0))
+        p("s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)")
+        p("s.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)")
+        self.assertEqual(p.eval("call('setsockopt', s.fileno(), 1, 2, None, 4)"), [-1, "EFAULT"])
+        p("c = socket.create_connection(s.getsockname()); a, _ = s.accept()")
+        p(REUSE % ("a", 1) + "; " + REUSE % ("c", 1))
+        self.absent(log.read(), "reuse-too-late")
+
+
+class Resets(Notes):
+    """reset: close sent RST instead of FIN."""
+
+    def unread(self, count):
+        """Close `c` with that many bytes not read: its event, and the peer's state."""
+        log = self.log(self.fresh("log").rpartition("/")[2])
+        p = self.pair(log)
+        cookies = p.eval("[cookie(a), cookie(c)]")
+        p("import select; a.send(b'x' * %d); select.select([c], [], [], 5)" % (count + 3))
+        self.assertEqual(p.eval("len(c.recv(3, socket.MSG_WAITALL))"), 3)
+        p("c.close()")
+        return self.last(log, "close"), cookies
+
+    def test_unread_bytes(self):
+        for count, words in ((1, "1 byte was"), (7, "7 bytes were")):
+            event, (peer, mine) = self.unread(count)
+            self.match(event, state="CLOSED")
+            self.assertEqual(self.note(event, "reset"),
+                             words + " not read, so the kernel sent RST instead of FIN")
+            self.assertEqual([kernel.state_of(peer), kernel.state_of(mine)], ["CLOSED"] * 2)
+
+    def test_all_read(self):
+        event, (peer, _) = self.unread(0)
+        self.assertEqual(self.notes(event), [])
+        until(peer, "CLOSE_WAIT")
+
+    def test_linger_zero(self):
+        log = self.log()
+        p = self.pair(log)
+        peer = p.eval("cookie(a)")
+        p(LINGER % ("c", 0) + "; c.close()")
+        self.assertEqual(self.note(self.last(log, "close"), "reset"),
+                         "SO_LINGER with 0 seconds made the kernel send RST instead of FIN")
+        until(peer, "CLOSED")
+
+    def test_linger_with_time(self):
+        log = self.log()
+        p = self.pair(log)
+        p(LINGER % ("c", 5) + "; c.close(); " + LINGER % ("l", 0) + "; l.close()")
+        self.absent(log.read(), "reset")
+
+    def test_in_close_wait(self):
+        """The peer's FIN is no unread byte; bytes before it are."""
+        for read, noted in ((b"", True), (b"xyz", False)):
+            log = self.log(self.fresh("log").rpartition("/")[2])
+            p = self.pair(log)
+            cookie = p.eval("cookie(c)")
+            p("a.send(b'xyz'); a.close()")
+            until(cookie, "CLOSE_WAIT")
+            if read:
+                self.assertEqual(p.eval("c.recv(100, socket.MSG_WAITALL).decode()"), "xyz")
+            p("c.close()")
+            event = self.last(log, "close")
+            self.assertEqual("reset" in self.notes(event), noted, event)
+            if noted:
+                self.assertIn("3 bytes were not read", self.note(event, "reset"))
+
+    def test_in_fin_wait_2(self):
+        log = self.log()
+        p = self.pair(log)
+        p("c.shutdown(socket.SHUT_WR)")
+        until(p.eval("cookie(c)"), "FIN_WAIT_2")
+        p("import select; a.send(b'late'); select.select([c], [], [], 5); c.close()")
+        self.assertIn("4 bytes were not read", self.note(self.last(log, "close"), "reset"))
+
+    def test_that_another_holder_prevents(self):
+        """Unread bytes and linger 0 matter when the last descriptor goes."""
+        log = self.log()
+        p = self.pair(log)
+        p("import select; a.send(b'x'); select.select([c], [], [], 5)\n"
+          + LINGER % ("c", 0) + "; d = c.dup(); c.close()")
+        event = self.last(log, "close")
+        self.note(event, "still-open")
+        self.absent([event], "reset")
+
+    def test_what_never_connected(self):
+        log = self.log()
+        p = self.puppet(log)
+        p("s = socket.socket(); " + LINGER % ("s", 0) + "; s.close()")
+        self.absent(log.read(), "reset")
+
+
+class PeerReset(Notes):
+    """peer-reset: the connection was over before the call, and nobody here ended it."""
+
+    TEXT = "the connection was over before this call: reset by the peer"
+
+    def reset(self, log):
+        """A pair whose `a` has sent RST to `c`."""
+        p = self.pair(log)
+        cookie = p.eval("cookie(c)")
+        p(LINGER % ("a", 0) + "; a.close()")
+        until(cookie, "CLOSED")
+        log.new()
+        return p
+
+    def test_at_the_next_call(self):
+        log = self.log()
+        p = self.reset(log)
+        p("c.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)")
+        event, = log.new()
+        self.match(event, was="ESTABLISHED", state="CLOSED")
+        self.assertEqual(self.note(event, "peer-reset"), self.TEXT)
+        p("c.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0); c.close()")
+        self.absent(log.new(), "peer-reset", "reset")
+
+    def test_at_close(self):
+        log = self.log()
+        p = self.reset(log)
+        p("c.close()")
+        event, = log.new()
+        self.match(event, call="close", was="ESTABLISHED", state="CLOSED")
+        self.assertEqual(self.note(event, "peer-reset"), self.TEXT)
+
+    def test_after_the_program_has_read_of_it(self):
+        log = self.log()
+        p = self.reset(log)
+        self.assertEqual(p.eval("error_of(c.recv, 1)"), "ECONNRESET")
+        p("c.close()")
+        self.assertEqual(self.note(log.new()[-1], "peer-reset"), self.TEXT)
+
+    def test_nothing_eats_the_error(self):
+        """The program's own recv gets ECONNRESET, whatever was logged before it."""
+        for calls in ("c.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)",
+                      "d = c.dup(); d.close()", "os.dup2(c.fileno(), 60); os.close(60)",
+                      "error_of(c.shutdown, socket.SHUT_WR)", "error_of(c.listen)",
+                      "error_of(c.bind, ('127.0.0.1', 0))", "error_of(c.accept)", ""):
+            log = self.log(self.fresh("log").rpartition("/")[2])
+            p = self.reset(log)
+            p(calls)
+            self.assertEqual(p.eval("error_of(c.recv, 1)"), "ECONNRESET", calls)
+            p.close()
+
+    def test_the_error_is_the_programs(self):
+        log = self.log()
+        p = self.reset(log)
+        p("c.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)\n"
+          "e = c.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)")
+        self.assertEqual(p.eval("errno.errorcode[e]"), "ECONNRESET")
+        self.match(self.last(log, "getsockopt"), args={
+            "level": "SOL_SOCKET", "option": "SO_ERROR", "value": "ECONNRESET"})
+
+    @needs_root
+    def test_a_timeout(self):
+        """Retransmissions, and then silence: that the peer sent RST is not certain."""
+        ip = paths.find("ip")
+        if not ip:
+            self.skipTest("no ip")
+        self.namespace()
+        log = self.log()
+        p = self.pair(log)
+        p("c.setsockopt(socket.IPPROTO_TCP, 18, 300)")  # TCP_USER_TIMEOUT
+        cookie = p.eval("cookie(c)")
+        status, _, err = self.run_program([ip, "link", "set", "lo", "mtu", "68"])
+        self.assertEqual(status, 0, err)
+        status, _, err = self.run_program([ip, "route", "add", "blackhole", "127.0.0.1", "table",
+                                           "local", "metric", "0"])
+        status, _, err = self.run_program([ip, "link", "set", "lo", "down"])
+        self.assertEqual(status, 0, err)
+        p("c.send(b'x')")
+        until(cookie, "CLOSED")
+        p("c.close()")
+        self.assertEqual(self.note(self.last(log, "close"), "peer-reset"),
+                         "the connection was over before this call, "
+                         "by a timeout or a reset by the peer")
+
+    def test_not_after_time_wait(self):
+        log = self.log()
+        p = self.pair(log)
+        cookie = p.eval("cookie(c)")
+        p("c.shutdown(socket.SHUT_WR); a.close()")
+        until(cookie, "TIME_WAIT")
+        p("c.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1); c.close()")
+        self.absent(log.read(), "peer-reset")
+
+    def test_not_after_last_ack(self):
+        """The peer closed, then this end: all in order."""
+        log = self.log()
+        p = self.pair(log)
+        cookie = p.eval("cookie(c)")
+        p("a.close()")
+        until(cookie, "CLOSE_WAIT")
+        p("c.shutdown(socket.SHUT_WR)")
+        until(cookie, "CLOSED")
+        p("c.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1); c.close()")
+        self.absent(log.read(), "peer-reset")
+
+    def ended_elsewhere(self, end):
+        """The peer closes, then this end in its way; when all is over `c` makes a call."""
+        log = self.log()
+        p = self.pair(log)
+        cookie = p.eval("cookie(c)")
+        p("d = c.dup(); a.close()")
+        until(cookie, "CLOSE_WAIT")
+        p(end)
+        until(cookie, "CLOSED")
+        p("c.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1); c.close()")
+        self.absent(log.read(), "peer-reset")
+
+    def test_not_after_an_end_through_another_number(self):
+        self.ended_elsewhere("d.shutdown(socket.SHUT_WR)")
+
+    def test_not_after_an_end_in_a_child(self):
+        self.ended_elsewhere("pid = os.fork()\n"
+                             "if pid == 0:\n    c.shutdown(socket.SHUT_WR); os._exit(0)\n"
+                             "os.waitpid(pid, 0)")
+
+    def test_not_after_a_disconnect(self):
+        """connect(AF_UNSPEC) sends RST: it was the program itself."""
+        for number in ("c", "d"):
+            log = self.log(self.fresh("log").rpartition("/")[2])
+            p = self.pair(log)
+            p("d = c.dup()")
+            p("assert C.connect(%s.fileno(), bytes(16), 16) == 0" % number)
+            p("c.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1); d.close(); c.close()")
+            self.absent(log.read(), "peer-reset")
+
+    def test_not_where_the_ends_are_not_observed(self):
+        """Who does not see shutdown cannot say who ended it."""
+        log = self.log()
+        p = self.pair(log, CALLS="setsockopt,connect,close,accept4")
+        cookie = p.eval("cookie(c)")
+        p("a.close()")
+        until(cookie, "CLOSE_WAIT")
+        p("c.shutdown(socket.SHUT_WR)")
+        until(cookie, "CLOSED")
+        p("c.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1); c.close()")
+        self.absent(log.read(), "peer-reset")
+
+    def test_not_after_a_connect_that_failed(self):
+        log = self.log()
+        p = self.puppet(log)
+        p("s = socket.socket(); s.bind(('127.0.0.1', 0)); c = socket.socket()")
+        self.assertEqual(p.eval("error_of(c.connect, s.getsockname())"), "ECONNREFUSED")
+        p("c.close()")
+        self.absent(log.read(), "peer-reset")
+
+
+class Lives(Notes):
+    """still-open, half-closed, no-wire-effect, close-wait."""
+
+    STILL = "open still through another descriptor or process, so "
+
+    def test_still_open(self):
+        log = self.log()
+        p = self.pair(log)
+        p("d = c.dup(); c.close()")
+        self.assertEqual(self.note(self.last(log, "close"), "still-open"),
+                         self.STILL + "no FIN was sent")
+        p("d.close()")
+        self.assertEqual(self.notes(self.last(log, "close")), [])
+
+    def test_still_open_in_a_child(self):
+        log = self.log()
+        p = self.pair(log)
+        p("r, w = os.pipe(); pid = os.fork()\n"
+          "if pid == 0:\n    os.close(w); os.read(r, 1); os._exit(0)\n"
+          "os.close(r); c.close()")
+        self.assertEqual(self.note(self.last(log, "close"), "still-open"),
+                         self.STILL + "no FIN was sent")
+        p("os.close(w); os.waitpid(pid, 0); a.close()")
+
+    def test_still_open_on_its_way(self):
+        """Sent over a unix socket and not yet received: nobody's descriptor, and open."""
+        log = self.log()
+        p = self.pair(log)
+        p("x, y = socket.socketpair(); socket.send_fds(x, [b'.'], [c.fileno()]); c.close()")
+        self.note(self.last(log, "close"), "still-open")
+        p("_, got, _, _ = socket.recv_fds(y, 1, 1); os.close(got[0])")
+        self.absent([self.last(log, "close")], "still-open")
+
+    def test_still_open_listener(self):
+        log = self.log()
+        p = self.pair(log)
+        p("d = l.dup(); l.close()")
+        self.assertEqual(self.note(self.last(log, "close"), "still-open"),
+                         self.STILL + "it goes on listening")
+        p("d.close()")
+        self.assertEqual(self.notes(self.last(log, "close")), [])
+
+    def test_half_closed(self):
+        log = self.log()
+        p = self.pair(log)
+        p("c.shutdown(socket.SHUT_WR)")
+        self.assertEqual(self.note(self.last(log, "shutdown"), "half-closed"),
+                         "half-closed: FIN was sent, and this end can still receive")
+        p("a.send(b'x')")
+        self.assertEqual(p.eval("len(c.recv(1))"), 1)
+        p("c.shutdown(socket.SHUT_WR)")
+        self.absent(log.new()[1:], "half-closed")
+
+    def test_not_half_closed(self):
+        """Both halves at once; the second half; a listener; what is not connected."""
+        log = self.log()
+        p = self.pair(log)
+        cookie = p.eval("cookie(a)")
+        p("c.shutdown(socket.SHUT_RDWR)")
+        until(cookie, "CLOSE_WAIT")
+        p("a.shutdown(socket.SHUT_WR); l.shutdown(socket.SHUT_RD); s = socket.socket()\n"
+          "error_of(s.shutdown, socket.SHUT_WR)")
+        second = [event for event in log.read() if event["call"] == "shutdown"][1]
+        self.match(second, was="ESTABLISHED", via=lambda via: via and via[0] == "CLOSE_WAIT")
+        self.absent(log.read(), "half-closed", "no-wire-effect")
+
+    def test_no_wire_effect(self):
+        log = self.log()
+        p = self.pair(log)
+        cookie = p.eval("cookie(a)")
+        p("c.shutdown(socket.SHUT_RD)")
+        event = self.last(log, "shutdown")
+        self.assertEqual(self.note(event, "no-wire-effect"),
+                         "SHUT_RD sends nothing to the peer and changes no state")
+        self.absent([event], "half-closed")
+        self.assertEqual(kernel.state_of(cookie), "ESTABLISHED")
+        p("c.shutdown(socket.SHUT_WR)")
+        self.absent([self.last(log, "shutdown")], "no-wire-effect")
+
+    def test_close_wait(self):
+        """For how long at least, by the time since the peer's last segment."""
+        log = self.log()
+        p = self.pair(log)
+        p("d = socket.create_connection(l.getsockname()); b, _ = l.accept()\n"
+          "e = socket.create_connection(l.getsockname()); f, _ = l.accept()\n"
+          "g = e.dup()\n"
+          "def silent(s): return struct.unpack_from('=I', s.getsockopt(6, 11, 60), 56)[0]")
+        began = time.monotonic()
+        p("a.close(); f.close(); b.send(b'x')")
+        until(p.eval("cookie(c)"), "CLOSE_WAIT")
+        until(p.eval("cookie(e)"), "CLOSE_WAIT")
+        wait_until(lambda: p.eval("silent(c)") > 1150, "a second of silence")
+        p("b.close()")
+        until(p.eval("cookie(d)"), "CLOSE_WAIT")
+        least = p.eval("silent(c)")
+        log.new()
+        p("c.close(); e.close(); g.close(); d.recv(1); d.close()")
+        most = time.monotonic() - began
+        events = [event for event in log.new() if event["call"] == "close"]
+        text = self.note(events[0], "close-wait")
+        said = float(re.match(r"the peer had closed at least (\d+\.\d) s before; until now the "
+                              r"program kept the connection in CLOSE_WAIT$", text).group(1))
+        self.assertGreaterEqual(said, least / 1000 - 0.1)
+        self.assertLessEqual(said, most)
+        self.absent([events[1]], "close-wait")  # open still
+        self.note(events[1], "still-open")
+        self.note(events[2], "close-wait")
+        self.absent([events[3]], "close-wait", "reset")  # closed at once, after a long silence
+
+    def test_an_ordinary_life(self):
+        """A server and its client, both ends read to the end: nothing to say but one thing."""
+        log, port = self.log(), self.port()
+        p = self.puppet(log)
+        p("l = socket.socket(); l.bind(('127.0.0.1', %d)); l.listen()\n"
+          "for first in (True, False):\n"
+          "    c = socket.create_connection(l.getsockname()); a, _ = l.accept()\n"
+          "    c.sendall(b'ping'); a.recv(4, socket.MSG_WAITALL)\n"
+          "    a.sendall(b'pong'); c.recv(4, socket.MSG_WAITALL)\n"
+          "    one, other = (a, c) if first else (c, a)\n"
+          "    one.close(); assert other.recv(1) == b''; other.close()\n"
+          "l.close()" % port)
+        noted = [(event["call"], self.notes(event)) for event in log.read() if "notes" in event]
+        self.assertEqual(noted, [("bind", ["reuse-enabled"])])
+
+
+class DoubleClose(Notes):
+    """double-close: EBADF on a number that was a TCP socket of this process."""
+
+    TEXT = r"^not open: as a TCP socket it was closed (\d+\.\d{6}) s ago by (\w+) in thread (\d+)$"
+
+    def again(self, p, log, fd="n"):
+        """Close the number once more, in vain: the event, or None where there is none."""
+        log.new()
+        self.assertEqual(p.eval("error_of(os.close, %s)" % fd), "EBADF")
+        events = log.new()
+        self.assertLessEqual(len(events), 1)
+        return events[0] if events else None
+
+    def figures(self, event):
+        """(seconds ago, call, thread)."""
+        found = re.match(self.TEXT, self.note(event, "double-close"))
+        self.assertTrue(found, event)
+        return float(found.group(1)), found.group(2), int(found.group(3))
+
+    def test_figures(self):
+        log = self.log()
+        p = self.puppet(log)
+        p("import time; n = socket.socket().detach(); before = time.monotonic(); os.close(n)\n"
+          "between = time.monotonic()\n"
+          "while time.monotonic() < between + 0.02: pass\n"
+          "again = time.monotonic()")
+        event = self.again(p, log)
+        self.match(event, call="close", ret=-1, error="EBADF", sock=None, state=None, was=None)
+        ago, call, tid = self.figures(event)
+        self.assertEqual((call, tid), ("close", p.pid))
+        self.assertGreaterEqual(ago, p.eval("again - between") - 1e-6)
+        self.assertLessEqual(ago, p.eval("time.monotonic() - before"))
+
+    def test_each_way_to_close(self):
+        log = self.log()
+        p = self.puppet(log)
+        p("C.fdopen.restype = ctypes.c_void_p; C.fclose.argtypes = [ctypes.c_void_p]")
+        for way, call in (("C.close(n)", "close"), ("C.close_range(n, n, 0)", "close_range"),
+                          ("C.fclose(C.fdopen(n, b'r'))", "fclose"),
+                          ("C.syscall(3, n)", "close")):
+            if call == "close" and "syscall" in way and os.uname().machine != "x86_64":
+                continue
+            p("n = socket.socket().detach(); assert %s == 0" % way)
+            self.assertEqual(self.figures(self.again(p, log))[1], call)
+
+    def test_never_a_socket(self):
+        log = self.log()
+        p = self.puppet(log)
+        p("socket.socket().close(); n = os.open('/dev/null', 0); m = os.dup2(n, 500); os.close(m)")
+        self.assertIsNone(self.again(p, log, "m"))
+        self.assertIsNone(self.again(p, log, "501"))
+        self.assertIsNone(self.again(p, log, "99999"))
+
+    def test_reused_by_something_else(self):
+        """What was closed last was no socket: the old close is not to blame."""
+        for way in ("os.close(n)", "C.close_range(n, n, 0)", "C.fclose(C.fdopen(n, b'r'))"):
+            log = self.log(self.fresh("log").rpartition("/")[2])
+            p = self.puppet(log)
+            p("C.fdopen.restype = ctypes.c_void_p; C.fclose.argtypes = [ctypes.c_void_p]")
+            p("n = socket.socket().detach(); os.close(n); r, w = os.pipe()\nassert r == n\n" + way)
+            self.assertIsNone(self.again(p, log), way)
+
+    def test_reused_by_another_socket(self):
+        """It is the latest close that is told."""
+        log = self.log()
+        p = self.puppet(log)
+        p("import time; n = socket.socket().detach(); os.close(n); m = socket.socket().detach()\n"
+          "assert m == n; began = time.monotonic(); os.close(m)")
+        ago = self.figures(self.again(p, log))[0]
+        self.assertLess(ago, p.eval("time.monotonic() - began"))
+
+    def test_closed_before_the_fork(self):
+        """The child has closed nothing; the parent has."""
+        log = self.log()
+        p = self.puppet(log)
+        p("n = socket.socket().detach(); k = socket.socket().detach(); os.close(n)\n"
+          "pid = os.fork()\n"
+          "if pid == 0:\n"
+          "    C.close(n); C.close(k); C.close(k); os._exit(0)\n"
+          "os.waitpid(pid, 0)")
+        mine = [event for event in log.read() if event["pid"] != p.pid]
+        k = p.eval("k")
+        self.assertEqual([(event["fd"], event["ret"]) for event in mine], [(k, 0), (k, -1)])
+        self.assertEqual(self.figures(mine[1])[2], mine[1]["pid"])
+        self.figures(self.again(p, log))
+
+    def test_threads(self):
+        """Who closed it last is named: not who had the number before."""
+        log = self.log()
+        p = self.puppet(log)
+        p("import threading\n"
+          "def in_thread(f):\n"
+          "    got = []\n"
+          "    t = threading.Thread(target=lambda: got.append((f(), threading.get_native_id())))\n"
+          "    t.start(); t.join(); return got[0]\n"
+          "n = socket.socket().detach(); os.close(n)\n"
+          "other, tid = in_thread(lambda: socket.socket().detach())\n"
+          "assert other == n")
+        # The first owner closes it again, and with that the innocent thread's socket …
+        p("os.close(n)")
+        self.match(self.last(log, "close"), ret=0)
+        # … whose own close then fails: it was this thread.
+        p("failed, tid = in_thread(lambda: error_of(os.close, n))")
+        self.assertEqual(p.eval("failed"), "EBADF")
+        event = log.read()[-1]
+        self.match(event, tid=p.eval("tid"))
+        self.assertEqual(self.figures(event)[1:], ("close", p.pid))
+
+    def test_a_thread_that_closed_what_it_had_got(self):
+        log = self.log()
+        p = self.puppet(log)
+        p("import threading\n"
+          "n = socket.socket().detach(); os.close(n)\n"
+          "def mine():\n"
+          "    global tid, m\n"
+          "    tid = threading.get_native_id(); m = socket.socket().detach(); os.close(m)\n"
+          "t = threading.Thread(target=mine); t.start(); t.join()\n"
+          "assert m == n")
+        self.assertEqual(self.figures(self.again(p, log))[1:], ("close", p.eval("tid")))
+
+    def test_a_close_that_failed_closed_nothing(self):
+        """EBADF after EBADF tells of the one close that worked."""
+        log = self.log()
+        p = self.puppet(log)
+        p("import threading; n = socket.socket().detach(); os.close(n)")
+        first = self.figures(self.again(p, log))[0]
+        p("t = threading.Thread(target=lambda: error_of(os.close, n)); t.start(); t.join()")
+        event = log.read()[-1]
+        self.assertNotEqual(event["tid"], p.pid)
+        again, _, tid = self.figures(event)
+        self.assertEqual(tid, p.pid)
+        self.assertGreaterEqual(again, first)
