@@ -1,0 +1,395 @@
+"""TCPSHIM_WAIT: a bind that only dying connections refuse waits until they are gone."""
+
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+
+from harness import kernel
+from harness.case import Case, needs_root, read_line, shimmed, wait_until
+
+SOCK_DESTROY = 21
+
+
+def destroy(entry):
+    """End a connection by sock_diag, as `ss -K` does."""
+    family, size = entry.family, 4 if entry.family == socket.AF_INET else 16
+    ends = b"".join(socket.inet_pton(family, end[0])[:size].ljust(16, b"\0")
+                    for end in (entry.local, entry.peer))
+    body = struct.pack("=BBBxI", family, socket.IPPROTO_TCP, 0, 0xffffffff)
+    body += struct.pack(">HH", entry.local[1], entry.peer[1]) + ends
+    body += struct.pack("=III", 0, entry.cookie & 0xffffffff, entry.cookie >> 32)
+    head = struct.pack("=IHHII", 16 + len(body), SOCK_DESTROY, 5, 1, 0)  # REQUEST | ACK
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as netlink:
+        netlink.settimeout(5)
+        netlink.send(head + body)
+        code = -struct.unpack_from("=i", netlink.recv(4096), 16)[0]
+    return code
+
+
+class Waiting(Case):
+    """A port that a dying connection holds, and a program that binds to it."""
+
+    WAITED = r"^waited (\d+\.\d) s until dying connections were gone \(TCPSHIM_WAIT\)$"
+    GAVE_UP = (r"^gave up after waiting (\d+\.\d) s for dying connections"
+               r"(, interrupted by a signal)? \(TCPSHIM_WAIT\)$")
+
+    def connections(self, port, reuse=0, count=1):
+        """Both ends of connections whose listener, at that port, is gone."""
+        pairs = []
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
+            listener.bind(("127.0.0.1", port))
+            listener.listen()
+            for _ in range(count):
+                client = socket.create_connection(("127.0.0.1", port))
+                pairs.append((client, listener.accept()[0]))
+        for pair in pairs:
+            self.addCleanup(pair[0].close)
+            self.addCleanup(pair[1].close)
+        return pairs
+
+    def last_ack(self, port, reuse=0, count=1):
+        """Orphans in LAST_ACK behind a closed window: the ends that can end them at once."""
+        pairs = self.connections(port, reuse, count)
+        for client, server in pairs:
+            server.setblocking(False)
+            try:
+                while True:
+                    server.send(b"x" * 65536)
+            except BlockingIOError:
+                pass
+            cookie = kernel.cookie_of(server)
+            client.shutdown(socket.SHUT_WR)
+            wait_until(lambda: kernel.state_of(cookie) == "CLOSE_WAIT", "the FIN")
+            server.close()
+            self.assertEqual(kernel.state_of(cookie), "LAST_ACK")
+        return [client for client, _ in pairs]
+
+    def orphan(self, port, state="TIME_WAIT", reuse=0):
+        """A connection that nobody has open, in TIME_WAIT or FIN_WAIT_2."""
+        (client, server), = self.connections(port, reuse)
+        cookie = kernel.cookie_of(server)
+        server.close()
+        if state == "TIME_WAIT":
+            client.close()
+        wait_until(lambda: kernel.state_of(cookie) == state, state)
+        return kernel.by_cookie(cookie)
+
+    def asleep(self, pid, thread=None):
+        """Wait until that thread naps, by a poll of nothing or a sleep."""
+        def naps():
+            with open("/proc/%d/task/%d/wchan" % (pid, thread or pid)) as file:
+                where = file.read()
+            return "poll" in where or "nanosleep" in where
+        wait_until(naps, "the nap")
+
+    def naps(self, pid):
+        """How often that process has fallen asleep so far."""
+        with open("/proc/%d/status" % pid) as file:
+            return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", file.read(), re.M).group(1))
+
+    def begin(self, p, port, host="127.0.0.1"):
+        """Begin a bind, by libc's name: `r` is to be what it returned, and errno."""
+        p("s = socket.socket()\n"
+          "addr = struct.pack('=H', 2) + struct.pack('>H4s8x', %d, socket.inet_aton(%r))"
+          % (port, host))
+        p.begin("ctypes.set_errno(4242); rc = C.bind(s.fileno(), addr, 16)\n"
+                "r = [rc, ctypes.get_errno()]")
+
+    def end(self, p):
+        """Its result."""
+        p.result()
+        return p.eval("[r[0], errno.errorcode.get(r[1], r[1])]")
+
+    def last_bind(self, log):
+        binds = [event for event in log.read() if event["call"] == "bind"]
+        self.assertEqual(len(binds), 1, "one call is one event")
+        return binds[0]
+
+    def figure(self, event, pattern):
+        """The seconds of the note `waited`, which are those of the call."""
+        texts = [note["text"] for note in event["notes"] if note["code"] == "waited"]
+        self.assertEqual(len(texts), 1, event)
+        found = re.match(pattern, texts[0])
+        self.assertTrue(found, texts)
+        seconds = float(found.group(1))
+        self.assertLessEqual(seconds, event["dur_ns"] / 1e9)
+        self.assertGreater(seconds, event["dur_ns"] / 1e9 - 0.5)
+        return seconds
+
+
+class Success(Waiting):
+    """The port becomes free while bind waits."""
+
+    def test_until_the_last_is_gone(self):
+        log, port = self.log(), self.port()
+        client, = self.last_ack(port)
+        p = self.puppet(log, WAIT=60)
+        self.begin(p, port)
+        self.asleep(p.pid)
+        client.close()  # what was not read resets the connection
+        self.assertEqual(self.end(p), [0, 4242])
+        event = self.last_bind(log)
+        self.match(event, ret=0, error=None, local="127.0.0.1:%d" % port, state="CLOSED")
+        self.assertEqual(self.notes(event), ["reuse-enabled", "waited"])
+        self.figure(event, self.WAITED)
+        p("s.listen()")
+
+    def test_with_the_log_off(self):
+        """And no descriptor is left behind."""
+        port = self.port()
+        client, = self.last_ack(port)
+        p = self.puppet(WAIT=60)
+        before = p.eval("fds()")
+        self.begin(p, port)
+        self.asleep(p.pid)
+        client.close()
+        self.assertEqual(self.end(p), [0, 4242])
+        self.assertEqual(p.eval("fds()"), sorted(before + [p.eval("s.fileno()")]))
+        self.assertEqual(p.eval("s.getsockname()[1]"), port)
+
+    def test_of_several(self):
+        """One that goes is not enough."""
+        log, port = self.log(), self.port()
+        clients = self.last_ack(port, count=2)
+        p = self.puppet(log, WAIT=60)
+        self.begin(p, port)
+        self.asleep(p.pid)
+        clients[0].close()
+        wait_until(lambda: len([entry for entry in kernel.diag() if entry.local[1] == port]) == 1,
+                   "the first one's end")
+        naps = self.naps(p.pid)
+        wait_until(lambda: self.naps(p.pid) > naps + 1, "another try")
+        clients[1].close()
+        self.assertEqual(self.end(p), [0, 4242])
+        self.figure(self.last_bind(log), self.WAITED)
+
+    def test_stopped_and_continued(self):
+        """No handler ran, so the wait goes on."""
+        log, port = self.log(), self.port()
+        client, = self.last_ack(port)
+        p = self.puppet(log, WAIT=60)
+        self.begin(p, port)
+        self.asleep(p.pid)
+        os.kill(p.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, p.pid, os.WSTOPPED)
+        os.kill(p.pid, signal.SIGCONT)
+        self.asleep(p.pid)
+        client.close()
+        self.assertEqual(self.end(p), [0, 4242])
+        self.figure(self.last_bind(log), self.WAITED)
+
+    def test_gentle(self):
+        log, port = self.log(), self.port()
+        client, = self.last_ack(port)
+        p = self.puppet(log, WAIT=60, REUSE="gentle")
+        self.begin(p, port)
+        self.asleep(p.pid)
+        client.close()
+        self.assertEqual(self.end(p), [0, 4242])
+        event = self.last_bind(log)
+        self.assertEqual(self.notes(event), ["waited"])
+        self.assertEqual(p.eval("s.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)"), 0)
+
+    def test_without_reuse(self):
+        """TCPSHIM_REUSE=off waits for connections that were made with the option, too."""
+        log, port = self.log(), self.port()
+        client, = self.last_ack(port, reuse=1)
+        p = self.puppet(log, WAIT=60, REUSE="off")
+        self.begin(p, port)
+        self.asleep(p.pid)
+        client.close()
+        self.assertEqual(self.end(p), [0, 4242])
+        self.assertEqual(self.notes(self.last_bind(log)), ["waited"])
+
+    @needs_root
+    def test_the_time_that_the_kernel_tells(self):
+        """FIN_WAIT_2 for a second, in a namespace where it is no longer."""
+        kernel.unshare(kernel.CLONE_NEWNET)
+        kernel.loopback_up()
+        with open("/proc/sys/net/ipv4/tcp_fin_timeout", "w") as file:
+            file.write("1")
+        log, port = self.log(), self.port()
+        p = self.puppet(log, WAIT=60)
+        left = self.orphan(port, "FIN_WAIT_2").expires
+        self.begin(p, port)
+        self.assertEqual(self.end(p), [0, 4242])
+        seconds = self.figure(self.last_bind(log), self.WAITED)
+        self.assertGreaterEqual(seconds, 0.1)
+        self.assertLessEqual(seconds * 1000, left + 1100)
+
+    @needs_root
+    def test_time_wait_that_goes_early(self):
+        log, port = self.log(), self.port()
+        entry = self.orphan(port)
+        p = self.puppet(log, WAIT=60)
+        self.begin(p, port)
+        self.asleep(p.pid)
+        code = destroy(entry)
+        if code:
+            self.skipTest("no SOCK_DESTROY: %s" % os.strerror(code))
+        self.assertEqual(self.end(p), [0, 4242])
+        self.figure(self.last_bind(log), self.WAITED)
+
+
+class Failure(Waiting):
+    """Waiting would not help, or did not."""
+
+    def test_gives_up(self):
+        log, port = self.log(), self.port()
+        self.orphan(port)
+        p = self.puppet(log, WAIT=1)
+        before = p.eval("fds()")
+        self.begin(p, port)
+        self.asleep(p.pid)
+        self.assertEqual(self.end(p), [-1, "EADDRINUSE"])
+        event = self.last_bind(log)
+        self.match(event, error="EADDRINUSE", state="CLOSED")
+        self.assertEqual(sorted(self.notes(event)), ["in-use-dying", "reuse-enabled", "waited"])
+        seconds = self.figure(event, self.GAVE_UP)
+        self.assertGreaterEqual(seconds, 1.0)
+        self.assertGreaterEqual(event["dur_ns"], 1000000000)
+        self.assertNotIn("interrupted", str(event["notes"]))
+        self.assertEqual(len(p.eval("fds()")), len(before) + 1)
+
+    def refused_at_once(self, p, log, port, host="127.0.0.1"):
+        """With 100 seconds to wait, this comes back in a few or not at all."""
+        self.begin(p, port, host)
+        self.assertEqual(self.end(p), [-1, "EADDRINUSE"])
+        event = self.last_bind(log)
+        self.assertNotIn("waited", self.notes(event))
+        return event
+
+    def test_never_against_a_listener(self):
+        """Nor where dying connections are beside it."""
+        log, port = self.log(), self.port()
+        listener = socket.create_server(("127.0.0.1", port))
+        self.addCleanup(listener.close)
+        client = socket.create_connection(("127.0.0.1", port))
+        listener.accept()[0].close()
+        client.close()
+        p = self.puppet(log, WAIT=100)
+        event = self.refused_at_once(p, log, port)
+        self.assertIn("in-use-listener", self.notes(event))
+
+    def test_never_against_a_bound_socket(self):
+        log, port = self.log(), self.port()
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", port))
+            p = self.puppet(log, WAIT=100)
+            event = self.refused_at_once(p, log, port)
+        self.assertIn("in-use-bound", self.notes(event))
+
+    def test_never_against_a_live_connection(self):
+        log, port = self.log(), self.port()
+        self.connections(port)
+        p = self.puppet(log, WAIT=100)
+        event = self.refused_at_once(p, log, port)
+        self.assertIn("in-use-bound", self.notes(event))
+
+    def test_a_listener_that_comes(self):
+        """While it waits for a dying connection, somebody listens beside that."""
+        log, port = self.log(), self.port()
+        client, = self.last_ack(port)
+        p = self.puppet(log, WAIT=100)
+        self.begin(p, port, "0.0.0.0")
+        self.asleep(p.pid)
+        with socket.create_server(("127.0.0.2", port)):
+            self.assertEqual(self.end(p), [-1, "EADDRINUSE"])
+        event = self.last_bind(log)
+        self.assertIn("in-use-listener", self.notes(event))
+        self.figure(event, self.GAVE_UP)
+        client.close()
+
+    def test_other_errors_are_not_waited_for(self):
+        log, port = self.log(), self.port()
+        p = self.puppet(log, WAIT=100)
+        self.begin(p, port, "192.0.2.1")
+        self.assertEqual(self.end(p), [-1, "EADDRNOTAVAIL"])
+        self.assertNotIn("waited", self.notes(self.last_bind(log)))
+
+    def test_without_the_setting(self):
+        log, port = self.log(), self.port()
+        self.orphan(port)
+        p = self.puppet(log)
+        self.refused_at_once(p, log, port)
+
+    @needs_root
+    def test_not_for_a_free_port(self):
+        """bind to port 0 in a range that is full."""
+        kernel.unshare(kernel.CLONE_NEWNET)
+        kernel.loopback_up()
+        with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as file:
+            file.write("40000 40001")
+        log = self.log()
+        self.orphan(40000)  # from 40001
+        self.assertEqual(sorted(entry.local[1] for entry in kernel.diag()), [40000])
+        holder = socket.socket()
+        self.addCleanup(holder.close)
+        holder.bind(("127.0.0.1", 40001))
+        p = self.puppet(log, WAIT=100)
+        self.refused_at_once(p, log, 0)
+
+
+class Signals(Waiting):
+    """A signal ends the wait; its handler has run by then."""
+
+    def interrupted(self, restart):
+        log, port = self.log(), self.port()
+        self.orphan(port)
+        p = self.puppet(log, WAIT=100)
+        told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(told.close)
+        told.bind(self.path("told"))
+        told.settimeout(10)
+        # What set_wakeup_fd names is written to by the handler itself, within the call.
+        p("import signal\n"
+          "u = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); u.connect(%r)\n"
+          "u.setblocking(False); signal.set_wakeup_fd(u.fileno())\n"
+          "signal.signal(signal.SIGUSR1, lambda *_: None)\n"
+          "signal.siginterrupt(signal.SIGUSR1, %r)" % (self.path("told"), not restart))
+        self.begin(p, port)
+        self.asleep(p.pid)
+        os.kill(p.pid, signal.SIGUSR1)
+        self.assertEqual(told.recv(10), bytes([signal.SIGUSR1]))
+        self.assertEqual(self.end(p), [-1, "EADDRINUSE"])
+        event = self.last_bind(log)
+        self.figure(event, self.GAVE_UP)
+        self.assertIn("interrupted by a signal", str(event["notes"]))
+        self.assertIn("in-use-dying", self.notes(event))
+
+    def test_a_signal(self):
+        self.interrupted(False)
+
+    def test_a_signal_with_sa_restart(self):
+        self.interrupted(True)
+
+    def test_a_deadly_signal(self):
+        log, port = self.log(), self.port()
+        self.orphan(port)
+        p = self.puppet(log, WAIT=100)
+        self.begin(p, port)
+        self.asleep(p.pid)
+        os.kill(p.pid, signal.SIGTERM)
+        self.assertEqual(p.process.wait(10), -signal.SIGTERM)
+
+    def test_no_cancellation_point(self):
+        """A thread that is cancelled while its bind waits comes back from it first."""
+        log, port = self.log(), self.port()
+        client, = self.last_ack(port)
+        process = self.start([self.program("cancelled_wait"), str(port)],
+                             shimmed(WAIT=60, LOG=log.path, FORMAT="json"),
+                             stdin=subprocess.PIPE)
+        self.addCleanup(process.stdin.close)
+        thread = wait_until(lambda: [int(tid) for tid in os.listdir("/proc/%d/task" % process.pid)
+                                     if int(tid) != process.pid], "the thread")[0]
+        self.asleep(process.pid, thread)
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        self.assertEqual(read_line(process), "cancelled\n")
+        client.close()
+        self.assertEqual(read_line(process), "bound\n")
+        self.match(self.last_bind(log), ret=0, tid=thread)
