@@ -5,6 +5,7 @@
 #   make check      everything that must hold: both compilers, lint, all tests
 #   make lint       the rules that machines check
 #   make unit e2e transparent stress      one part of the tests
+#   make fuzz       any bytes into each parser, FUZZ_SECONDS (60) each
 #   make SAN=address,undefined …          the same with sanitizers
 #   make V=1 …      show the commands
 
@@ -34,7 +35,8 @@ SHIM_CFLAGS := -fPIC -fvisibility=hidden -fexceptions -ftls-model=initial-exec \
                -fno-stack-protector -fno-plt -U_FORTIFY_SOURCE \
                -Werror=implicit-function-declaration
 SHIM_LDFLAGS := -shared -Wl,-soname,libreuse.so -Wl,-z,defs -Wl,-z,now -Wl,-z,relro \
-                -Wl,--version-script=shim/libreuse.map -Wl,--hash-style=gnu
+                -Wl,--version-script=shim/libreuse.map -Wl,--hash-style=gnu \
+                -Wl,--as-needed
 
 SHIM_SRC := $(wildcard shim/*/*.c)
 SHIM_OBJ := $(SHIM_SRC:%.c=$(OUT)/%.o)
@@ -46,7 +48,7 @@ DEMOS    := $(patsubst demo/%.c,$(OUT)/demo/%,$(wildcard demo/*.c))
 PROGRAMS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/programs/*.c tests/stress/*.c))
 
 all: libreuse.so server
-.PHONY: all demo check lint unit unit-programs e2e transparent stress programs clean
+.PHONY: all demo check lint unit unit-programs e2e transparent stress fuzz programs clean
 .DELETE_ON_ERROR:
 
 libreuse.so: $(OUT)/libreuse.so
@@ -56,7 +58,7 @@ server: $(OUT)/demo/server
 
 $(OUT)/libreuse.so: $(SHIM_OBJ) shim/libreuse.map
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) $(SHIM_LDFLAGS) -o $@ $(SHIM_OBJ) $(LDFLAGS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(SHIM_LDFLAGS) -o $@ $(SHIM_OBJ) $(LDFLAGS) -ldl
 
 $(OUT)/shim/%.o: shim/%.c
 	$(call say,CC,$<)
@@ -80,6 +82,15 @@ $(OUT)/tests/%: tests/%.c
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(LDFLAGS) -lpthread
 
 programs: $(PROGRAMS) $(DEMOS)
+
+# tests/fuzz/run builds these with clang, libFuzzer and sanitizers.
+FUZZ_BOOT := $(OUT)/shim/boot/open_log.o $(OUT)/shim/boot/complain.o
+$(OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(CORE_OBJ) $(FUZZ_BOOT)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -MMD -MP -o $@ $< $(CORE_OBJ) $(FUZZ_BOOT)
+
+fuzz:
+	$(Q)tests/fuzz/run
 
 demo: all $(DEMOS)
 	$(Q)OUT=$(OUT) sh demo/story.sh

@@ -12,7 +12,7 @@
 #include "sys/sys.h"
 
 /* What libc's syscall does, before we know where that is. */
-static long early_syscall(long number, ...)
+static long kernel_syscall(long number, ...)
 {
 	va_list args;
 	long a[6], rc;
@@ -25,62 +25,62 @@ static long early_syscall(long number, ...)
 	return hook_result_long(rc < 0 ? -1 : rc, rc < 0 ? (int)-rc : 0);
 }
 
-static int by_socket(int domain, int type, int protocol)
+static int kernel_socket(int domain, int type, int protocol)
 {
 	return (int)libc.syscall(SYS_socket, domain, type, protocol);
 }
 
-static int by_bind(int fd, const struct sockaddr *addr, socklen_t len)
+static int kernel_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	return (int)libc.syscall(SYS_bind, fd, addr, len);
 }
 
-static int by_listen(int fd, int backlog)
+static int kernel_listen(int fd, int backlog)
 {
 	return (int)libc.syscall(SYS_listen, fd, backlog);
 }
 
-static int by_connect(int fd, const struct sockaddr *addr, socklen_t len)
+static int kernel_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	return (int)libc.syscall(SYS_connect, fd, addr, len);
 }
 
-static int by_accept(int fd, struct sockaddr *addr, socklen_t *len)
+static int kernel_accept(int fd, struct sockaddr *addr, socklen_t *len)
 {
 	return (int)libc.syscall(SYS_accept, fd, addr, len);
 }
 
-static int by_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
+static int kernel_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
 	return (int)libc.syscall(SYS_accept4, fd, addr, len, flags);
 }
 
-static int by_setsockopt(int fd, int level, int option, const void *value, socklen_t len)
+static int kernel_setsockopt(int fd, int level, int option, const void *value, socklen_t len)
 {
 	return (int)libc.syscall(SYS_setsockopt, fd, level, option, value, len);
 }
 
-static int by_getsockopt(int fd, int level, int option, void *value, socklen_t *len)
+static int kernel_getsockopt(int fd, int level, int option, void *value, socklen_t *len)
 {
 	return (int)libc.syscall(SYS_getsockopt, fd, level, option, value, len);
 }
 
-static int by_shutdown(int fd, int how)
+static int kernel_shutdown(int fd, int how)
 {
 	return (int)libc.syscall(SYS_shutdown, fd, how);
 }
 
-static int by_close(int fd)
+static int kernel_close(int fd)
 {
 	return (int)libc.syscall(SYS_close, fd);
 }
 
-static int by_dup(int fd)
+static int kernel_dup(int fd)
 {
 	return (int)libc.syscall(SYS_dup, fd);
 }
 
-static int by_dup2(int fd, int newfd)
+static int kernel_dup2(int fd, int newfd)
 {
 #ifdef SYS_dup2
 	return (int)libc.syscall(SYS_dup2, fd, newfd);
@@ -91,12 +91,12 @@ static int by_dup2(int fd, int newfd)
 #endif
 }
 
-static int by_dup3(int fd, int newfd, int flags)
+static int kernel_dup3(int fd, int newfd, int flags)
 {
 	return (int)libc.syscall(SYS_dup3, fd, newfd, flags);
 }
 
-static int by_fcntl(int fd, int command, ...)
+static int kernel_fcntl(int fd, int command, ...)
 {
 	va_list args;
 	long arg;
@@ -108,24 +108,24 @@ static int by_fcntl(int fd, int command, ...)
 }
 
 /* The one call that is no system call: look it up at once. */
-static int by_fclose(FILE *file)
+static int kernel_fclose(FILE *file)
 {
 	if (libc.fclose == by_syscall.fclose)
 		libc_resolve();
 	return libc.fclose(file);
 }
 
-static int by_close_range(unsigned int first, unsigned int last, int flags)
+static int kernel_close_range(unsigned int first, unsigned int last, int flags)
 {
 	return (int)libc.syscall(SYS_close_range, first, last, flags);
 }
 
-static void by_closefrom(int first)
+static void kernel_closefrom(int first)
 {
 	libc.syscall(SYS_close_range, first < 0 ? 0 : first, ~0u, 0);
 }
 
-static int by_prctl(int option, ...)
+static int kernel_prctl(int option, ...)
 {
 	va_list args;
 	unsigned long a[4];
@@ -137,18 +137,18 @@ static int by_prctl(int option, ...)
 	return (int)libc.syscall(SYS_prctl, option, a[0], a[1], a[2], a[3]);
 }
 
-#define BY_SYSCALL                                                                                 \
-	{                                                                                          \
-		.socket = by_socket, .bind = by_bind, .listen = by_listen, .connect = by_connect,  \
-		.accept = by_accept, .accept4 = by_accept4, .setsockopt = by_setsockopt,           \
-		.getsockopt = by_getsockopt, .shutdown = by_shutdown, .close = by_close,           \
-		.dup = by_dup, .dup2 = by_dup2, .dup3 = by_dup3, .fcntl = by_fcntl,                \
-		.fclose = by_fclose, .close_range = by_close_range, .closefrom = by_closefrom,     \
-		.syscall = early_syscall, .prctl = by_prctl,                                       \
-	}
+/* A call without its kernel_ function above does not compile. */
+struct libc_calls libc = {
+#define CALL(name) .name = kernel_##name,
+#define CARRIER(name) .name = kernel_##name,
+#include "reuse/calls.def"
+};
 
-struct libc_calls libc = BY_SYSCALL;
-const struct libc_calls by_syscall = BY_SYSCALL;
+const struct libc_calls by_syscall = {
+#define CALL(name) .name = kernel_##name,
+#define CARRIER(name) .name = kernel_##name,
+#include "reuse/calls.def"
+};
 
 /* dlsym gives a data pointer for a function; POSIX promises that they convert. */
 static void look_up(const char *name, void *slot)

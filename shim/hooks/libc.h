@@ -13,6 +13,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#if !__GLIBC_PREREQ(2, 34)
+/* Later than this libc: we have them all the same, by system call. */
+extern int close_range(unsigned int first, unsigned int last, int flags);
+extern void closefrom(int first);
+#endif
+
 struct libc_calls {
 #define CALL(name) __typeof__(name) *name;
 #define CARRIER(name) __typeof__(name) *name;

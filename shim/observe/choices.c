@@ -36,9 +36,14 @@ static struct entry *find(uint64_t cookie)
 	return NULL;
 }
 
+bool choices_exist(void)
+{
+	return atomic_load_explicit(&any, memory_order_relaxed);
+}
+
 uint8_t choices_of(int fd)
 {
-	if (!atomic_load_explicit(&any, memory_order_relaxed))
+	if (!choices_exist())
 		return 0;
 
 	const uint64_t cookie = sock_cookie(fd);

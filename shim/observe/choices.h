@@ -8,6 +8,7 @@
 #ifndef OBSERVE_CHOICES_H
 #define OBSERVE_CHOICES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -15,6 +16,9 @@ enum {
 	CHOSE_REUSEPORT_OFF = 2,
 	CHOSE_BOUND = 4, /* gentle: bound to a port that the settings cover */
 };
+
+/* Has any socket a choice? Only then choices_of asks for the cookie. */
+bool choices_exist(void);
 
 /* The choices of the socket behind fd. No system call where no socket has any. */
 uint8_t choices_of(int fd);

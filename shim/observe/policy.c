@@ -33,6 +33,16 @@ static bool address_counts(const struct sockaddr *addr, uint32_t len)
 	return head.port != 0 && settings_port(&shim.set, ntohs(head.port));
 }
 
+/*
+ * Is the option on already? Without a log nobody is told, and setting it again
+ * changes nothing: then it is asked for only within the two questions that a bind
+ * may cost, TCP_INFO being the first.
+ */
+static bool is_on(int fd, int option, bool worth_asking)
+{
+	return (shim.events || worth_asking) && sock_option(fd, SOL_SOCKET, option) > 0;
+}
+
 static struct policy decide(int fd, uint8_t flags)
 {
 	struct policy policy = {0};
@@ -40,12 +50,11 @@ static struct policy decide(int fd, uint8_t flags)
 
 	if (!forced && (flags & CHOSE_REUSEADDR_OFF))
 		policy.respected = true;
-	else if (sock_option(fd, SOL_SOCKET, SO_REUSEADDR) == 0)
+	else if (!is_on(fd, SO_REUSEADDR, !choices_exist()))
 		policy.enable |= REUSED_ADDR;
 
-	/* Without a log nobody is told whether it was on already. */
 	if (shim.set.reuseport && (forced || !(flags & CHOSE_REUSEPORT_OFF)) &&
-	    (!shim.events || sock_option(fd, SOL_SOCKET, SO_REUSEPORT) == 0))
+	    !is_on(fd, SO_REUSEPORT, false))
 		policy.enable |= REUSED_PORT;
 	return policy;
 }
