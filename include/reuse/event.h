@@ -44,6 +44,8 @@ struct endpoint {
 
 enum { VIA_MAX = 8 };
 
+enum { OPENED_UNKNOWN, OPENED_BY_US, OPENED_BY_PEER };
+
 /* A TCP socket as one event shows it. */
 struct sock_view {
 	uint64_t cookie; /* SO_COOKIE; 0: not known */
@@ -52,6 +54,7 @@ struct sock_view {
 	uint8_t state; /* when the call had returned */
 	uint8_t via[VIA_MAX];
 	uint8_t n_via;
+	uint8_t opened; /* OPENED_…: who made the connection */
 	bool has_timer;
 	uint32_t timer_ms; /* how long the kernel still keeps the connection */
 };
@@ -141,10 +144,11 @@ struct event {
 	bool by_shim;
 	bool has_fd, has_ret, has_sock, has_args;
 	bool has_closed : 1, has_totals : 1;
-	uint8_t prepared; /* reuse-enabled: the SO_ options that were set (REUSED_…) */
-	uint32_t notes;	  /* set of enum note_id */
-	uint32_t stack;	  /* the call site's number (facts/callsite.h); 0: no frames */
-	uint64_t age_ns;  /* exit: since the socket was first seen; 0: not known */
+	bool tried_reuse : 1; /* gentle: SO_REUSEADDR was on for a second try, in vain */
+	uint8_t prepared;     /* reuse-enabled: the SO_ options that were set (REUSED_…) */
+	uint32_t notes;	      /* set of enum note_id */
+	uint32_t stack;	      /* the call site's number (facts/callsite.h); 0: no frames */
+	uint64_t age_ns;      /* exit: since the socket was first seen; 0: not known */
 	struct note_figures figures;
 	char prog[16];
 	union event_args args;

@@ -6,19 +6,12 @@
 #include "observe/observe.h"
 #include "sys/own.h"
 
-/*
- * Not a TCP socket. Was it one, and is it closed a second time? Where it is open as
- * something else, what is known of the number is history before the number is free.
- */
-static int close_other(__typeof__(close) *way, int fd, enum closing_kind kind)
+/* Not open. Was it a TCP socket, and is it closed a second time? */
+static int close_again(__typeof__(close) *way, int fd)
 {
 	struct event ev;
 	int rc, err;
 
-	if (kind == CLOSING_OTHER)
-		observe_other_closed(fd);
-	if (kind != CLOSING_NOT_OPEN)
-		return way(fd);
 	event_begin(&ev, CALL_close, fd);
 
 	rc = way(fd);
@@ -43,8 +36,10 @@ int close_by(__typeof__(close) *way, int fd)
 	if (own_is(fd))
 		return hook_refuse(EBADF);
 	kind = observe_closing(&closing, CALL_close, fd);
+	if (kind == CLOSING_NOT_OPEN)
+		return close_again(way, fd);
 	if (kind != CLOSING_TCP)
-		return close_other(way, fd, kind);
+		return way(fd);
 	event_begin(&ev, CALL_close, fd);
 
 	rc = way(fd);

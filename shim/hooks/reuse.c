@@ -50,11 +50,13 @@ void reuse_take_back(int fd, struct policy *policy)
 	if (policy->enable & REUSED_ADDR)
 		set_option(fd, SO_REUSEADDR, 0);
 	policy->enable = 0;
+	policy->tried = true;
 }
 
 void reuse_note(struct event *ev, const struct policy *policy)
 {
 	ev->prepared = policy->enable;
+	ev->tried_reuse = policy->tried;
 	if (policy->enable)
 		ev->notes |= NOTE_BIT(NOTE_REUSE_ENABLED);
 	if (policy->respected)

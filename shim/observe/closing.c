@@ -90,12 +90,22 @@ static void decide_question(struct closing *closing, const struct tcp_facts *fac
 static void ask_connection(struct closing *closing, const struct tcp_facts *facts)
 {
 	closing->retransmitted = facts->retransmitted;
+	closing->was_reset = facts->state == STATE_CLOSED && closing->ask &&
+			     view_was_reset(&closing->view, closing->fd, facts);
 	if (!state_is_in(facts->state, STATES_RESETTABLE))
 		return;
 	closing->unread = (uint32_t)sock_unread(closing->fd);
 	closing->lingers_zero = sock_lingers_zero(closing->fd);
 	if (facts->state == STATE_CLOSE_WAIT)
 		closing->silent_ms = facts->silent_ms;
+}
+
+/* Open as something else: what is noted of the number is history before it is free again. */
+static enum closing_kind other(int fd)
+{
+	if (fdtable_get(fd).cookie && process_owner())
+		fdtable_forget(fd);
+	return CLOSING_OTHER;
 }
 
 enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd)
@@ -107,7 +117,7 @@ enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd
 		return CLOSING_UNLOGGED;
 	rc = tcp_ask(fd, &facts);
 	if (rc < 0)
-		return rc == -EBADF ? CLOSING_NOT_OPEN : CLOSING_OTHER;
+		return rc == -EBADF ? CLOSING_NOT_OPEN : other(fd);
 	if (!process_owner())
 		return CLOSING_UNLOGGED;
 
@@ -167,8 +177,7 @@ static void note_surprises(struct event *ev, const struct closing *closing, bool
 		ev->notes |= NOTE_BIT(NOTE_RESET);
 		ev->figures.unread = closing->unread;
 	}
-	if (view->state == STATE_CLOSED && is_tcp && closing->before == STATE_CLOSED &&
-	    closing->ask && state_is_in(view->was, STATES_UNENDED) && view_knows_endings()) {
+	if (view->state == STATE_CLOSED && is_tcp && closing->was_reset) {
 		ev->notes |= NOTE_BIT(NOTE_PEER_RESET);
 		ev->figures.retransmitted = closing->retransmitted;
 	}
@@ -198,21 +207,14 @@ void observe_closed_target(struct closing *closing, struct event *ev)
 	conclude(closing, &ev->more.closed.sock);
 }
 
-void observe_other_closed(int fd)
-{
-	const struct fd_note note = fdtable_get(fd);
-
-	if (note.cookie && process_owner())
-		fdtable_forget(fd);
-}
-
 bool observe_double_close(struct event *ev)
 {
 	const struct fd_note note = fdtable_get(ev->fd);
-	const uint64_t born = atomic_load_explicit(&this_process.born, memory_order_relaxed);
 
+	if (!note.closed_ns || !observe_caller(ev))
+		return false;
 	/* What was closed before a fork was closed by another process. */
-	if (!note.closed_ns || note.closed_ns < born || !observe_caller(ev))
+	if (note.closed_ns < atomic_load_explicit(&this_process.born, memory_order_relaxed))
 		return false;
 	ev->notes |= NOTE_BIT(NOTE_DOUBLE_CLOSE);
 	ev->figures.closed_ago_ns = clock_ns(CLOCK_MONOTONIC) - note.closed_ns;

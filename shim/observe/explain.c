@@ -89,6 +89,7 @@ static void explain_in_use(struct event *ev, const struct endpoint *at, bool lis
 
 	if (!explain_holders(ev->fd, at, listens, true, holders))
 		return;
+	holders->had_option |= ev->tried_reuse;
 
 	const enum note_id note = conflict_note(holders);
 
@@ -117,7 +118,7 @@ static int visit_taken(const struct diag_sock *sock, void *arg)
 }
 
 /* How many of the local ports are taken? Only a range that is full explains anything. */
-static void explain_exhausted(struct event *ev, bool certain)
+static void explain_exhausted(struct event *ev)
 {
 	struct taken *taken = sys_mmap_pages(sizeof(*taken));
 	uint32_t range[2];
@@ -130,8 +131,9 @@ static void explain_exhausted(struct event *ev, bool certain)
 		taken->last = range[1];
 		diag_dump(IPPROTO_TCP, AF_INET, 0, ~0u, visit_taken, taken);
 		diag_dump(IPPROTO_TCP, AF_INET6, 0, ~0u, visit_taken, taken);
-		/* Some may have gone since the call failed. */
-		if (certain || taken->count >= (range[1] - range[0] + 1) / 20 * 19) {
+		/* Some may have gone since the call failed; a socket may have a range of its own.
+		 */
+		if (taken->count >= (range[1] - range[0] + 1) / 20 * 19) {
 			ev->notes |= NOTE_BIT(NOTE_PORTS_EXHAUSTED);
 			ev->figures.first_port = (uint16_t)range[0];
 			ev->figures.last_port = (uint16_t)range[1];
@@ -170,7 +172,7 @@ void explain_bind(struct event *ev, const struct endpoint *asked)
 		if (asked->port)
 			explain_in_use(ev, asked, false);
 		else
-			explain_exhausted(ev, true);
+			explain_exhausted(ev);
 		return;
 	case EADDRNOTAVAIL:
 		ev->notes |= NOTE_BIT(NOTE_NOT_LOCAL);
@@ -190,5 +192,5 @@ void explain_listen(struct event *ev, const struct endpoint *local)
 void explain_connect(struct event *ev)
 {
 	if (ev->error == EADDRNOTAVAIL && !ev->sock.local.port && !sys_on_alternate_stack())
-		explain_exhausted(ev, false);
+		explain_exhausted(ev);
 }

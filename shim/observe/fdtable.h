@@ -25,7 +25,8 @@ struct fd_note {
 	uint32_t made_at;   /* the stack that made it (facts/callsite.h); 0: not known */
 	uint32_t closed_at; /* likewise */
 	uint8_t closed_call;
-	uint8_t state; /* that the last event through this number ended with */
+	uint8_t opened; /* OPENED_… */
+	uint8_t state;	/* that the last event through this number ended with */
 	struct endpoint local, peer;
 };
 

@@ -80,7 +80,7 @@ static void look_behind(struct event *ev, int fd, const struct tcp_facts *facts)
 		rc = diag_find_exact(&id, &found);
 	view_take_answer(view, rc, &found);
 
-	if (rc == 0 && state_is_in(view->was, STATES_UNENDED) && view_knows_endings()) {
+	if (rc == 0 && view_was_reset(view, fd, facts)) {
 		ev->notes |= NOTE_BIT(NOTE_PEER_RESET);
 		ev->figures.retransmitted = facts->retransmitted;
 	}
@@ -236,6 +236,8 @@ bool observe_shutdown(struct event *ev, uint8_t before)
 	if (!begin(ev, ev->fd, &facts))
 		return false;
 	look(ev, ev->fd, &facts);
+	if (before != STATE_CLOSED)
+		ev->notes &= ~NOTE_BIT(NOTE_PEER_RESET); /* it was alive until this call */
 	/* TCP_INFO says CLOSE of a connection that waits, too: that measured nothing. */
 	if (before == STATE_CLOSED && ev->sock.was != STATE_CLOSED)
 		before = STATE_UNKNOWN;
@@ -270,6 +272,8 @@ bool observe_connect(struct event *ev, const struct sockaddr *addr, uint32_t len
 		look(ev, ev->fd, &facts);
 	}
 	ev->sock.local = sock_local(ev->fd);
+	if (asked.family && !state_is_synchronized(ev->sock.was))
+		ev->sock.opened = OPENED_BY_US;
 	if (state_is_synchronized(facts.state))
 		ev->sock.peer = sock_peer(ev->fd);
 	else if (facts.state == STATE_SYN_SENT && asked.family && !endpoint_is_wildcard(&asked))
@@ -326,6 +330,7 @@ bool observe_accept(struct event *ev, const struct sockaddr *addr, const uint32_
 		return false;
 	ev->sock.cookie = sock_cookie(fd);
 	ev->sock.state = facts.state;
+	ev->sock.opened = OPENED_BY_PEER;
 	ev->sock.local = sock_local(fd);
 	ev->sock.peer = sock_peer(fd);
 	/* Reset already: only accept itself still knew who it was. */

@@ -64,7 +64,7 @@ struct closing {
 	bool ask;	   /* after the close, where the socket is */
 	uint8_t otherwise; /* the state then, where there is nothing to ask */
 	bool by_dump;
-	bool lingers_zero, retransmitted;
+	bool lingers_zero, retransmitted, was_reset;
 	uint32_t unread;
 	uint32_t silent_ms; /* since the last segment */
 	uint32_t stack;	    /* of the caller (facts/callsite.h) */
@@ -84,9 +84,6 @@ enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd
 
 /* After it: the state that is left, into the event. */
 bool observe_closed(struct closing *closing, struct event *ev);
-
-/* Before the close of CLOSING_OTHER: what is noted of the number is history. */
-void observe_other_closed(int fd);
 
 /* After a close that failed with EBADF: false where the number was never a TCP socket. */
 bool observe_double_close(struct event *ev);

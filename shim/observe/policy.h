@@ -12,6 +12,7 @@ struct sockaddr;
 
 struct policy {
 	uint8_t enable; /* set of REUSED_ADDR, REUSED_PORT: to be enabled */
+	bool tried;	/* gentle: enabled, and taken back, for it did not help */
 	bool respected; /* left alone, because the program itself had set it to 0 */
 };
 

@@ -109,9 +109,8 @@ struct search {
 	size_t wanted_len;
 	uint64_t deadline_ns;
 	unsigned int left;
-	pid_t pid;  /* whose descriptors are looked at */
-	pid_t skip; /* looked at already */
-	int fds;    /* /proc/PID/fd */
+	pid_t pid; /* whose descriptors are looked at */
+	int fds;   /* /proc/PID/fd */
 };
 
 static uint64_t now_ns(void)
@@ -149,14 +148,11 @@ static void out_proc_path(char *ret, size_t size, pid_t pid, const char *what)
 	*out.at = '\0';
 }
 
-static int visit_process(int pid, void *arg)
+static int search_process(int pid, struct search *search)
 {
-	struct search *search = arg;
 	char path[40];
 	int rc;
 
-	if (pid == search->skip)
-		return 0;
 	if (now_ns() > search->deadline_ns)
 		return GIVEN_UP;
 	out_proc_path(path, sizeof(path), pid, "/fd");
@@ -169,12 +165,45 @@ static int visit_process(int pid, void *arg)
 	return rc == FOUND || rc == GIVEN_UP ? rc : 0;
 }
 
+/* The processes, as /proc lists them: by number. */
+struct processes {
+	int count, ours; /* ours: the index of our own */
+	pid_t self;
+	int pids[8190];
+};
+
+static int visit_process(int pid, void *arg)
+{
+	struct processes *all = arg;
+
+	if (all->count == (int)(sizeof(all->pids) / sizeof(all->pids[0])))
+		return GIVEN_UP;
+	if (pid == all->self)
+		all->ours = all->count;
+	all->pids[all->count++] = pid;
+	return 0;
+}
+
+/* Our own first, then the neighbours: who is in the way was often started beside us. */
+static int search_all(struct search *search, struct processes *all)
+{
+	int rc = search_process(all->self, search);
+	const int listed = proc_list(AT_FDCWD, "/proc", visit_process, all);
+
+	for (int i = all->ours - 1; i >= 0 && rc == 0; i--)
+		rc = search_process(all->pids[i], search);
+	for (int i = all->ours + 1; i < all->count && rc == 0; i++)
+		rc = search_process(all->pids[i], search);
+	return rc == 0 && listed != 0 ? GIVEN_UP : rc;
+}
+
 void proc_find_owner(uint32_t inode, struct proc_owner *ret)
 {
 	struct search search = {
 		.deadline_ns = now_ns() + MOST_MS * UINT64_C(1000000),
 		.left = MOST_DESCRIPTORS,
 	};
+	struct processes *all = sys_mmap_pages(sizeof(*all));
 	struct out out = out_into(search.wanted, sizeof(search.wanted));
 	char path[40];
 	int rc;
@@ -185,10 +214,11 @@ void proc_find_owner(uint32_t inode, struct proc_owner *ret)
 	out_char(&out, ']');
 	search.wanted_len = out_len(&out);
 
-	rc = visit_process(sys_getpid(), &search);
-	search.skip = search.pid;
-	if (rc == 0)
-		rc = proc_list(AT_FDCWD, "/proc", visit_process, &search);
+	if (sys_failed(all))
+		return;
+	all->self = sys_getpid();
+	rc = search_all(&search, all);
+	sys_munmap(all, sizeof(*all));
 	ret->looked_up = rc == 0 || rc == FOUND;
 	if (rc != FOUND)
 		return;

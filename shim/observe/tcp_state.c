@@ -5,9 +5,11 @@
 
 #include <linux/tcp.h> /* the whole struct tcp_info, which libc's header cuts short */
 #include <netinet/in.h>
+#include <poll.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "facts/endpoint.h"
 #include "facts/names.h"
@@ -83,6 +85,14 @@ int sock_unread(int fd)
 	return sys_ioctl(fd, FIONREAD, &bytes) < 0 ? 0 : bytes;
 }
 
+bool sock_has_error(int fd)
+{
+	static const struct timespec at_once;
+	struct pollfd poll = {.fd = fd};
+
+	return SYS6(SYS_ppoll, &poll, 1, &at_once, 0, 0, 0) == 1 && (poll.revents & POLLERR);
+}
+
 bool sock_lingers_zero(int fd)
 {
 	struct linger linger = {0};
@@ -104,7 +114,10 @@ int tcp_ask(int fd, struct tcp_facts *ret)
 		.state = (uint8_t)state_from_kernel(info.tcpi_state),
 		.was_connected = info.tcpi_bytes_acked || info.tcpi_bytes_received,
 		.retransmitted = info.tcpi_retransmits || info.tcpi_probes || info.tcpi_backoff,
+		.was_disconnected = !info.tcpi_segs_in,
 		.silent_ms = info.tcpi_last_ack_recv,
+		.acked_beyond = (int64_t)(info.tcpi_bytes_acked - info.tcpi_bytes_sent +
+					  info.tcpi_bytes_retrans),
 	};
 	return 0;
 }

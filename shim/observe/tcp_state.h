@@ -14,9 +14,12 @@ int tcp_state(int fd);
 /* The same with what else TCP_INFO knows, at the same price. */
 struct tcp_facts {
 	uint8_t state;
-	bool was_connected; /* the peer has acknowledged something, or sent something */
-	bool retransmitted; /* segments went unanswered when it ended, or do now */
-	uint32_t silent_ms; /* since the last segment came in: every one has an ACK */
+	bool was_connected;    /* the peer has acknowledged something, or sent something */
+	bool retransmitted;    /* segments went unanswered when it ended, or do now */
+	bool was_disconnected; /* by connect to AF_UNSPEC: the counts begin anew */
+	uint32_t silent_ms;    /* since the last segment came in: every one has an ACK */
+	/* Acknowledged beyond the bytes sent: 1 for a SYN of ours, 1 for a FIN of ours. */
+	int64_t acked_beyond;
 };
 
 /* Return 0, or -errno: this is no TCP socket. */
@@ -37,6 +40,9 @@ struct endpoint sock_peer(int fd);
 
 /* Bytes that have arrived and were not read; 0 where there are none to speak of. */
 int sock_unread(int fd);
+
+/* Is an error waiting to be read by the program? Asks without reading it. */
+bool sock_has_error(int fd);
 
 /* Will a close send RST at once, because SO_LINGER is on with 0 seconds? */
 bool sock_lingers_zero(int fd);

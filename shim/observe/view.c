@@ -8,7 +8,6 @@
 #include <time.h>
 
 #include "facts/shim.h"
-#include "observe/tcp_state.h"
 #include "observe/transitions.h"
 
 #ifndef SO_BINDTOIFINDEX
@@ -47,6 +46,7 @@ void view_begin(struct sock_view *view, int fd, uint8_t state)
 	const struct fd_note note = fdtable_about(fd, view->cookie);
 
 	view->was = note.state;
+	view->opened = note.opened;
 	view->local = note.local;
 	view->peer = note.peer;
 	learn_addresses(view, fd);
@@ -93,6 +93,7 @@ void view_keep(const struct sock_view *view, int fd, uint32_t stack)
 		.local = view->local,
 		.peer = view->peer,
 		.state = view->state,
+		.opened = view->opened,
 	};
 
 	if (view->cookie)
@@ -138,6 +139,19 @@ bool view_may_wait(const struct sock_view *view)
 bool view_is_closed(const struct sock_view *view, bool was_connected)
 {
 	return !was_connected || (view->was == STATE_CLOSED && view->peer.family);
+}
+
+bool view_was_reset(const struct sock_view *view, int fd, const struct tcp_facts *facts)
+{
+	const int64_t our_syn = view->opened == OPENED_BY_US;
+
+	if (!state_is_in(view->was, STATES_UNENDED) || !view_knows_endings() ||
+	    facts->was_disconnected)
+		return false;
+	if (sock_has_error(fd))
+		return true;
+	/* The program has read the error, or there was none: was a FIN of ours acknowledged? */
+	return view->opened != OPENED_UNKNOWN && facts->acked_beyond <= our_syn;
 }
 
 bool view_knows_endings(void)

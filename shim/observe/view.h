@@ -8,6 +8,7 @@
 #include "observe/diag_parse.h"
 #include "observe/diag_query.h"
 #include "observe/fdtable.h"
+#include "observe/tcp_state.h"
 #include "reuse/event.h"
 
 uint64_t clock_ns(int clock);
@@ -58,6 +59,13 @@ bool view_may_wait(const struct sock_view *view);
 
 /* And where view_may_wait is false: is CLOSED the truth, or is nothing known of its end? */
 bool view_is_closed(const struct sock_view *view, bool was_connected);
+
+/*
+ * And of one that is not in TIME_WAIT: did the peer, or the network, end it? That
+ * is so where nobody here can have sent the FIN of an orderly end, through this
+ * number, another one or in another process.
+ */
+bool view_was_reset(const struct sock_view *view, int fd, const struct tcp_facts *facts);
 
 /* Are all the calls logged by which the program itself may end a connection? */
 bool view_knows_endings(void);
