@@ -6,6 +6,7 @@
 #   make lint       the rules that machines check
 #   make unit e2e transparent stress      one part of the tests
 #   make fuzz       any bytes into each parser, FUZZ_SECONDS (60) each
+#   make coverage   which lines of shim/ the tests reach
 #   make SAN=address,undefined …          the same with sanitizers
 #   make V=1 …      show the commands
 
@@ -48,7 +49,7 @@ DEMOS    := $(patsubst demo/%.c,$(OUT)/demo/%,$(wildcard demo/*.c))
 PROGRAMS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/programs/*.c tests/stress/*.c))
 
 all: libreuse.so server
-.PHONY: all demo check lint unit unit-programs e2e transparent stress fuzz programs clean
+.PHONY: all demo check lint unit unit-programs e2e transparent stress fuzz coverage programs clean
 .DELETE_ON_ERROR:
 
 libreuse.so: $(OUT)/libreuse.so
@@ -91,6 +92,9 @@ $(OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(CORE_OBJ) $(FUZZ_BOOT)
 
 fuzz:
 	$(Q)tests/fuzz/run
+
+coverage:
+	$(Q)tests/coverage
 
 demo: all $(DEMOS)
 	$(Q)OUT=$(OUT) sh demo/story.sh

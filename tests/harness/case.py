@@ -281,6 +281,13 @@ def _content(path):
 
 
 def _end(process):
+    if process.poll() is None and "TESTS_END_SIGNAL" in os.environ:
+        # make coverage: what the process has counted is saved first.
+        process.send_signal(int(os.environ["TESTS_END_SIGNAL"]))
+        try:
+            process.wait(2)
+        except subprocess.TimeoutExpired:
+            pass
     if process.poll() is None:
         process.send_signal(signal.SIGKILL)
     process.wait(PATIENCE)
