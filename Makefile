@@ -3,6 +3,7 @@
 #   make            libreuse.so and server
 #   make demo       the story in about 15 seconds
 #   make check      everything that must hold: both compilers, lint, all tests
+#   make check-long the same with sanitizers, valgrind, real programs, for minutes
 #   make lint       the rules that machines check
 #   make unit e2e transparent stress      one part of the tests
 #   make fuzz       any bytes into each parser, FUZZ_SECONDS (60) each
@@ -49,7 +50,7 @@ DEMOS    := $(patsubst demo/%.c,$(OUT)/demo/%,$(wildcard demo/*.c))
 PROGRAMS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/programs/*.c tests/stress/*.c))
 
 all: libreuse.so server
-.PHONY: all demo check lint unit unit-programs e2e transparent stress fuzz coverage programs clean
+.PHONY: all demo check lint unit unit-programs e2e transparent stress fuzz coverage check-long programs clean
 .DELETE_ON_ERROR:
 
 libreuse.so: $(OUT)/libreuse.so
@@ -113,6 +114,9 @@ lint:
 
 check:
 	$(Q)tests/check
+
+check-long:
+	$(Q)tests/check-long
 
 clean:
 	rm -rf build libreuse.so server tcpshim
