@@ -764,6 +764,34 @@ class PeerReset(Notes):
         p("c.close()")
         self.assertEqual(self.note(log.new()[-1], "peer-reset"), self.TEXT)
 
+    def test_at_either_end_after_some_talk(self):
+        """Bytes both ways, the reset read of or not: the end that was left is told of it."""
+        for mine, other in (("c", "a"), ("a", "c")):
+            for read in (False, True):
+                log = self.log(self.fresh("log").rpartition("/")[2])
+                p = self.pair(log)
+                cookie = p.eval("cookie(%s)" % mine)
+                p("c.sendall(b'ping'); a.recv(4); a.sendall(b'pong'); c.recv(4)\n"
+                  + LINGER % (other, 0) + "; %s.close()" % other)
+                until(cookie, "CLOSED")
+                if read:
+                    self.assertEqual(p.eval("error_of(%s.recv, 1)" % mine), "ECONNRESET")
+                p(mine + ".close()")
+                self.assertEqual(self.note(self.last(log, "close"), "peer-reset"), self.TEXT)
+
+    def test_in_close_wait(self):
+        """The peer has sent its FIN, and then a reset: it does not take our bytes any more."""
+        log = self.log()
+        p = self.pair(log)
+        cookie = p.eval("cookie(c)")
+        p("a.close()")
+        until(cookie, "CLOSE_WAIT")
+        p("c.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1); c.send(b'x')")
+        until(cookie, "CLOSED")
+        p("c.close()")
+        self.match(self.last(log, "close"), was="CLOSE_WAIT", state="CLOSED")
+        self.assertEqual(self.note(self.last(log, "close"), "peer-reset"), self.TEXT)
+
     def test_nothing_eats_the_error(self):
         """The program's own recv gets ECONNRESET, whatever was logged before it."""
         for calls in ("c.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)",
