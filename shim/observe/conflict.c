@@ -8,48 +8,60 @@
 
 #include "facts/endpoint.h"
 
-static bool is_mapped(const struct endpoint *end)
-{
-	static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+enum address_type { ANY6, MAPPED, NATIVE6 };
 
-	return end->family == AF_INET6 && memcmp(end->addr, prefix, sizeof(prefix)) == 0;
+static enum address_type type_of(const struct endpoint *end)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	if (end->family == AF_INET || memcmp(end->addr, mapped, sizeof(mapped)) == 0)
+		return MAPPED;
+	return endpoint_is_wildcard(end) ? ANY6 : NATIVE6;
 }
 
-/* The IPv4 address of an AF_INET or v4-mapped end. */
+/* sk_rcv_saddr: what stands for the address in IPv4; a native one has a number of its own. */
 static const uint8_t *ipv4_of(const struct endpoint *end)
 {
-	return end->family == AF_INET ? end->addr : end->addr + 12;
+	static const uint8_t loopback4_ipv6[4] = {127, 0, 0, 6}, any[4];
+
+	if (end->family == AF_INET)
+		return end->addr;
+	switch (type_of(end)) {
+	case MAPPED:
+		return end->addr + 12;
+	case ANY6:
+		return any;
+	case NATIVE6:
+		break;
+	}
+	return loopback4_ipv6;
 }
 
-static bool is_zero(const uint8_t *addr, size_t len)
+/* ipv4_rcv_saddr_equal, with both wildcards */
+static bool share_ipv4(const struct conflict_sock *asks, const struct conflict_sock *other)
 {
-	static const uint8_t zero[16];
+	static const uint8_t any[4];
+	const uint8_t *x = ipv4_of(&asks->local), *y = ipv4_of(&other->local);
 
-	return memcmp(addr, zero, len) == 0;
+	return !other->v6only &&
+	       (memcmp(x, y, 4) == 0 || memcmp(x, any, 4) == 0 || memcmp(y, any, 4) == 0);
 }
 
-/* Do both take IPv4, and an address in common of it? */
-static bool share_ipv4(const struct conflict_sock *a, const struct conflict_sock *b)
+/* inet_rcv_saddr_equal with match_wildcard, net/ipv4/inet_connection_sock.c; not symmetric */
+static bool addresses_overlap(const struct conflict_sock *asks, const struct conflict_sock *other)
 {
-	const uint8_t *x = ipv4_of(&a->local), *y = ipv4_of(&b->local);
+	const enum address_type mine = type_of(&asks->local), its = type_of(&other->local);
 
-	return is_zero(x, 4) || is_zero(y, 4) || memcmp(x, y, 4) == 0;
-}
-
-/* ipv6_rcv_saddr_equal with match_wildcard, net/ipv4/inet_connection_sock.c */
-static bool addresses_overlap(const struct conflict_sock *a, const struct conflict_sock *b)
-{
-	const bool a_is_4 = a->local.family == AF_INET || is_mapped(&a->local);
-	const bool b_is_4 = b->local.family == AF_INET || is_mapped(&b->local);
-
-	if (a_is_4 && b_is_4)
-		return share_ipv4(a, b);
-	if (a_is_4)
-		return endpoint_is_wildcard(&b->local) && !b->v6only;
-	if (b_is_4)
-		return endpoint_is_wildcard(&a->local) && !a->v6only;
-	return endpoint_is_wildcard(&a->local) || endpoint_is_wildcard(&b->local) ||
-	       memcmp(a->local.addr, b->local.addr, 16) == 0;
+	if (asks->local.family == AF_INET || (mine == MAPPED && its == MAPPED))
+		return share_ipv4(asks, other);
+	if (mine == ANY6 && its == ANY6)
+		return true;
+	if (its == ANY6)
+		return !(other->v6only && mine == MAPPED);
+	if (mine == ANY6)
+		return !(asks->v6only && its == MAPPED);
+	return other->local.family == AF_INET6 &&
+	       memcmp(asks->local.addr, other->local.addr, 16) == 0;
 }
 
 bool conflict_between(const struct conflict_sock *asks, const struct conflict_sock *other)

@@ -15,7 +15,8 @@ struct conflict_sock {
 	uint32_t ifindex; /* of the device that it is bound to, else 0 */
 	uint32_t uid;
 	uint8_t state; /* enum tcp_state_id */
-	bool v6only, reuseaddr, reuseport;
+	bool v6only;   /* the kernel makes it so where one native address is bound */
+	bool reuseaddr, reuseport;
 };
 
 /* Would the kernel refuse the one that asks, because of the other? Same port, same namespace. */

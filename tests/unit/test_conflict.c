@@ -144,14 +144,14 @@ struct holder {
 	struct conflict_sock sock;
 };
 
-static struct conflict_sock as_sock(int fd, const struct place *place, const struct options *with,
-				    uint8_t state)
+/* As the kernel has it: bound to one address of IPv6, a socket takes no IPv4. */
+static struct conflict_sock as_sock(int fd, const struct options *with, uint8_t state)
 {
 	return (struct conflict_sock){
 		.local = sock_local(fd),
 		.uid = geteuid(),
 		.state = state,
-		.v6only = place->v6only,
+		.v6only = sock_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) > 0,
 		.reuseaddr = with->reuseaddr,
 		.reuseport = with->reuseport,
 	};
@@ -189,7 +189,7 @@ static struct holder hold_by(const struct place *place, const struct options *wi
 		assert_int_equal(try_listen(holder.fd), 0);
 	if (stage >= CONNECTED)
 		connect_holder(&holder, by_ipv4);
-	holder.sock = as_sock(holder.fd, place, with, states[stage]);
+	holder.sock = as_sock(holder.fd, with, states[stage]);
 	if (stage == WAITING) {
 		/* Its FIN first, then the peer's: the peer's end tells when that is done. */
 		close(holder.fd);
@@ -404,7 +404,7 @@ static void listen_second(const struct place *place, const struct options *with,
 	const int fd = made(place, with);
 
 	if (!refused(try_bind(fd, place, holder.port))) {
-		struct conflict_sock sock = as_sock(fd, place, with, STATE_CLOSED);
+		struct conflict_sock sock = as_sock(fd, with, STATE_CLOSED);
 		bool kernel;
 
 		holder.sock.state = STATE_LISTEN;
