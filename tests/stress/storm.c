@@ -63,6 +63,13 @@ enum { VFORKS = 0 };
 enum { VFORKS = 1 };
 #endif
 
+/* AddressSanitizer does not notice that a cancelled thread's frames have gone. */
+#ifdef __SANITIZE_ADDRESS__
+enum { CANCELS = 0 };
+#else
+enum { CANCELS = 1 };
+#endif
+
 enum { LISTENERS = 4, THREADS = 16, HELD = 4, PATIENCE_S = 30 };
 
 /* Of all processes. */
@@ -341,6 +348,10 @@ static void *cancels(void *arg)
 		pthread_t victim;
 		void *result;
 
+		if (!CANCELS) {
+			close_it(make(0));
+			continue;
+		}
 		if (pthread_create(&victim, NULL, cancelled_in_accept,
 				   &listeners[thread % LISTENERS]) == 0) {
 			nanosleep(&nap, NULL);
