@@ -14,37 +14,65 @@
 #include "observe/view.h"
 #include "sys/own.h"
 #include "sys/process.h"
+#include "sys/sys.h"
 
 /* An exit may take this much longer, and no more. */
-enum { MOST_MS = 80 };
+enum { MOST_MS = 60 };
+
+/* Connections in CLOSE_WAIT come first: they are what somebody forgot. */
+enum { MOST_LATER = 65536 };
 
 struct report {
 	struct event totals;
 	uint64_t deadline_ns;
-	bool close_waits; /* these first: they are what somebody forgot */
+	int *later; /* the descriptors of all others, NULL where there is no room */
+	unsigned int count;
 	bool any;
 };
+
+static void tell(struct report *report, int fd)
+{
+	struct event ev;
+
+	if (clock_ns(CLOCK_MONOTONIC) > report->deadline_ns) {
+		report->totals.more.totals.unlisted++;
+		return;
+	}
+	event_begin(&ev, CALL_exit, fd);
+	event_end(&ev, 0, 0);
+	if (!observe_left_open(&ev))
+		return;
+	report->totals.more.totals.of_state[ev.sock.state]++;
+	event_emit(&ev);
+}
 
 static int visit(int fd, void *arg)
 {
 	struct report *report = arg;
 	const int state = own_is(fd) ? -1 : tcp_state(fd);
-	struct event ev;
 
-	report->any |= state >= 0;
-	if (state < 0 || (state == STATE_CLOSE_WAIT) != report->close_waits)
+	if (state < 0)
 		return 0;
-	if (clock_ns(CLOCK_MONOTONIC) > report->deadline_ns) {
-		report->totals.more.totals.unlisted++;
-		return 0;
-	}
-	event_begin(&ev, CALL_exit, fd);
-	event_end(&ev, 0, 0);
-	if (!observe_left_open(&ev))
-		return 0;
-	report->totals.more.totals.of_state[ev.sock.state]++;
-	event_emit(&ev);
+	report->any = true;
+	if (state != STATE_CLOSE_WAIT && report->later && report->count < MOST_LATER)
+		report->later[report->count++] = fd;
+	else
+		tell(report, fd);
 	return 0;
+}
+
+static void tell_all(struct report *report)
+{
+	const size_t size = MOST_LATER * sizeof(*report->later);
+	int *later = sys_mmap_pages(size);
+
+	report->later = sys_failed(later) ? NULL : later;
+	report->count = 0;
+	proc_list(AT_FDCWD, "/proc/self/fd", visit, report);
+	for (unsigned int i = 0; i < report->count; i++)
+		tell(report, report->later[i]);
+	if (report->later)
+		sys_munmap(report->later, size);
 }
 
 __attribute__((destructor)) static void report_at_exit(void)
@@ -58,11 +86,7 @@ __attribute__((destructor)) static void report_at_exit(void)
 	report.totals.has_fd = false;
 	report.totals.has_totals = true;
 	report.deadline_ns = clock_ns(CLOCK_MONOTONIC) + MOST_MS * UINT64_C(1000000);
-
-	report.close_waits = true;
-	proc_list(AT_FDCWD, "/proc/self/fd", visit, &report);
-	report.close_waits = false;
-	proc_list(AT_FDCWD, "/proc/self/fd", visit, &report);
+	tell_all(&report);
 
 	event_end(&report.totals, 0, 0);
 	/* A process that has nothing to do with TCP says nothing. */

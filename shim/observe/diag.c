@@ -233,15 +233,14 @@ int diag_find_exact(const struct diag_id *id, struct diag_sock *ret)
 static int dump_over(const struct channel *channel, uint16_t protocol, uint16_t family,
 		     uint16_t port, uint32_t kernel_states, diag_visit *visit, void *arg)
 {
-	enum { DUMP_SIZE = 32768 }; /* under 4096 the kernel loses entries */
-	struct diag_query query;
-	void *buf = sys_mmap_pages(DUMP_SIZE);
+	enum { DUMP_SIZE = 32768 };	       /* under 4096 the kernel loses entries */
+	void *buf = sys_mmap_pages(DUMP_SIZE); /* first for the question, then for the answers */
 	int rc;
 
 	if (sys_failed(buf))
 		return -ENOMEM;
-	diag_query_dump(&query, protocol, family, port, kernel_states, next_seq());
-	rc = converse(channel->fd, &query, buf, DUMP_SIZE, visit, arg);
+	diag_query_dump(buf, protocol, family, port, kernel_states, next_seq());
+	rc = converse(channel->fd, buf, buf, DUMP_SIZE, visit, arg);
 	sys_munmap(buf, DUMP_SIZE);
 	return rc == 0 ? -EAGAIN : rc;
 }

@@ -95,7 +95,7 @@ int diag_parse(const void *buf, size_t len, uint32_t seq, diag_visit *visit, voi
 
 			return rc < 0 ? rc : 1;
 		}
-		if (head.nlmsg_type != SOCK_DIAG_BY_FAMILY)
+		if (head.nlmsg_type != SOCK_DIAG_BY_FAMILY && head.nlmsg_type != TCPDIAG_GETSOCK)
 			continue;
 		if (body_len < sizeof(msg))
 			return -EBADMSG;

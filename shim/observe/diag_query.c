@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/socket.h>
 
 _Static_assert(offsetof(struct diag_query, request) == NLMSG_HDRLEN, "the request follows at once");
 _Static_assert(offsetof(struct diag_query, protocol) ==
@@ -53,9 +54,27 @@ void diag_query_exact(struct diag_query *ret, const struct diag_id *id, uint32_t
 	sock->idiag_cookie[1] = (uint32_t)(id->cookie >> 32);
 }
 
+/* inet_diag_dump_compat in the kernel's net/ipv4/inet_diag.c takes no family, and gives all. */
+static void dump_both(struct diag_query *ret, uint16_t port, uint32_t kernel_states, uint32_t seq)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->header.nlmsg_len = NLMSG_LENGTH(sizeof(ret->both_families));
+	ret->header.nlmsg_type = TCPDIAG_GETSOCK;
+	ret->header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	ret->header.nlmsg_seq = seq;
+	ret->both_families.id.idiag_sport = htons(port);
+	ret->both_families.id.idiag_cookie[0] = INET_DIAG_NOCOOKIE;
+	ret->both_families.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+	ret->both_families.idiag_states = kernel_states;
+}
+
 void diag_query_dump(struct diag_query *ret, uint16_t protocol, uint16_t family, uint16_t port,
 		     uint32_t kernel_states, uint32_t seq)
 {
+	if (family == AF_UNSPEC) {
+		dump_both(ret, port, kernel_states, seq);
+		return;
+	}
 	begin(ret, protocol, family, NLM_F_DUMP, seq);
 	ret->request.idiag_states = kernel_states;
 	ret->request.id.idiag_sport = htons(port);

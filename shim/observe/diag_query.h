@@ -22,7 +22,10 @@ struct diag_id {
 
 struct diag_query {
 	struct nlmsghdr header;
-	struct inet_diag_req_v2 request;
+	union {
+		struct inet_diag_req_v2 request;
+		struct inet_diag_req both_families; /* the elder form, for TCP alone */
+	};
 	struct nlattr protocol_head; /* a protocol above 255 (MPTCP) travels beside */
 	uint32_t protocol;
 };
@@ -30,7 +33,10 @@ struct diag_query {
 /* For the one socket with these addresses and this cookie (not for MPTCP). */
 void diag_query_exact(struct diag_query *ret, const struct diag_id *id, uint32_t seq);
 
-/* For all of a protocol and family with that local port (0: any), in these kernel states. */
+/*
+ * For all of a protocol and family with that local port (0: any), in these kernel
+ * states. AF_UNSPEC: of both families in one walk, for TCP alone.
+ */
 void diag_query_dump(struct diag_query *ret, uint16_t protocol, uint16_t family, uint16_t port,
 		     uint32_t kernel_states, uint32_t seq);
 

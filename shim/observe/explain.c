@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -35,11 +36,27 @@ static int visit_holder(const struct diag_sock *sock, void *arg)
 	return 0;
 }
 
-/* All on the port, of one family; each network namespace of its own would lie. */
-static bool ask_family(const struct inquiry *inquiry, uint16_t family, void *arg)
+/* All on the port in these states, of both families. */
+static bool ask_port(struct inquiry *inquiry, uint32_t kernel_states)
 {
-	return diag_dump(IPPROTO_TCP, family, inquiry->ours.local.port, ~0u, visit_holder, arg) ==
-	       1;
+	return diag_dump(IPPROTO_TCP, AF_UNSPEC, inquiry->ours.local.port, kernel_states,
+			 visit_holder, inquiry) == 1;
+}
+
+/*
+ * A listener that is certainly in the way is the answer, and to find it the kernel
+ * need not walk over all connections of the machine.
+ */
+static bool ask_for_holders(struct inquiry *inquiry)
+{
+	const struct holders none = *inquiry->holders;
+
+	if (!ask_port(inquiry, 1u << TCP_LISTEN))
+		return false;
+	if (inquiry->holders->listeners && !inquiry->holders->unsure)
+		return true;
+	*inquiry->holders = none;
+	return ask_port(inquiry, ~0u);
 }
 
 static void name_owner(struct holders *holders)
@@ -73,11 +90,8 @@ bool explain_holders(int fd, const struct endpoint *asked, bool listens, bool fi
 	};
 
 	*ret = (struct holders){.had_option = inquiry.ours.reuseaddr};
-	if (!asked->family || !diag_sees(sock_netns(fd)) ||
-	    !ask_family(&inquiry, AF_INET, &inquiry))
+	if (!asked->family || !diag_sees(sock_netns(fd)) || !ask_for_holders(&inquiry))
 		return false;
-	/* Where the kernel has no IPv6 there is nobody in its way either. */
-	ask_family(&inquiry, AF_INET6, &inquiry);
 	if (find_owner)
 		name_owner(ret);
 	return true;
@@ -129,8 +143,7 @@ static void explain_exhausted(struct event *ev)
 	    diag_sees(sock_netns(ev->fd))) {
 		taken->first = range[0];
 		taken->last = range[1];
-		diag_dump(IPPROTO_TCP, AF_INET, 0, ~0u, visit_taken, taken);
-		diag_dump(IPPROTO_TCP, AF_INET6, 0, ~0u, visit_taken, taken);
+		diag_dump(IPPROTO_TCP, AF_UNSPEC, 0, ~0u, visit_taken, taken);
 		/* Some may have gone since the call failed; a socket may have a range of its own.
 		 */
 		if (taken->count >= (range[1] - range[0] + 1) / 20 * 19) {
