@@ -4,14 +4,13 @@
  */
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 
 #include "facts/shim.h"
 #include "log/log.h"
 #include "observe/observe.h"
 #include "observe/proc.h"
 #include "observe/tcp_state.h"
-#include "observe/view.h"
+#include "sys/clock.h"
 #include "sys/own.h"
 #include "sys/process.h"
 #include "sys/sys.h"

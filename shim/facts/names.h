@@ -24,6 +24,9 @@ enum name_group {
 	NAMES_fcntl,
 };
 
+/* The type in socket's second argument; flags such as SOCK_CLOEXEC are beside it. */
+enum { SOCKET_TYPE_MASK = 0xf };
+
 /* Each returns NULL where there is no name. */
 const char *constant_name(enum name_group group, int value);
 const char *option_name(int level, int option);

@@ -1,14 +1,13 @@
 /*
  * bind.c - the hook of bind: where SO_REUSEADDR is enabled.
  */
-#include <time.h>
 
 #include "hooks/hook.h"
 #include "hooks/reuse.h"
 #include "hooks/wait.h"
 #include "log/log.h"
 #include "observe/observe.h"
-#include "observe/view.h"
+#include "sys/clock.h"
 #include "sys/process.h"
 
 /* Before the bind, unless gentle waits for a reason. */

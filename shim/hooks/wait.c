@@ -10,7 +10,7 @@
 #include "observe/conflict.h"
 #include "observe/explain.h"
 #include "observe/observe.h"
-#include "observe/view.h"
+#include "sys/clock.h"
 #include "sys/process.h"
 #include "sys/sys.h"
 

@@ -21,9 +21,8 @@ void out_constant(struct out *out, const char *quote, const char *name, int64_t 
 
 void out_socket_type(struct out *out, const char *quote, int type)
 {
-	enum { TYPE_MASK = 0xf };
-	const char *name = constant_name(NAMES_type, type & TYPE_MASK);
-	const int flags = type & ~TYPE_MASK;
+	const char *name = constant_name(NAMES_type, type & SOCKET_TYPE_MASK);
+	const int flags = type & ~SOCKET_TYPE_MASK;
 
 	if (!name || (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))) {
 		out_i64(out, type);

@@ -29,3 +29,14 @@ struct clock_time clock_time_of(uint64_t time_ns)
 		.microsecond = (uint32_t)(time_ns / 1000 % 1000000),
 	};
 }
+
+void out_time_of_day(struct out *out, const struct clock_time *time)
+{
+	out_padded(out, time->hour, 2);
+	out_char(out, ':');
+	out_padded(out, time->minute, 2);
+	out_char(out, ':');
+	out_padded(out, time->second, 2);
+	out_char(out, '.');
+	out_padded(out, time->microsecond, 6);
+}

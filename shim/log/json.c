@@ -68,13 +68,7 @@ static void key_time(struct out *out, uint64_t time_ns)
 	out_char(out, '-');
 	out_padded(out, t.day, 2);
 	out_char(out, 'T');
-	out_padded(out, t.hour, 2);
-	out_char(out, ':');
-	out_padded(out, t.minute, 2);
-	out_char(out, ':');
-	out_padded(out, t.second, 2);
-	out_char(out, '.');
-	out_padded(out, t.microsecond, 6);
+	out_time_of_day(out, &t);
 	out_str(out, "Z\"");
 }
 

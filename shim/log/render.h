@@ -20,4 +20,7 @@ struct clock_time {
 
 struct clock_time clock_time_of(uint64_t time_ns);
 
+/* "17:02:11.042390" */
+void out_time_of_day(struct out *out, const struct clock_time *time);
+
 #endif

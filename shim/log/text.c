@@ -36,19 +36,6 @@ static void paint(struct line *line, enum color color)
 	line->invisible += strlen(codes[color]);
 }
 
-static void out_time(struct out *out, uint64_t time_ns)
-{
-	const struct clock_time t = clock_time_of(time_ns);
-
-	out_padded(out, t.hour, 2);
-	out_char(out, ':');
-	out_padded(out, t.minute, 2);
-	out_char(out, ':');
-	out_padded(out, t.second, 2);
-	out_char(out, '.');
-	out_padded(out, t.microsecond, 6);
-}
-
 /* "server[4242]", or "server[4242/4250]" in another thread than the first. */
 static void out_caller(struct out *out, const struct event *ev)
 {
@@ -287,9 +274,10 @@ static void out_frames(struct line *line, const struct event *ev)
 
 void render_text(struct out *out, const struct event *ev, bool colored)
 {
+	const struct clock_time time = clock_time_of(ev->time_ns);
 	struct line line = {.out = out, .colored = colored};
 
-	out_time(out, ev->time_ns);
+	out_time_of_day(out, &time);
 	out_char(out, ' ');
 	out_caller(out, ev);
 	out_char(out, ' ');

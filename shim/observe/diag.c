@@ -10,11 +10,10 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "facts/shim.h"
 #include "observe/tcp_state.h"
-#include "observe/view.h"
+#include "sys/clock.h"
 #include "sys/own.h"
 #include "sys/sys.h"
 

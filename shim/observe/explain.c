@@ -16,10 +16,6 @@
 #include "observe/tcp_state.h"
 #include "sys/sys.h"
 
-#ifndef SO_BINDTOIFINDEX
-#define SO_BINDTOIFINDEX 62
-#endif
-
 struct inquiry {
 	struct conflict_sock ours;
 	uint64_t cookie;
@@ -73,7 +69,7 @@ static void name_owner(struct holders *holders)
 bool explain_holders(int fd, const struct endpoint *asked, bool listens, bool find_owner,
 		     struct holders *ret)
 {
-	const int ifindex = sock_option(fd, SOL_SOCKET, SO_BINDTOIFINDEX);
+	const int ifindex = sock_ifindex(fd);
 	struct inquiry inquiry = {
 		.ours =
 			{

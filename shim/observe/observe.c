@@ -8,9 +8,9 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "facts/endpoint.h"
+#include "facts/names.h"
 #include "facts/shim.h"
 #include "observe/diag.h"
 #include "observe/explain.h"
@@ -20,10 +20,6 @@
 #include "observe/walk.h"
 #include "sys/process.h"
 #include "sys/sys.h"
-
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP 262
-#endif
 
 void event_begin(struct event *ev, enum call_id call, int fd)
 {
@@ -291,11 +287,10 @@ bool observe_connect(struct event *ev, const struct sockaddr *addr, uint32_t len
 
 static bool asks_for_tcp(const struct event *ev)
 {
-	enum { TYPE_MASK = 0xf }; /* SOCK_NONBLOCK and SOCK_CLOEXEC are beside the type */
 	const int domain = ev->args.socket.domain, protocol = ev->args.socket.protocol;
 
 	return (domain == AF_INET || domain == AF_INET6) &&
-	       (ev->args.socket.type & TYPE_MASK) == SOCK_STREAM &&
+	       (ev->args.socket.type & SOCKET_TYPE_MASK) == SOCK_STREAM &&
 	       (protocol == 0 || protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP);
 }
 

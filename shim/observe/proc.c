@@ -8,9 +8,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
-#include <time.h>
 
 #include "facts/out.h"
+#include "sys/clock.h"
 #include "sys/sys.h"
 
 enum { LISTING_SIZE = 32768 };
@@ -113,14 +113,6 @@ struct search {
 	int fds;   /* /proc/PID/fd */
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static int visit_fd(int number, void *arg)
 {
 	struct search *search = arg;
@@ -128,7 +120,7 @@ static int visit_fd(int number, void *arg)
 	struct out out = out_into(name, sizeof(name) - 1);
 	long len;
 
-	if (search->left-- == 0 || now_ns() > search->deadline_ns)
+	if (search->left-- == 0 || clock_ns(CLOCK_MONOTONIC) > search->deadline_ns)
 		return GIVEN_UP;
 	out_i64(&out, number);
 	*out.at = '\0';
@@ -153,7 +145,7 @@ static int search_process(int pid, struct search *search)
 	char path[40];
 	int rc;
 
-	if (now_ns() > search->deadline_ns)
+	if (clock_ns(CLOCK_MONOTONIC) > search->deadline_ns)
 		return GIVEN_UP;
 	out_proc_path(path, sizeof(path), pid, "/fd");
 	search->pid = pid;
@@ -200,7 +192,7 @@ static int search_all(struct search *search, struct processes *all)
 void proc_find_owner(uint32_t inode, struct proc_owner *ret)
 {
 	struct search search = {
-		.deadline_ns = now_ns() + MOST_MS * UINT64_C(1000000),
+		.deadline_ns = clock_ns(CLOCK_MONOTONIC) + MOST_MS * UINT64_C(1000000),
 		.left = MOST_DESCRIPTORS,
 	};
 	struct processes *all = sys_mmap_pages(sizeof(*all));

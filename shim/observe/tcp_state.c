@@ -15,6 +15,9 @@
 #include "facts/names.h"
 #include "sys/sys.h"
 
+#ifndef SO_BINDTOIFINDEX
+#define SO_BINDTOIFINDEX 62
+#endif
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
 #endif
@@ -53,6 +56,11 @@ int sock_option(int fd, int level, int option)
 	const int rc = sys_getsockopt(fd, level, option, &value, &len);
 
 	return rc < 0 ? rc : value;
+}
+
+int sock_ifindex(int fd)
+{
+	return sock_option(fd, SOL_SOCKET, SO_BINDTOIFINDEX);
 }
 
 struct endpoint sock_local(int fd)

@@ -34,6 +34,9 @@ uint64_t sock_netns(int fd);
 /* An option of type int, or -errno. None of those that are asked for can be negative. */
 int sock_option(int fd, int level, int option);
 
+/* The device that it is bound to, 0 for none; -errno where it can't be had (before 5.7). */
+int sock_ifindex(int fd);
+
 /* Family 0 where there is none. */
 struct endpoint sock_local(int fd);
 struct endpoint sock_peer(int fd);

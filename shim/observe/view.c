@@ -5,25 +5,9 @@
 
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "facts/shim.h"
 #include "observe/transitions.h"
-
-#ifndef SO_BINDTOIFINDEX
-#define SO_BINDTOIFINDEX 62
-#endif
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP 262
-#endif
-
-uint64_t clock_ns(int clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /* The addresses, where they are not known or a connection has been made since. */
 static void learn_addresses(struct sock_view *view, int fd)
@@ -102,7 +86,7 @@ void view_keep(const struct sock_view *view, int fd, uint32_t stack)
 
 void view_identify(const struct sock_view *view, int fd, struct diag_id *ret)
 {
-	const int ifindex = sock_option(fd, SOL_SOCKET, SO_BINDTOIFINDEX);
+	const int ifindex = sock_ifindex(fd);
 	const int protocol = sock_option(fd, SOL_SOCKET, SO_PROTOCOL);
 
 	*ret = (struct diag_id){

@@ -5,13 +5,14 @@
 #ifndef OBSERVE_VIEW_H
 #define OBSERVE_VIEW_H
 
+#include <netinet/in.h>
+
 #include "observe/diag_parse.h"
 #include "observe/diag_query.h"
 #include "observe/fdtable.h"
 #include "observe/tcp_state.h"
 #include "reuse/event.h"
-
-uint64_t clock_ns(int clock);
+#include "sys/clock.h"
 
 static inline bool state_is_in(uint8_t state, uint32_t set)
 {
@@ -22,6 +23,10 @@ static inline bool state_is_synchronized(uint8_t state)
 {
 	return state_is_in(state, STATES_SYNCHRONIZED);
 }
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262 /* later than some C libraries */
+#endif
 
 /*
  * Cookie, what the last event of this socket through this number left behind, and

@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sys/mman.h>
-#include <time.h>
 
+#include "sys/clock.h"
 #include "sys/sys.h"
 
 static struct process not_ready;
@@ -43,14 +43,6 @@ static bool memory_is_borrowed(pid_t pid)
 	return SYS6(SYS_kcmp, pid, SYS3(SYS_getppid, 0, 0, 0), KCMP_VM, 0, 0, 0) <= 0;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static bool claim(pid_t pid)
 {
 	uint64_t unborn = 0;
@@ -58,7 +50,7 @@ static bool claim(pid_t pid)
 
 	if (memory_is_borrowed(pid))
 		return false;
-	atomic_compare_exchange_strong(&this_process.born, &unborn, now_ns());
+	atomic_compare_exchange_strong(&this_process.born, &unborn, clock_ns(CLOCK_MONOTONIC));
 	return atomic_compare_exchange_strong(&this_process.owner, &nobody, pid) || nobody == pid;
 }
 
@@ -74,7 +66,7 @@ int process_init(void)
 		return rc;
 	process_page = page;
 	atomic_store(&page->owner, sys_getpid());
-	atomic_store(&page->born, now_ns());
+	atomic_store(&page->born, clock_ns(CLOCK_MONOTONIC));
 	return 0;
 }
 
