@@ -96,6 +96,7 @@ struct holders {
 	bool looked_up;	 /* the owner was looked for to the end */
 	bool unsure;	 /* a listener that may share the port with ours: SO_REUSEPORT */
 	bool had_option; /* our socket has SO_REUSEADDR */
+	bool more;	 /* there are others that there was no time for */
 };
 
 /* What only some calls have, and none has two of. */

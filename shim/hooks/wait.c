@@ -24,7 +24,7 @@ static uint32_t nap_ms(int fd, const struct endpoint *at, uint32_t left_ms)
 	struct holders holders;
 	uint32_t nap;
 
-	if (!explain_holders(fd, at, false, false, &holders))
+	if (!explain_holders(fd, at, false, false, &holders) || holders.more)
 		return 0;
 	/* None left is no reason to stop: the last one may just have gone. */
 	if (conflict_note(&holders) != NOTE_IN_USE_DYING && conflict_note(&holders) != NOTE_COUNT)

@@ -115,7 +115,7 @@ static void out_bound(struct out *out, const struct holders *holders)
 	out_owner(out, holders);
 	out_str(out, " has the port");
 	if (holders->bound + holders->live > 1) {
-		out_str(out, ", one of ");
+		out_str(out, holders->more ? ", one of at least " : ", one of ");
 		out_u64(out, holders->bound + holders->live);
 	}
 	if (holders->dying) {

@@ -155,5 +155,6 @@ enum note_id conflict_note(const struct holders *holders)
 		return NOTE_IN_USE_LISTENER;
 	if (holders->bound || holders->live)
 		return NOTE_IN_USE_BOUND;
-	return holders->dying ? NOTE_IN_USE_DYING : NOTE_COUNT;
+	/* Among those not seen there may be a live one. */
+	return holders->dying && !holders->more ? NOTE_IN_USE_DYING : NOTE_COUNT;
 }

@@ -129,14 +129,17 @@ static int visit_until_enough(const struct diag_sock *sock, void *arg)
 
 /*
  * Send the question and walk over its answers, which the kernel has ready when
- * the send returns (each read of a dump makes the next): nothing is waited for. A
- * dump is read to its end in any case, or its rest would meet the next question.
+ * the send returns (each read of a dump makes the next): nothing is waited for. On
+ * a socket that is kept a dump is read to its end in any case, or its rest would
+ * meet the next question.
  */
-static int converse(int fd, const struct diag_query *query, void *buf, size_t size,
-		    diag_visit *visit, void *arg)
+static int converse(const struct channel *channel, const struct diag_query *query, void *buf,
+		    size_t size, diag_visit *visit, void *arg)
 {
 	enum { MOST_DATAGRAMS = 100000 };
 	static const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+	const bool to_the_end = channel->slot >= 0;
+	const int fd = channel->fd;
 	const uint32_t seq = query->header.nlmsg_seq; /* buf may be where the query was */
 	struct visitor visitor = {.visit = visit, .arg = arg};
 	long got = sys_sendto(fd, query, query->header.nlmsg_len, MSG_DONTWAIT | MSG_NOSIGNAL,
@@ -144,6 +147,8 @@ static int converse(int fd, const struct diag_query *query, void *buf, size_t si
 	int rc = 0;
 
 	for (int i = 0; i < MOST_DATAGRAMS && got >= 0 && rc == 0; i++) {
+		if (visitor.enough && !to_the_end)
+			break;
 		got = sys_recv(fd, buf, size, MSG_DONTWAIT | MSG_TRUNC);
 		if (got > (long)size)
 			return -EMSGSIZE;
@@ -203,7 +208,7 @@ static int ask_exact(const struct channel *channel, const struct diag_id *id, st
 	int rc;
 
 	diag_query_exact(&buf.query, id, next_seq());
-	rc = converse(channel->fd, &buf.query, &buf, sizeof(buf), visit_search, &search);
+	rc = converse(channel, &buf.query, &buf, sizeof(buf), visit_search, &search);
 	if (search.found)
 		return ret->state == STATE_CLOSED ? -EBADMSG : 1;
 	if (rc == -ENOENT)
@@ -239,7 +244,7 @@ static int dump_over(const struct channel *channel, uint16_t protocol, uint16_t 
 	if (sys_failed(buf))
 		return -ENOMEM;
 	diag_query_dump(buf, protocol, family, port, kernel_states, next_seq());
-	rc = converse(channel->fd, buf, buf, DUMP_SIZE, visit, arg);
+	rc = converse(channel, buf, buf, DUMP_SIZE, visit, arg);
 	sys_munmap(buf, DUMP_SIZE);
 	return rc == 0 ? -EAGAIN : rc;
 }
@@ -247,11 +252,12 @@ static int dump_over(const struct channel *channel, uint16_t protocol, uint16_t 
 int diag_dump(uint16_t protocol, uint16_t family, uint16_t port, uint32_t kernel_states,
 	      diag_visit *visit, void *arg)
 {
-	struct channel channel;
-	int rc = take_channel(&channel);
+	/* One of its own: closed, it takes with it what a visitor did not want to see. */
+	const struct channel channel = {.fd = open_netlink(), .slot = -1};
+	int rc;
 
-	if (rc < 0)
-		return rc;
+	if (channel.fd < 0)
+		return channel.fd;
 	rc = dump_over(&channel, protocol, family, port, kernel_states, visit, arg);
 	give_back(&channel);
 	return rc;

@@ -14,29 +14,37 @@
 #include "observe/diag.h"
 #include "observe/proc.h"
 #include "observe/tcp_state.h"
+#include "sys/clock.h"
 #include "sys/sys.h"
+
+/* A port may have so many connections that to see them all takes longer than the user waits. */
+enum { MOST_MS = 25, FEW = 1000, OUT_OF_TIME = 1 };
 
 struct inquiry {
 	struct conflict_sock ours;
-	uint64_t cookie;
+	uint64_t cookie, deadline_ns;
+	uint32_t seen;
 	struct holders *holders;
 };
 
 static int visit_holder(const struct diag_sock *sock, void *arg)
 {
-	const struct inquiry *inquiry = arg;
+	struct inquiry *inquiry = arg;
 
 	/* Sockets that are bound and nothing else come whatever port was asked for. */
 	if (sock->cookie != inquiry->cookie && sock->local.port == inquiry->ours.local.port)
 		conflict_count(inquiry->holders, &inquiry->ours, sock);
-	return 0;
+	if (++inquiry->seen < FEW || clock_ns(CLOCK_MONOTONIC) < inquiry->deadline_ns)
+		return 0;
+	inquiry->holders->more = true;
+	return OUT_OF_TIME;
 }
 
 /* All on the port in these states, of both families. */
 static bool ask_port(struct inquiry *inquiry, uint32_t kernel_states)
 {
 	return diag_dump(IPPROTO_TCP, AF_UNSPEC, inquiry->ours.local.port, kernel_states,
-			 visit_holder, inquiry) == 1;
+			 visit_holder, inquiry) == 1; /* complete, or OUT_OF_TIME */
 }
 
 /*
@@ -82,6 +90,7 @@ bool explain_holders(int fd, const struct endpoint *asked, bool listens, bool fi
 				.reuseport = sock_option(fd, SOL_SOCKET, SO_REUSEPORT) > 0,
 			},
 		.cookie = sock_cookie(fd),
+		.deadline_ns = clock_ns(CLOCK_MONOTONIC) + MOST_MS * UINT64_C(1000000),
 		.holders = ret,
 	};
 
@@ -124,7 +133,7 @@ static int visit_taken(const struct diag_sock *sock, void *arg)
 		return 0;
 	taken->bits[port / 64] |= bit;
 	taken->count++;
-	return 0;
+	return taken->count > taken->last - taken->first; /* all: enough is seen */
 }
 
 /* How many of the local ports are taken? Only a range that is full explains anything. */
