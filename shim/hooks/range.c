@@ -53,7 +53,11 @@ static int close_around(__typeof__(close_range) *way, unsigned int first, unsign
 /* The events of a range that has been closed; the time and the result are the same for all. */
 static void report(struct closings *closings, struct event *ev)
 {
-	for (size_t i = 0; i < closings->count && !ev->error; i++) {
+	for (size_t i = 0; i < closings->count; i++) {
+		if (ev->error) {
+			observe_not_closed(&closings->list[i]);
+			continue;
+		}
 		event_next_socket(ev, closings->list[i].fd);
 		if (observe_closed(&closings->list[i], ev))
 			event_emit(ev);

@@ -1,9 +1,10 @@
 /*
  * diag.h - ask sock_diag, over netlink sockets of our own.
  *
- * A few sockets are opened at load and anew in a forked child; a question takes
- * one by compare-and-swap and gives it back. Nothing waits: with none free a
- * fresh one is made for the question.
+ * A few sockets are opened at load and anew in a forked child; a question about
+ * one socket takes one by compare-and-swap and gives it back. Nothing waits: with
+ * none free a fresh one is made for the question. A walk over many (diag_dump) has
+ * one of its own, so that it can be broken off.
  */
 #ifndef OBSERVE_DIAG_H
 #define OBSERVE_DIAG_H

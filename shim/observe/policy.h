@@ -20,7 +20,7 @@ struct policy {
  * What to enable for a bind to that address. Nothing where it is not a TCP bind
  * to a port (other than 0) that the settings cover; addr is the program's
  * pointer and may be anything. At most one system call to read it and two
- * getsockopt; three where events are logged and SO_REUSEPORT is asked for too.
+ * getsockopt with the log off; with it the options are read as well, to tell the truth.
  */
 struct policy policy_bind(int fd, const struct sockaddr *addr, uint32_t len);
 

@@ -208,6 +208,14 @@ class Closes(Case):
         self.assertEqual(self.ranges("C.close_range(305, 300, 0); C.close_range(300, 305, 99)"),
                          set())
 
+    def test_after_a_close_range_that_failed(self):
+        """What was not closed goes on from the state that it had."""
+        log = self.log()
+        p = self.pair(log)
+        p("C.dup2(c.fileno(), 300); C.close_range(300, 305, 64); C.close(300)")
+        close = [event for event in log.read() if event["call"] == "close"][-1]
+        self.assertEqual((close["fd"], close.get("was")), (300, "ESTABLISHED"))
+
     def test_closefrom(self):
         self.assertEqual(self.ranges("C.closefrom(300)", 300, 301, 310), {"closefrom"})
 
