@@ -164,7 +164,7 @@ static long write_file(int fd, const struct iovec *line)
 {
 	struct rlimit64 limit;
 
-	if (sys_prlimit(RLIMIT_FSIZE, NULL, &limit) < 0 || limit.rlim_cur == RLIM64_INFINITY)
+	if (sys_getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur == RLIM64_INFINITY)
 		return write_plainly(fd, line);
 	return write_masked(SIGXFSZ, write_plainly, fd, line);
 }

@@ -98,13 +98,13 @@ static bool raise_limit(struct rlimit64 *ret)
 {
 	struct rlimit64 raised;
 
-	if (sys_prlimit(RLIMIT_NOFILE, NULL, ret) < 0)
+	if (sys_getrlimit(RLIMIT_NOFILE, ret) < 0)
 		*ret = (struct rlimit64){.rlim_cur = RLIM64_INFINITY};
 	raised = *ret;
 	if (ret->rlim_cur > HIGHEST || ret->rlim_max < ret->rlim_cur + ROOM)
 		return false;
 	raised.rlim_cur += ROOM;
-	return sys_prlimit(RLIMIT_NOFILE, &raised, NULL) == 0;
+	return sys_setrlimit(RLIMIT_NOFILE, &raised) == 0;
 }
 
 /* A copy of fd at a high number, or onto that number; close-on-exec. Or -errno. */
@@ -120,7 +120,7 @@ static int copy_high(int fd, int onto)
 	else if (from > 2)
 		high = sys_fcntl(fd, F_DUPFD_CLOEXEC, from);
 	if (raised)
-		sys_prlimit(RLIMIT_NOFILE, &limit, NULL);
+		sys_setrlimit(RLIMIT_NOFILE, &limit);
 	if (high >= 0 && high < own_lowest)
 		own_lowest = high;
 	return high;

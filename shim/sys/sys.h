@@ -201,10 +201,15 @@ static inline uid_t sys_geteuid(void)
 
 struct rlimit64;
 
-/* The limit of this process: set it, get what it was before; NULL for neither. */
-static inline int sys_prlimit(int resource, const struct rlimit64 *limit, struct rlimit64 *ret)
+/* The limit of this process. Of 64 bits, as the kernel's own struct is here. */
+static inline int sys_getrlimit(int resource, struct rlimit64 *ret)
 {
-	return (int)SYS4(SYS_prlimit64, 0, resource, limit, ret);
+	return (int)SYS3(SYS_getrlimit, resource, ret, 0);
+}
+
+static inline int sys_setrlimit(int resource, const struct rlimit64 *limit)
+{
+	return (int)SYS3(SYS_setrlimit, resource, limit, 0);
 }
 
 static inline int sys_prctl(int option, unsigned long arg)
