@@ -77,9 +77,9 @@ union event_args {
 
 /* The value of a socket option: the first bytes, and how many there were. */
 struct option_value {
+	uint32_t len;
 	bool readable;
 	uint8_t bytes[64];
-	uint32_t len;
 };
 
 /* Who holds an address that could not be bound. Counts are of sockets in the way. */
@@ -113,8 +113,10 @@ union event_more {
 	} totals;				/* exit: the last of its events */
 };
 
-/* The figures in the notes' sentences; each is set with its note. */
+/* The figures in the notes' sentences, each set with its note; and the age at exit. */
 struct note_figures {
+	uint64_t lost;		/* lost-events: how many before this one */
+	uint64_t age_ns;	/* exit: since the socket was first seen; 0: not known */
 	uint64_t closed_ago_ns; /* double-close */
 	uint32_t unread;	/* reset: bytes; 0: SO_LINGER 0 did it */
 	uint32_t close_wait_ms; /* close-wait: at least */
@@ -131,14 +133,17 @@ struct note_figures {
 	bool wait_interrupted;	/* waited: by a signal */
 };
 
+/*
+ * What most events need stands first, what only some have comes last: the flight
+ * recorder keeps no more of an event than says something (log/record.c).
+ */
 struct event {
 	uint64_t time_ns;  /* CLOCK_REALTIME, when the call had returned */
 	uint64_t began_ns; /* CLOCK_MONOTONIC, before the real call */
 	uint64_t dur_ns;   /* of the real call */
 	uint64_t seq;
-	uint64_t lost; /* with NOTE_LOST_EVENTS: how many before this one */
-	int32_t pid, tid;
 	int64_t ret;
+	int32_t pid, tid;
 	int32_t error; /* errno, 0 where the call succeeded */
 	int32_t fd;
 	uint8_t call; /* enum call_id */
@@ -146,15 +151,15 @@ struct event {
 	bool has_fd, has_ret, has_sock, has_args;
 	bool has_closed : 1, has_totals : 1;
 	bool tried_reuse : 1; /* gentle: SO_REUSEADDR was on for a second try, in vain */
+	uint8_t reuse : 2;    /* reuse-enabled: TCPSHIM_REUSE (enum reuse_mode) */
 	uint8_t prepared;     /* reuse-enabled: the SO_ options that were set (REUSED_…) */
 	uint32_t notes;	      /* set of enum note_id */
 	uint32_t stack;	      /* the call site's number (facts/callsite.h); 0: no frames */
-	uint64_t age_ns;      /* exit: since the socket was first seen; 0: not known */
-	struct note_figures figures;
 	char prog[16];
 	union event_args args;
 	struct sock_view sock;
 	union event_more more;
+	struct note_figures figures;
 };
 
 enum { REUSED_ADDR = 1, REUSED_PORT = 2 };

@@ -56,6 +56,7 @@ void reuse_take_back(int fd, struct policy *policy)
 void reuse_note(struct event *ev, const struct policy *policy)
 {
 	ev->prepared = policy->enable;
+	ev->reuse = shim.set.reuse & 3;
 	ev->tried_reuse = policy->tried;
 	if (policy->enable)
 		ev->notes |= NOTE_BIT(NOTE_REUSE_ENABLED);

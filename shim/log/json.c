@@ -292,8 +292,8 @@ void render_json(struct out *out, const struct event *ev)
 	key_args(out, ev);
 	sock_keys(out, &ev->sock, true);
 	key_closed(out, ev);
-	if (ev->age_ns)
-		key_u64(out, "age_ms", ev->age_ns / 1000000);
+	if (ev->figures.age_ns)
+		key_u64(out, "age_ms", ev->figures.age_ns / 1000000);
 	key_totals(out, ev);
 	if (ev->call != CALL_exit)
 		key_u64(out, "dur_ns", ev->dur_ns);

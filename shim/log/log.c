@@ -61,16 +61,28 @@ static bool write_line(const struct event *ev)
 	return too_long ? write_long_line(ev) : written;
 }
 
+/* How many were lost before this one: told with it, or counted on. */
+static uint64_t tell_lost(struct event *ev)
+{
+	uint64_t lost = atomic_load_explicit(&this_process.lost, memory_order_relaxed);
+
+	if (lost)
+		lost = atomic_exchange(&this_process.lost, 0);
+	if (lost) {
+		ev->notes |= NOTE_BIT(NOTE_LOST_EVENTS);
+		ev->figures.lost = lost;
+	}
+	return lost;
+}
+
 void event_emit(struct event *ev)
 {
+	uint64_t lost;
+
 	if (shim.silent && ev->call != CALL_exit)
 		return;
 	ev->seq = atomic_fetch_add_explicit(&this_process.seq, 1, memory_order_relaxed) + 1;
-	ev->lost = atomic_load_explicit(&this_process.lost, memory_order_relaxed);
-	if (ev->lost)
-		ev->lost = atomic_exchange(&this_process.lost, 0);
-	if (ev->lost)
-		ev->notes |= NOTE_BIT(NOTE_LOST_EVENTS);
+	lost = tell_lost(ev);
 	if (!write_line(ev))
-		atomic_fetch_add(&this_process.lost, ev->lost + 1);
+		atomic_fetch_add(&this_process.lost, lost + 1);
 }

@@ -9,9 +9,9 @@
 #include "facts/endpoint.h"
 #include "facts/frames.h"
 #include "facts/names.h"
-#include "facts/shim.h"
+#include "facts/settings.h"
 
-static void out_mode(struct out *out)
+static void out_mode(struct out *out, const struct event *ev)
 {
 	static const char *const modes[] = {
 		[REUSE_AUTO] = "auto",
@@ -21,7 +21,7 @@ static void out_mode(struct out *out)
 	};
 
 	out_str(out, " (TCPSHIM_REUSE=");
-	out_str(out, modes[shim.set.reuse]);
+	out_str(out, modes[ev->reuse]);
 	out_char(out, ')');
 }
 
@@ -35,11 +35,11 @@ static void out_enabled(struct out *out, const struct event *ev)
 		out_str(out, "SO_REUSEPORT");
 	if (ev->call == CALL_listen)
 		out_str(out, " enabled before listen, so that the next run can bind");
-	else if (shim.set.reuse == REUSE_GENTLE)
+	else if (ev->reuse == REUSE_GENTLE)
 		out_str(out, " enabled after a first EADDRINUSE");
 	else
 		out_str(out, " enabled first");
-	out_mode(out);
+	out_mode(out, ev);
 }
 
 static void out_count(struct out *out, uint64_t n, const char *one, const char *many)
@@ -60,7 +60,7 @@ static void out_seconds(struct out *out, uint64_t ms)
 
 static void out_lost(struct out *out, const struct event *ev)
 {
-	out_count(out, ev->lost, "event", "events");
+	out_count(out, ev->figures.lost, "event", "events");
 	out_str(out, " before this one could not be written");
 }
 
@@ -254,7 +254,7 @@ void out_note(struct out *out, enum note_id note, const struct event *ev)
 		return;
 	case NOTE_REUSE_RESPECTED:
 		out_str(out, "SO_REUSEADDR left off, because the program itself set it to 0");
-		out_mode(out);
+		out_mode(out, ev);
 		return;
 	case NOTE_REUSE_TOO_LATE:
 		out_str(out, "this socket is bound already: "

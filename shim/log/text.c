@@ -296,8 +296,8 @@ void render_text(struct out *out, const struct event *ev, bool colored)
 	if (ev->by_shim)
 		out_str(out, " (by libreuse)");
 	out_ends(out, ev, &ev->sock);
-	if (ev->age_ns)
-		out_age(out, ev->age_ns);
+	if (ev->figures.age_ns)
+		out_age(out, ev->figures.age_ns);
 	if (ev->has_sock) {
 		out_column(out, STATE_COLUMN + line.invisible);
 		paint(&line, STATE_COLOR);

@@ -154,7 +154,7 @@ bool observe_left_open(struct event *ev)
 
 	ev->stack = note.made_at;
 	if (note.made_ns)
-		ev->age_ns = clock_ns(CLOCK_MONOTONIC) - note.made_ns;
+		ev->figures.age_ns = clock_ns(CLOCK_MONOTONIC) - note.made_ns;
 	return true;
 }
 

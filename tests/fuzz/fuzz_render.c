@@ -18,7 +18,7 @@ enum { LONGEST = 4096, MOST_NOTES = 4 };
 
 struct input {
 	struct event ev;
-	uint8_t reuse, frames;
+	uint8_t frames;
 	struct {
 		char module[FRAME_MODULE_MAX], symbol[FRAME_SYMBOL_MAX];
 		uint64_t offset, symbol_offset;
@@ -102,10 +102,10 @@ static void be_more(struct event *ev)
 static void be_event(struct event *ev)
 {
 	ev->call %= CALL_COUNT;
-	ev->prepared %= (REUSED_ADDR | REUSED_PORT) + 1;
 	ev->notes &= NOTE_BIT(NOTE_COUNT) - 1;
 	while (__builtin_popcount(ev->notes) > MOST_NOTES)
 		ev->notes &= ev->notes - 1;
+	ev->prepared %= (REUSED_ADDR | REUSED_PORT) + 1;
 	be_bool(&ev->by_shim);
 	be_bool(&ev->has_fd);
 	be_bool(&ev->has_ret);
@@ -187,7 +187,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size)
 		memcpy(&input, data, size < sizeof(input) ? size : sizeof(input));
 	be_event(&input.ev);
-	shim.set.reuse = (enum reuse_mode)(input.reuse % (REUSE_OFF + 1));
 	input.ev.stack = input.ev.figures.closed_at = stack_of(&input);
 	check_json(&input.ev, LONGEST);
 	check_json(&input.ev, 512);

@@ -386,7 +386,7 @@ static struct event an_fclose(void)
 
 	in_state(&ev, STATE_LISTEN, STATE_CLOSED);
 	ev.notes = NOTE_BIT(NOTE_LOST_EVENTS);
-	ev.lost = 2;
+	ev.figures.lost = 2;
 	return ev;
 }
 
@@ -937,6 +937,7 @@ static void longest_figures(struct event *ev)
 	ev->figures.unread = UINT32_MAX;
 	ev->figures.close_wait_ms = UINT32_MAX;
 	ev->figures.waited_ms = UINT32_MAX;
+	ev->figures.lost = UINT64_MAX;
 	ev->figures.ports_taken = UINT32_MAX;
 	ev->figures.first_port = UINT16_MAX;
 	ev->figures.last_port = UINT16_MAX;
@@ -954,7 +955,6 @@ static struct event longest_event(enum call_id call)
 		.time_ns = UINT64_MAX,
 		.dur_ns = UINT64_MAX,
 		.seq = UINT64_MAX,
-		.lost = UINT64_MAX,
 		.pid = INT_MIN,
 		.tid = INT_MIN + 1,
 		.ret = INT64_MIN,
@@ -967,6 +967,7 @@ static struct event longest_event(enum call_id call)
 		.has_sock = true,
 		.has_closed = call == CALL_dup2 || call == CALL_dup3,
 		.prepared = REUSED_ADDR | REUSED_PORT,
+		.reuse = REUSE_GENTLE,
 		.sock = longest_view(),
 	};
 
@@ -1064,7 +1065,6 @@ static uint32_t longest_notes(const struct event *ev)
 static void longest_json(void **state)
 {
 	(void)state;
-	shim.set.reuse = REUSE_GENTLE;
 	for (int call = 0; call < CALL_COUNT; call++) {
 		struct event ev = longest_event((enum call_id)call);
 
@@ -1074,7 +1074,6 @@ static void longest_json(void **state)
 		assert_in_range(strlen(rendered_json(&ev)), 100, MOST_JSON);
 		assert_contract(rendered_json(&ev));
 	}
-	shim.set.reuse = REUSE_AUTO;
 }
 
 /* Whatever the room, what is rendered stays in it, and a cut is admitted. */
@@ -1139,7 +1138,6 @@ static void emit_body(void *arg)
 	unlink(path);
 	MUST(process_init() == 0);
 	MUST(sink_open_fd(writer) == 0);
-	shim.set.reuse = REUSE_GENTLE;
 	for (int call = 0; call < CALL_COUNT * 2; call++) {
 		struct event ev = longest_event((enum call_id)(call / 2));
 		struct out out = out_into(expected, sizeof(expected));
