@@ -110,6 +110,7 @@ static enum closing_kind other(int fd)
 enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd)
 {
 	struct tcp_facts facts;
+	struct fd_note note;
 	int rc;
 
 	if (!shim_logs(call))
@@ -121,14 +122,14 @@ enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd
 		return CLOSING_UNLOGGED;
 
 	*ret = (struct closing){.fd = fd, .before = facts.state};
-	view_begin(&ret->view, fd, facts.state);
+	view_begin(&ret->view, fd, facts.state, &note);
 	decide_question(ret, &facts);
 	ask_connection(ret, &facts);
 	if (ret->ask)
 		prepare_question(ret);
 	if (shim.set.stack)
 		ret->stack = walk_callers(shim.set.stack);
-	view_keep(&ret->view, fd, ret->stack);
+	view_keep(&ret->view, fd, ret->stack, &note);
 	fdtable_close(fd, call, process_tid(), ret->stack, clock_ns(CLOCK_MONOTONIC));
 	return CLOSING_TCP;
 }

@@ -13,30 +13,30 @@
 
 #include "facts/names.h"
 
-static struct endpoint end_of(const struct inet_diag_msg *msg, const __be32 *addr, __be16 port)
+static void read_end(const struct inet_diag_msg *msg, const __be32 *addr, __be16 port,
+		     struct endpoint *ret)
 {
-	struct endpoint end = {.family = msg->idiag_family, .port = ntohs(port)};
-
-	memcpy(end.addr, addr, end.family == AF_INET ? 4 : 16);
-	return end;
+	ret->family = msg->idiag_family;
+	ret->port = ntohs(port);
+	memcpy(ret->addr, addr, ret->family == AF_INET ? 4 : 16);
 }
 
-static struct diag_sock sock_of(const struct inet_diag_msg *msg)
+/* All but its attributes. In its place, as a hook's stack has no room for copies. */
+static void read_sock(const struct inet_diag_msg *msg, struct diag_sock *ret)
 {
 	enum { TIMER_TIME_WAIT = 3 };
 	const struct inet_diag_sockid *id = &msg->id;
 
-	return (struct diag_sock){
-		.cookie = (uint64_t)id->idiag_cookie[1] << 32 | id->idiag_cookie[0],
-		.local = end_of(msg, id->idiag_src, id->idiag_sport),
-		.peer = end_of(msg, id->idiag_dst, id->idiag_dport),
-		.inode = msg->idiag_inode,
-		.uid = msg->idiag_uid,
-		.ifindex = id->idiag_if,
-		.state = (uint8_t)state_from_kernel(msg->idiag_state),
-		.has_timer = msg->idiag_timer == TIMER_TIME_WAIT,
-		.timer_ms = msg->idiag_timer == TIMER_TIME_WAIT ? msg->idiag_expires : 0,
-	};
+	memset(ret, 0, sizeof(*ret));
+	ret->cookie = (uint64_t)id->idiag_cookie[1] << 32 | id->idiag_cookie[0];
+	read_end(msg, id->idiag_src, id->idiag_sport, &ret->local);
+	read_end(msg, id->idiag_dst, id->idiag_dport, &ret->peer);
+	ret->inode = msg->idiag_inode;
+	ret->uid = msg->idiag_uid;
+	ret->ifindex = id->idiag_if;
+	ret->state = (uint8_t)state_from_kernel(msg->idiag_state);
+	ret->has_timer = msg->idiag_timer == TIMER_TIME_WAIT;
+	ret->timer_ms = ret->has_timer ? msg->idiag_expires : 0;
 }
 
 /* The attributes behind a message: of interest is INET_DIAG_SKV6ONLY alone. */
@@ -77,6 +77,7 @@ int diag_parse(const void *buf, size_t len, uint32_t seq, diag_visit *visit, voi
 	while (len >= sizeof(struct nlmsghdr)) {
 		struct nlmsghdr head;
 		struct inet_diag_msg msg;
+		struct diag_sock sock;
 
 		memcpy(&head, at, sizeof(head));
 		if (head.nlmsg_len < NLMSG_HDRLEN || head.nlmsg_len > len)
@@ -100,9 +101,7 @@ int diag_parse(const void *buf, size_t len, uint32_t seq, diag_visit *visit, voi
 		if (body_len < sizeof(msg))
 			return -EBADMSG;
 		memcpy(&msg, body, sizeof(msg));
-
-		struct diag_sock sock = sock_of(&msg);
-
+		read_sock(&msg, &sock);
 		sock.v6only = read_v6only(body + sizeof(msg), body_len - sizeof(msg));
 
 		const int rc = visit(&sock, arg);

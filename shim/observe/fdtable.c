@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "facts/sum.h"
 #include "sys/sys.h"
 
 enum { PIECE_SLOTS = 512, PIECES = 2048 }; /* 1,048,576 numbers: the kernel's fs.nr_open */
@@ -23,16 +24,9 @@ struct slot {
 	_Atomic(uint64_t) sum;
 };
 
-/* Fowler, Noll and Vo's hash, over words; every bit of each changes it. */
 static uint64_t sum_of(const uint64_t *words)
 {
-	uint64_t sum = UINT64_C(14695981039346656037);
-
-	for (int i = 0; i < NOTE_WORDS; i++) {
-		sum = (sum ^ words[i]) * UINT64_C(1099511628211);
-		sum ^= sum >> 32;
-	}
-	return sum;
+	return sum_words(SUM_BEGIN, words, NOTE_WORDS);
 }
 
 struct piece {
@@ -69,26 +63,33 @@ static struct slot *slot_made(int fd)
 	return slot_of(fd);
 }
 
-struct fd_note fdtable_get(int fd)
+/* False where there is none, or two writers met. */
+static bool read_slot(const struct slot *slot, struct fd_note *ret)
 {
-	struct slot *slot = slot_of(fd);
-	struct fd_note note = {0};
 	uint64_t words[NOTE_WORDS];
 
-	if (!slot)
-		return note;
 	for (int i = 0; i < NOTE_WORDS; i++)
 		words[i] = atomic_load_explicit(&slot->words[i], memory_order_relaxed);
-	if (atomic_load_explicit(&slot->sum, memory_order_relaxed) == sum_of(words))
-		memcpy(&note, words, sizeof(note));
-	return note;
+	if (atomic_load_explicit(&slot->sum, memory_order_relaxed) != sum_of(words))
+		return false;
+	memcpy(ret, words, sizeof(*ret));
+	return true;
 }
 
-struct fd_note fdtable_about(int fd, uint64_t cookie)
+struct fd_note fdtable_get(int fd)
 {
-	const struct fd_note note = fdtable_get(fd);
+	const struct slot *slot = slot_of(fd);
+	struct fd_note note;
 
-	return cookie && note.cookie == cookie && !note.closed_ns ? note : (struct fd_note){0};
+	return slot && read_slot(slot, &note) ? note : (struct fd_note){0};
+}
+
+void fdtable_about(int fd, uint64_t cookie, struct fd_note *ret)
+{
+	const struct slot *slot = slot_of(fd);
+
+	if (!slot || !cookie || !read_slot(slot, ret) || ret->cookie != cookie || ret->closed_ns)
+		*ret = (struct fd_note){0};
 }
 
 static void write_slot(struct slot *slot, const struct fd_note *note)

@@ -33,8 +33,8 @@ struct fd_note {
 /* A copy of the note, cookie 0 where there is none. Any number may be asked for. */
 struct fd_note fdtable_get(int fd);
 
-/* The note on the open socket with this cookie; empty where it is about another. */
-struct fd_note fdtable_about(int fd, uint64_t cookie);
+/* The note on the open socket with this cookie, into *ret; empty where it is about another. */
+void fdtable_about(int fd, uint64_t cookie, struct fd_note *ret);
 
 void fdtable_set(int fd, const struct fd_note *note);
 

@@ -82,12 +82,12 @@ static void look_behind(struct event *ev, int fd, const struct tcp_facts *facts)
 	}
 }
 
-/* Look at an open socket, of which TCP_INFO says facts. */
-static void look(struct event *ev, int fd, const struct tcp_facts *facts)
+/* Look at an open socket, of which TCP_INFO says facts; *ret is what was noted of it. */
+static void look(struct event *ev, int fd, const struct tcp_facts *facts, struct fd_note *ret)
 {
 	struct sock_view *view = &ev->sock;
 
-	view_begin(view, fd, facts->state);
+	view_begin(view, fd, facts->state, ret);
 	if (facts->state != STATE_CLOSED)
 		return;
 	if (view_may_wait(view))
@@ -95,6 +95,9 @@ static void look(struct event *ev, int fd, const struct tcp_facts *facts)
 	else if (!view_is_closed(view, facts->was_connected))
 		view->state = STATE_UNKNOWN;
 }
+
+/* What view_begin would find of a socket that has just been made. */
+static const struct fd_note nothing_noted;
 
 /* The beginning of all observations of an open socket: what TCP_INFO says, or no event. */
 static bool begin(struct event *ev, int fd, struct tcp_facts *ret)
@@ -108,28 +111,31 @@ static bool begin(struct event *ev, int fd, struct tcp_facts *ret)
 bool observe_own_call(struct event *ev)
 {
 	struct tcp_facts facts;
+	struct fd_note note;
 
 	if (!begin(ev, ev->fd, &facts))
 		return false;
-	view_begin(&ev->sock, ev->fd, facts.state);
+	view_begin(&ev->sock, ev->fd, facts.state, &note);
 	view_trace(&ev->sock, STATE_UNKNOWN, STATE_UNKNOWN);
-	view_keep(&ev->sock, ev->fd, ev->stack);
+	view_keep(&ev->sock, ev->fd, ev->stack, &note);
 	return true;
 }
 
 bool observe_call(struct event *ev)
 {
 	struct tcp_facts facts;
+	struct fd_note note;
 
 	if (!begin(ev, ev->fd, &facts))
 		return false;
-	look(ev, ev->fd, &facts);
+	look(ev, ev->fd, &facts, &note);
 	view_trace(&ev->sock, STATE_UNKNOWN, STATE_UNKNOWN);
-	view_keep(&ev->sock, ev->fd, ev->stack);
+	view_keep(&ev->sock, ev->fd, ev->stack, &note);
 	return true;
 }
 
-struct endpoint observe_address(const struct sockaddr *addr, uint32_t len)
+/* Apart from its callers, whose frames others stand on. */
+__attribute__((noinline)) struct endpoint observe_address(const struct sockaddr *addr, uint32_t len)
 {
 	union sock_addr copy = {0};
 	const uint32_t take = len < sizeof(copy) ? len : (uint32_t)sizeof(copy);
@@ -142,16 +148,14 @@ struct endpoint observe_address(const struct sockaddr *addr, uint32_t len)
 bool observe_left_open(struct event *ev)
 {
 	struct tcp_facts facts;
+	struct fd_note note;
 
 	if (tcp_ask(ev->fd, &facts) < 0 || !observe_caller(ev))
 		return false;
 	ev->has_sock = true;
-	look(ev, ev->fd, &facts);
+	look(ev, ev->fd, &facts, &note);
 	ev->sock.was = STATE_UNKNOWN; /* what matters is how it is left */
 	ev->notes = 0;
-
-	const struct fd_note note = fdtable_about(ev->fd, ev->sock.cookie);
-
 	ev->stack = note.made_at;
 	if (note.made_ns)
 		ev->figures.age_ns = clock_ns(CLOCK_MONOTONIC) - note.made_ns;
@@ -169,32 +173,39 @@ bool observe_setsockopt(struct event *ev, bool enables_reuse)
 	return true;
 }
 
-bool observe_listen(struct event *ev)
+/*
+ * A call that may have given the socket a local address. On a stack frame of its
+ * own: explaining why it failed needs what there is.
+ */
+static __attribute__((noinline)) bool observe_binding(struct event *ev)
 {
 	struct tcp_facts facts;
+	struct fd_note note;
+	bool learns;
 
 	if (!begin(ev, ev->fd, &facts))
 		return false;
-	look(ev, ev->fd, &facts);
-	if (!ev->sock.local.family)
-		ev->sock.local = sock_local(ev->fd); /* listen binds what was not bound */
+	look(ev, ev->fd, &facts, &note);
+	learns = ev->call == CALL_bind ? !ev->error : !ev->sock.local.family;
+	if (learns)
+		ev->sock.local = sock_local(ev->fd);
 	view_trace(&ev->sock, STATE_UNKNOWN, STATE_UNKNOWN);
-	view_keep(&ev->sock, ev->fd, ev->stack);
+	view_keep(&ev->sock, ev->fd, ev->stack, &note);
+	return true;
+}
+
+bool observe_listen(struct event *ev)
+{
+	if (!observe_binding(ev))
+		return false;
 	explain_listen(ev, &ev->sock.local);
 	return true;
 }
 
 bool observe_bind(struct event *ev, const struct sockaddr *addr, uint32_t len)
 {
-	struct tcp_facts facts;
-
-	if (!begin(ev, ev->fd, &facts))
+	if (!observe_binding(ev))
 		return false;
-	look(ev, ev->fd, &facts);
-	if (!ev->error)
-		ev->sock.local = sock_local(ev->fd);
-	view_trace(&ev->sock, STATE_UNKNOWN, STATE_UNKNOWN);
-	view_keep(&ev->sock, ev->fd, ev->stack);
 	if (ev->error) {
 		ev->sock.local = observe_address(addr, len);
 		explain_bind(ev, &ev->sock.local);
@@ -226,12 +237,13 @@ static void note_half(struct event *ev, uint8_t before)
 bool observe_shutdown(struct event *ev, uint8_t before)
 {
 	struct tcp_facts facts;
+	struct fd_note note;
 	const bool fin = !ev->error && ev->args.how != SHUT_RD;
 	uint8_t necessary = STATE_UNKNOWN;
 
 	if (!begin(ev, ev->fd, &facts))
 		return false;
-	look(ev, ev->fd, &facts);
+	look(ev, ev->fd, &facts, &note);
 	if (before != STATE_CLOSED)
 		ev->notes &= ~NOTE_BIT(NOTE_PEER_RESET); /* it was alive until this call */
 	/* TCP_INFO says CLOSE of a connection that waits, too: that measured nothing. */
@@ -240,7 +252,7 @@ bool observe_shutdown(struct event *ev, uint8_t before)
 	if (fin && before == STATE_CLOSE_WAIT)
 		necessary = STATE_LAST_ACK; /* a shutdown never resets */
 	view_trace(&ev->sock, before, necessary);
-	view_keep(&ev->sock, ev->fd, ev->stack);
+	view_keep(&ev->sock, ev->fd, ev->stack, &note);
 	note_half(ev, before);
 	return true;
 }
@@ -255,6 +267,7 @@ static bool has_sent_syn(int err)
 bool observe_connect(struct event *ev, const struct sockaddr *addr, uint32_t len)
 {
 	struct tcp_facts facts;
+	struct fd_note note;
 	const struct endpoint asked = observe_address(addr, len);
 	uint8_t necessary = STATE_UNKNOWN;
 
@@ -262,10 +275,10 @@ bool observe_connect(struct event *ev, const struct sockaddr *addr, uint32_t len
 		return false;
 	if (!ev->error && facts.state == STATE_CLOSED) {
 		/* AF_UNSPEC: what it was connected to is not this socket's any more. */
-		view_begin(&ev->sock, ev->fd, facts.state);
+		view_begin(&ev->sock, ev->fd, facts.state, &note);
 		ev->sock.peer = (struct endpoint){0};
 	} else {
-		look(ev, ev->fd, &facts);
+		look(ev, ev->fd, &facts, &note);
 	}
 	ev->sock.local = sock_local(ev->fd);
 	if (asked.family && !state_is_synchronized(ev->sock.was))
@@ -278,7 +291,7 @@ bool observe_connect(struct event *ev, const struct sockaddr *addr, uint32_t len
 	    has_sent_syn(ev->error) && asked.family)
 		necessary = STATE_SYN_SENT;
 	view_trace(&ev->sock, necessary, STATE_UNKNOWN);
-	view_keep(&ev->sock, ev->fd, ev->stack);
+	view_keep(&ev->sock, ev->fd, ev->stack, &note);
 	explain_connect(ev);
 	if (asked.family)
 		ev->sock.peer = asked;
@@ -308,7 +321,7 @@ bool observe_socket(struct event *ev)
 	if (ev->has_sock) {
 		ev->sock.cookie = sock_cookie(fd);
 		ev->sock.state = (uint8_t)state;
-		view_keep(&ev->sock, fd, ev->stack);
+		view_keep(&ev->sock, fd, ev->stack, &nothing_noted);
 	}
 	return true;
 }
@@ -332,7 +345,7 @@ bool observe_accept(struct event *ev, const struct sockaddr *addr, const uint32_
 	if (!ev->sock.peer.family && addr && sys_peek(&given, len, sizeof(given)) == 0)
 		ev->sock.peer = observe_address(addr, given);
 	view_trace(&ev->sock, STATE_SYN_RCVD, STATE_UNKNOWN);
-	view_keep(&ev->sock, fd, ev->stack);
+	view_keep(&ev->sock, fd, ev->stack, &nothing_noted);
 	return true;
 }
 

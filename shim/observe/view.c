@@ -4,6 +4,7 @@
 #include "observe/view.h"
 
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "facts/shim.h"
@@ -22,17 +23,15 @@ static void learn_addresses(struct sock_view *view, int fd)
 		view->peer = peer;
 }
 
-void view_begin(struct sock_view *view, int fd, uint8_t state)
+void view_begin(struct sock_view *view, int fd, uint8_t state, struct fd_note *ret)
 {
 	view->cookie = sock_cookie(fd);
 	view->state = state;
-
-	const struct fd_note note = fdtable_about(fd, view->cookie);
-
-	view->was = note.state;
-	view->opened = note.opened;
-	view->local = note.local;
-	view->peer = note.peer;
+	fdtable_about(fd, view->cookie, ret);
+	view->was = ret->state;
+	view->opened = ret->opened;
+	view->local = ret->local;
+	view->peer = ret->peer;
 	learn_addresses(view, fd);
 }
 
@@ -67,21 +66,28 @@ void view_trace(struct sock_view *view, uint8_t first, uint8_t second)
 		view->via[view->n_via++] = between[i];
 }
 
-void view_keep(const struct sock_view *view, int fd, uint32_t stack)
+/* Does the note say of the socket what it says now? Most calls change nothing of it. */
+static bool is_known(const struct fd_note *note, const struct sock_view *view)
 {
-	const struct fd_note old = fdtable_about(fd, view->cookie);
-	const struct fd_note note = {
-		.cookie = view->cookie,
-		.made_ns = old.made_ns ? old.made_ns : clock_ns(CLOCK_MONOTONIC),
-		.made_at = old.made_ns ? old.made_at : stack,
-		.local = view->local,
-		.peer = view->peer,
-		.state = view->state,
-		.opened = view->opened,
-	};
+	return note->cookie == view->cookie && note->state == view->state &&
+	       note->opened == view->opened &&
+	       memcmp(&note->local, &view->local, sizeof(note->local)) == 0 &&
+	       memcmp(&note->peer, &view->peer, sizeof(note->peer)) == 0;
+}
 
-	if (view->cookie)
-		fdtable_set(fd, &note);
+void view_keep(const struct sock_view *view, int fd, uint32_t stack, const struct fd_note *before)
+{
+	struct fd_note note = {.cookie = view->cookie};
+
+	if (!view->cookie || is_known(before, view))
+		return;
+	note.made_ns = before->made_ns ? before->made_ns : clock_ns(CLOCK_MONOTONIC);
+	note.made_at = before->made_ns ? before->made_at : stack;
+	note.local = view->local;
+	note.peer = view->peer;
+	note.state = view->state;
+	note.opened = view->opened;
+	fdtable_set(fd, &note);
 }
 
 void view_identify(const struct sock_view *view, int fd, struct diag_id *ret)

@@ -30,9 +30,10 @@ static inline bool state_is_synchronized(uint8_t state)
 
 /*
  * Cookie, what the last event of this socket through this number left behind, and
- * both addresses. state: as TCP_INFO gave it now.
+ * both addresses. state: as TCP_INFO gave it now. The note that was there goes into *ret,
+ * empty where there was none.
  */
-void view_begin(struct sock_view *view, int fd, uint8_t state);
+void view_begin(struct sock_view *view, int fd, uint8_t state, struct fd_note *ret);
 
 /*
  * Fill in the way: a waypoint is a state that was measured in between or that the
@@ -41,10 +42,11 @@ void view_begin(struct sock_view *view, int fd, uint8_t state);
 void view_trace(struct sock_view *view, uint8_t first, uint8_t second);
 
 /*
- * Note down what the next event of this socket will want to know; stack is where
- * it was made if this is its first.
+ * Note down what the next event of this socket will want to know. before: the note
+ * that view_begin found; where it is empty, this is the socket's first event, and
+ * stack is where it was made.
  */
-void view_keep(const struct sock_view *view, int fd, uint32_t stack);
+void view_keep(const struct sock_view *view, int fd, uint32_t stack, const struct fd_note *before);
 
 /* Everything by which sock_diag will find this socket; fd must still be open. */
 void view_identify(const struct sock_view *view, int fd, struct diag_id *ret);

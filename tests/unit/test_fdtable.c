@@ -48,6 +48,15 @@ static bool is_whole(const struct fd_note *note)
 	return is_note_of(note, note->cookie);
 }
 
+static struct fd_note about(int fd, uint64_t cookie)
+{
+	struct fd_note note;
+
+	memset(&note, 0xff, sizeof(note));
+	fdtable_about(fd, cookie, &note);
+	return note;
+}
+
 static void set(int fd, uint64_t cookie)
 {
 	const struct fd_note note = note_of(cookie);
@@ -175,12 +184,12 @@ static void closed(void **state)
 	note = note_of(77);
 	note.made_ns = 50;
 	fdtable_set(1234, &note);
-	assert_int_equal(fdtable_about(1234, 77).made_ns, 50);
-	assert_int_equal(fdtable_about(1234, 78).cookie, 0);
-	assert_int_equal(fdtable_about(1234, 0).cookie, 0);
-	assert_int_equal(fdtable_about(1235, 77).cookie, 0);
-	assert_int_equal(fdtable_about(1235, 0).cookie, 0);
-	assert_int_equal(fdtable_about(-1, 77).cookie, 0);
+	assert_int_equal(about(1234, 77).made_ns, 50);
+	assert_int_equal(about(1234, 78).cookie, 0);
+	assert_int_equal(about(1234, 0).cookie, 0);
+	assert_int_equal(about(1235, 77).cookie, 0);
+	assert_int_equal(about(1235, 0).cookie, 0);
+	assert_int_equal(about(-1, 77).cookie, 0);
 
 	fdtable_close(1234, CALL_dup2, 42, 0, 99);
 	note = fdtable_get(1234);
@@ -189,12 +198,12 @@ static void closed(void **state)
 	assert_int_equal(note.closed_ns, 99);
 	assert_int_equal(note.closed_by, 42);
 	assert_int_equal(note.closed_call, CALL_dup2);
-	assert_int_equal(fdtable_about(1234, 77).cookie, 0);
+	assert_int_equal(about(1234, 77).cookie, 0);
 	assert_int_equal(fdtable_next(0), -1);
 
 	/* The close failed: it is the open socket's note again. */
 	fdtable_reopen(1234);
-	assert_int_equal(fdtable_about(1234, 77).made_ns, 50);
+	assert_int_equal(about(1234, 77).made_ns, 50);
 	assert_int_equal(fdtable_get(1234).closed_ns, 0);
 	assert_int_equal(fdtable_next(0), 1234);
 	fdtable_reopen(1235);
