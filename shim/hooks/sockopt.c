@@ -2,6 +2,8 @@
  * sockopt.c - the hooks of setsockopt, and of getsockopt where it reads SO_ERROR:
  * that is how a program learns the end of a non-blocking connect.
  */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 
 #include "hooks/hook.h"
@@ -9,6 +11,19 @@
 #include "observe/observe.h"
 #include "observe/policy.h"
 #include "sys/sys.h"
+
+/*
+ * Has the kernel read all four bytes there, or written them? Then we can without
+ * asking. sk_setsockopt (net/core/sock.c) and do_tcp_setsockopt (net/ipv4/tcp.c) read
+ * an int whatever the option, but for names, of which they read no more than the name.
+ */
+static bool kernel_took_int(const struct event *ev, int level, int option, socklen_t len)
+{
+	if (ev->error || len != sizeof(int))
+		return false;
+	return level == SOL_SOCKET ||
+	       (level == IPPROTO_TCP && option != TCP_CONGESTION && option != TCP_ULP);
+}
 
 static void option_args(struct event *ev, int level, int option, const void *value, socklen_t len)
 {
@@ -19,6 +34,11 @@ static void option_args(struct event *ev, int level, int option, const void *val
 	ev->args.sockopt.level = level;
 	ev->args.sockopt.option = option;
 	copy->len = len;
+	if (kernel_took_int(ev, level, option, len)) {
+		memcpy(copy->bytes, value, sizeof(int));
+		copy->readable = true;
+		return;
+	}
 	copy->readable = value && (int)len >= 0 && sys_peek(copy->bytes, value, take) == 0;
 }
 
