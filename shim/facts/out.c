@@ -3,9 +3,7 @@
  */
 #include "facts/out.h"
 
-#include <string.h>
-
-void out_mem(struct out *out, const char *text, size_t len)
+void out_cut(struct out *out, const char *text, size_t len)
 {
 	const size_t room = (size_t)(out->end - out->at);
 
@@ -17,37 +15,37 @@ void out_mem(struct out *out, const char *text, size_t len)
 	out->at += len;
 }
 
-void out_str(struct out *out, const char *text)
+void put_two(char *at, uint32_t number)
 {
-	while (*text)
-		out_char(out, *text++);
-}
+	static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+				    "25262728293031323334353637383940414243444546474849"
+				    "50515253545556575859606162636465666768697071727374"
+				    "75767778798081828384858687888990919293949596979899";
 
-void out_char(struct out *out, char c)
-{
-	if (out->at < out->end)
-		*out->at++ = c;
-	else
-		out->truncated = true;
+	memcpy(at, pairs + number * 2, 2);
 }
 
 void out_padded(struct out *out, uint64_t number, unsigned int width)
 {
-	char digits[20];
-	char *first = digits + sizeof(digits);
+	char digits[24];
+	char *const end = digits + sizeof(digits), *first = end;
 
-	do {
-		*--first = (char)('0' + number % 10);
-		number /= 10;
-	} while (number);
-	while (first > digits && (size_t)(digits + sizeof(digits) - first) < width)
+	for (; number >= 100; number /= 100)
+		put_two(first -= 2, (uint32_t)(number % 100));
+	put_two(first -= 2, (uint32_t)number);
+	if (number < 10)
+		first++;
+	while (first > digits && (size_t)(end - first) < width)
 		*--first = '0';
-	out_mem(out, first, (size_t)(digits + sizeof(digits) - first));
+	out_mem(out, first, (size_t)(end - first));
 }
 
 void out_u64(struct out *out, uint64_t number)
 {
-	out_padded(out, number, 1);
+	if (number < 10)
+		out_char(out, (char)('0' + number));
+	else
+		out_padded(out, number, 1);
 }
 
 void out_i64(struct out *out, int64_t number)
@@ -121,25 +119,54 @@ static size_t utf8_len(const unsigned char *text, size_t len)
 	return n;
 }
 
+/* The characters that stand for themselves: most names are made of them from end to end. */
+static const bool is_plain[256] = {
+	[' ' ... '!'] = true,
+	['#' ... '['] = true,
+	[']' ... '~'] = true,
+};
+
+static size_t plain_len(const char *text, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && is_plain[(unsigned char)text[n]])
+		n++;
+	return n;
+}
+
+/* One character that may not stand for itself; how many bytes it had. */
+static size_t out_json_char(struct out *out, const char *text, size_t len)
+{
+	const unsigned char c = (unsigned char)*text;
+	const size_t n = utf8_len((const unsigned char *)text, len);
+
+	if (n == 0) {
+		out_str(out, "\xef\xbf\xbd");
+		return 1;
+	}
+	if (c == '"' || c == '\\') {
+		out_char(out, '\\');
+		out_char(out, (char)c);
+	} else if (c < 0x20 || c == 0x7f) {
+		out_str(out, "\\u00");
+		out_char(out, hex_digit(c >> 4));
+		out_char(out, hex_digit(c));
+	} else {
+		out_mem(out, text, n);
+	}
+	return n;
+}
+
 void out_json(struct out *out, const char *text, size_t len)
 {
 	while (len > 0) {
-		const unsigned char c = (unsigned char)*text;
-		size_t n = utf8_len((const unsigned char *)text, len);
+		size_t n = plain_len(text, len);
 
-		if (n == 0) {
-			out_str(out, "\xef\xbf\xbd");
-			n = 1;
-		} else if (c == '"' || c == '\\') {
-			out_char(out, '\\');
-			out_char(out, (char)c);
-		} else if (c < 0x20 || c == 0x7f) {
-			out_str(out, "\\u00");
-			out_char(out, hex_digit(c >> 4));
-			out_char(out, hex_digit(c));
-		} else {
+		if (n)
 			out_mem(out, text, n);
-		}
+		else
+			n = out_json_char(out, text, len);
 		text += n;
 		len -= n;
 	}

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct out {
 	char *start, *at, *end;
@@ -24,13 +25,39 @@ static inline size_t out_len(const struct out *out)
 	return (size_t)(out->at - out->start);
 }
 
-void out_mem(struct out *out, const char *text, size_t len);
-void out_str(struct out *out, const char *text);
-void out_char(struct out *out, char c);
+/* As much as fits, and the cut admitted. */
+void out_cut(struct out *out, const char *text, size_t len);
+
+/* Inline, as is the next: most texts are literals, whose lengths the compiler knows. */
+static inline void out_mem(struct out *out, const char *text, size_t len)
+{
+	if (__builtin_expect(len > (size_t)(out->end - out->at), 0)) {
+		out_cut(out, text, len);
+		return;
+	}
+	memcpy(out->at, text, len);
+	out->at += len;
+}
+
+static inline void out_str(struct out *out, const char *text)
+{
+	out_mem(out, text, strlen(text));
+}
+
+static inline void out_char(struct out *out, char c)
+{
+	if (__builtin_expect(out->at < out->end, 1))
+		*out->at++ = c;
+	else
+		out->truncated = true;
+}
+
 void out_u64(struct out *out, uint64_t number);
 void out_i64(struct out *out, int64_t number);
 /* At least width digits, zeros in front. */
 void out_padded(struct out *out, uint64_t number, unsigned int width);
+/* The two digits of a number below 100, at that place. */
+void put_two(char *at, uint32_t number);
 void out_hex(struct out *out, uint64_t number);
 void out_hex_bytes(struct out *out, const uint8_t *bytes, size_t len);
 /* Spaces up to that column of the line; one where it is passed already. */

@@ -8,18 +8,24 @@
 
 #include "facts/names.h"
 
-void out_constant(struct out *out, const char *quote, const char *name, int64_t number)
+static void out_quote(struct out *out, char quote)
+{
+	if (quote)
+		out_char(out, quote);
+}
+
+void out_constant(struct out *out, char quote, const char *name, int64_t number)
 {
 	if (!name) {
 		out_i64(out, number);
 		return;
 	}
-	out_str(out, quote);
+	out_quote(out, quote);
 	out_str(out, name);
-	out_str(out, quote);
+	out_quote(out, quote);
 }
 
-void out_socket_type(struct out *out, const char *quote, int type)
+void out_socket_type(struct out *out, char quote, int type)
 {
 	const char *name = constant_name(NAMES_type, type & SOCKET_TYPE_MASK);
 	const int flags = type & ~SOCKET_TYPE_MASK;
@@ -28,17 +34,17 @@ void out_socket_type(struct out *out, const char *quote, int type)
 		out_i64(out, type);
 		return;
 	}
-	out_str(out, quote);
+	out_quote(out, quote);
 	out_str(out, name);
 	for (int flag = 1; flag <= flags && flag > 0; flag <<= 1)
 		if (flags & flag) {
 			out_char(out, '|');
 			out_str(out, constant_name(NAMES_type_flag, flag));
 		}
-	out_str(out, quote);
+	out_quote(out, quote);
 }
 
-void out_option_value(struct out *out, const char *quote, const struct event *ev)
+void out_option_value(struct out *out, char quote, const struct event *ev)
 {
 	const struct option_value *value = &ev->more.value;
 	const bool is_error =
@@ -50,8 +56,8 @@ void out_option_value(struct out *out, const char *quote, const struct event *ev
 		out_constant(out, quote, is_error ? error_name(number) : NULL, number);
 		return;
 	}
-	out_str(out, quote);
+	out_quote(out, quote);
 	out_hex_bytes(out, value->bytes,
 		      value->len < sizeof(value->bytes) ? value->len : sizeof(value->bytes));
-	out_str(out, quote);
+	out_quote(out, quote);
 }

@@ -12,45 +12,44 @@
 #include "log/note_text.h"
 #include "log/render.h"
 
-static const char quote[] = "\"";
+static const char quote = '"';
 
-/* ,"key": */
-static void key(struct out *out, const char *name)
-{
-	out_str(out, ",\"");
-	out_str(out, name);
-	out_str(out, "\":");
-}
+/* Each with its comma, so that a literal is copied in one piece. */
+#define KEY(name) ",\"" name "\":"
 
-static void key_i64(struct out *out, const char *name, int64_t number)
+static inline void key_i64(struct out *out, const char *key, int64_t number)
 {
-	key(out, name);
+	out_str(out, key);
 	out_i64(out, number);
 }
 
-static void key_u64(struct out *out, const char *name, uint64_t number)
+static inline void key_u64(struct out *out, const char *key, uint64_t number)
 {
-	key(out, name);
+	out_str(out, key);
 	out_u64(out, number);
 }
 
-static void key_name(struct out *out, const char *name, const char *text)
+/* One of our own names, which there always is. */
+static inline void key_name(struct out *out, const char *key, const char *name)
 {
-	key(out, name);
-	out_constant(out, quote, text, 0);
+	out_str(out, key);
+	out_char(out, quote);
+	out_str(out, name);
+	out_char(out, quote);
 }
 
-static void key_constant(struct out *out, const char *name, const char *constant, int64_t number)
+/* The same, or a number where it has no name. */
+static void key_constant(struct out *out, const char *key, const char *name, int64_t number)
 {
-	key(out, name);
-	out_constant(out, quote, constant, number);
+	out_str(out, key);
+	out_constant(out, quote, name, number);
 }
 
-static void key_endpoint(struct out *out, const char *name, const struct endpoint *end)
+static void key_endpoint(struct out *out, const char *key, const struct endpoint *end)
 {
 	if (!end->family)
 		return;
-	key(out, name);
+	out_str(out, key);
 	out_char(out, '"');
 	out_endpoint(out, end);
 	out_char(out, '"');
@@ -60,13 +59,8 @@ static void key_time(struct out *out, uint64_t time_ns)
 {
 	const struct clock_time t = clock_time_of(time_ns);
 
-	key(out, "time");
-	out_char(out, '"');
-	out_padded(out, t.year, 4);
-	out_char(out, '-');
-	out_padded(out, t.month, 2);
-	out_char(out, '-');
-	out_padded(out, t.day, 2);
+	out_str(out, KEY("time") "\"");
+	out_date(out, &t);
 	out_char(out, 'T');
 	out_time_of_day(out, &t);
 	out_str(out, "Z\"");
@@ -76,10 +70,10 @@ static void sockopt_args(struct out *out, const struct event *ev)
 {
 	const int level = ev->args.sockopt.level, option = ev->args.sockopt.option;
 
-	key_constant(out, "level", constant_name(NAMES_level, level), level);
-	key_constant(out, "option", option_name(level, option), option);
+	key_constant(out, KEY("level"), constant_name(NAMES_level, level), level);
+	key_constant(out, KEY("option"), option_name(level, option), option);
 	if (ev->more.value.readable) {
-		key(out, "value");
+		out_str(out, KEY("value"));
 		out_option_value(out, quote, ev);
 	}
 }
@@ -88,18 +82,18 @@ static void socket_args(struct out *out, const struct event *ev)
 {
 	const int domain = ev->args.socket.domain, protocol = ev->args.socket.protocol;
 
-	key_constant(out, "domain", constant_name(NAMES_domain, domain), domain);
-	key(out, "type");
+	key_constant(out, KEY("domain"), constant_name(NAMES_domain, domain), domain);
+	out_str(out, KEY("type"));
 	out_socket_type(out, quote, ev->args.socket.type);
-	key_constant(out, "protocol", constant_name(NAMES_protocol, protocol), protocol);
+	key_constant(out, KEY("protocol"), constant_name(NAMES_protocol, protocol), protocol);
 }
 
 static void fcntl_args(struct out *out, const struct event *ev)
 {
 	const int command = ev->args.fcntl.command;
 
-	key_constant(out, "command", constant_name(NAMES_fcntl, command), command);
-	key_i64(out, "newfd", ev->args.fcntl.newfd);
+	key_constant(out, KEY("command"), constant_name(NAMES_fcntl, command), command);
+	key_i64(out, KEY("newfd"), ev->args.fcntl.newfd);
 }
 
 static void key_args(struct out *out, const struct event *ev)
@@ -108,7 +102,7 @@ static void key_args(struct out *out, const struct event *ev)
 
 	if (!ev->has_args)
 		return;
-	key(out, "args");
+	out_str(out, KEY("args"));
 
 	char *brace = out->at;
 
@@ -121,14 +115,14 @@ static void key_args(struct out *out, const struct event *ev)
 		sockopt_args(out, ev);
 		break;
 	case CALL_listen:
-		key_i64(out, "backlog", ev->args.backlog);
+		key_i64(out, KEY("backlog"), ev->args.backlog);
 		break;
 	case CALL_shutdown:
-		key_constant(out, "how", constant_name(NAMES_how, how), how);
+		key_constant(out, KEY("how"), constant_name(NAMES_how, how), how);
 		break;
 	case CALL_dup2:
 	case CALL_dup3:
-		key_i64(out, "newfd", ev->args.newfd);
+		key_i64(out, KEY("newfd"), ev->args.newfd);
 		break;
 	case CALL_fcntl:
 		fcntl_args(out, ev);
@@ -143,7 +137,7 @@ static void key_via(struct out *out, const struct sock_view *sock)
 {
 	if (!sock->n_via)
 		return;
-	key(out, "via");
+	out_str(out, KEY("via"));
 	for (unsigned int i = 0; i < sock->n_via; i++) {
 		out_char(out, i ? ',' : '[');
 		out_constant(out, quote, state_name((enum tcp_state_id)sock->via[i]), 0);
@@ -151,25 +145,25 @@ static void key_via(struct out *out, const struct sock_view *sock)
 	out_char(out, ']');
 }
 
-static void key_state(struct out *out, const char *name, uint8_t state)
+static inline void key_state(struct out *out, const char *key, uint8_t state)
 {
 	if (state != STATE_UNKNOWN)
-		key_name(out, name, state_name((enum tcp_state_id)state));
+		key_name(out, key, state_name((enum tcp_state_id)state));
 }
 
 /* sock to timer_ms; a closed socket of dup2 is shown without the way it took. */
 static void sock_keys(struct out *out, const struct sock_view *sock, bool with_via)
 {
 	if (sock->cookie)
-		key_u64(out, "sock", sock->cookie);
-	key_endpoint(out, "local", &sock->local);
-	key_endpoint(out, "peer", &sock->peer);
-	key_state(out, "was", sock->was);
+		key_u64(out, KEY("sock"), sock->cookie);
+	key_endpoint(out, KEY("local"), &sock->local);
+	key_endpoint(out, KEY("peer"), &sock->peer);
+	key_state(out, KEY("was"), sock->was);
 	if (with_via)
 		key_via(out, sock);
-	key_state(out, "state", sock->state);
+	key_state(out, KEY("state"), sock->state);
 	if (sock->has_timer)
-		key_u64(out, "timer_ms", sock->timer_ms);
+		key_u64(out, KEY("timer_ms"), sock->timer_ms);
 }
 
 static void key_closed(struct out *out, const struct event *ev)
@@ -189,7 +183,7 @@ static void key_totals(struct out *out, const struct event *ev)
 
 	if (!ev->has_totals)
 		return;
-	key(out, "totals");
+	out_str(out, KEY("totals"));
 	for (unsigned int state = STATE_CLOSED; state < STATE_COUNT; state++) {
 		if (!ev->more.totals.of_state[state])
 			continue;
@@ -201,7 +195,7 @@ static void key_totals(struct out *out, const struct event *ev)
 	}
 	out_str(out, *before == '{' ? "{}" : "}");
 	if (ev->more.totals.unlisted)
-		key_u64(out, "unlisted", ev->more.totals.unlisted);
+		key_u64(out, KEY("unlisted"), ev->more.totals.unlisted);
 }
 
 static void key_notes(struct out *out, const struct event *ev)
@@ -210,7 +204,7 @@ static void key_notes(struct out *out, const struct event *ev)
 
 	if (!ev->notes)
 		return;
-	key(out, "notes");
+	out_str(out, KEY("notes"));
 	for (int note = 0; note < NOTE_COUNT; note++) {
 		if (!(ev->notes & NOTE_BIT(note)))
 			continue;
@@ -235,7 +229,7 @@ static void out_frame_object(struct out *out, const struct frame *frame)
 		out_str(out, ",\"symbol\":\"");
 		out_json(out, frame->symbol, strnlen(frame->symbol, sizeof(frame->symbol)));
 		out_char(out, '"');
-		key_u64(out, "symoff", frame->symbol_offset);
+		key_u64(out, KEY("symoff"), frame->symbol_offset);
 	}
 	out_char(out, '}');
 }
@@ -248,7 +242,7 @@ static void key_stack(struct out *out, const struct event *ev)
 	const struct out without = *out;
 	unsigned int shown = 0;
 
-	key(out, "stack");
+	out_str(out, KEY("stack"));
 	for (unsigned int i = 0; callsite_frame(ev->stack, i, &number); i++) {
 		const struct frame *frame = frames_at(number);
 		const struct out before = *out;
@@ -273,30 +267,29 @@ void render_json(struct out *out, const struct event *ev)
 {
 	out_str(out, "{\"v\":1");
 	key_time(out, ev->time_ns);
-	key_i64(out, "pid", ev->pid);
-	key_i64(out, "tid", ev->tid);
-	key(out, "prog");
-	out_char(out, '"');
+	key_i64(out, KEY("pid"), ev->pid);
+	key_i64(out, KEY("tid"), ev->tid);
+	out_str(out, KEY("prog") "\"");
 	out_json(out, ev->prog, strnlen(ev->prog, sizeof(ev->prog)));
 	out_char(out, '"');
-	key_u64(out, "seq", ev->seq);
-	key_name(out, "call", call_name((enum call_id)ev->call));
+	key_u64(out, KEY("seq"), ev->seq);
+	key_name(out, KEY("call"), call_name((enum call_id)ev->call));
 	if (ev->by_shim)
-		key_name(out, "by", "shim");
+		key_name(out, KEY("by"), "shim");
 	if (ev->has_fd)
-		key_i64(out, "fd", ev->fd);
+		key_i64(out, KEY("fd"), ev->fd);
 	if (ev->has_ret)
-		key_i64(out, "ret", ev->ret);
+		key_i64(out, KEY("ret"), ev->ret);
 	if (ev->error)
-		key_constant(out, "error", error_name(ev->error), ev->error);
+		key_constant(out, KEY("error"), error_name(ev->error), ev->error);
 	key_args(out, ev);
 	sock_keys(out, &ev->sock, true);
 	key_closed(out, ev);
 	if (ev->figures.age_ns)
-		key_u64(out, "age_ms", ev->figures.age_ns / 1000000);
+		key_u64(out, KEY("age_ms"), ev->figures.age_ns / 1000000);
 	key_totals(out, ev);
 	if (ev->call != CALL_exit)
-		key_u64(out, "dur_ns", ev->dur_ns);
+		key_u64(out, KEY("dur_ns"), ev->dur_ns);
 	key_notes(out, ev);
 	if (ev->stack)
 		key_stack(out, ev);

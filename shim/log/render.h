@@ -20,6 +20,9 @@ struct clock_time {
 
 struct clock_time clock_time_of(uint64_t time_ns);
 
+/* "2026-11-24": what nanoseconds in 64 bits can tell lies before the year 2600. */
+void out_date(struct out *out, const struct clock_time *time);
+
 /* "17:02:11.042390" */
 void out_time_of_day(struct out *out, const struct clock_time *time);
 

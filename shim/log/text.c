@@ -59,12 +59,12 @@ static void out_sockopt_args(struct out *out, const struct event *ev)
 	const int level = ev->args.sockopt.level, option = ev->args.sockopt.option;
 
 	separate(out);
-	out_constant(out, "", constant_name(NAMES_level, level), level);
+	out_constant(out, 0, constant_name(NAMES_level, level), level);
 	separate(out);
-	out_constant(out, "", option_name(level, option), option);
+	out_constant(out, 0, option_name(level, option), option);
 	separate(out);
 	if (ev->more.value.readable)
-		out_option_value(out, "", ev);
+		out_option_value(out, 0, ev);
 	else
 		out_char(out, '?');
 }
@@ -73,11 +73,11 @@ static void out_socket_args(struct out *out, const struct event *ev)
 {
 	const int domain = ev->args.socket.domain, protocol = ev->args.socket.protocol;
 
-	out_constant(out, "", constant_name(NAMES_domain, domain), domain);
+	out_constant(out, 0, constant_name(NAMES_domain, domain), domain);
 	separate(out);
-	out_socket_type(out, "", ev->args.socket.type);
+	out_socket_type(out, 0, ev->args.socket.type);
 	separate(out);
-	out_constant(out, "", constant_name(NAMES_protocol, protocol), protocol);
+	out_constant(out, 0, constant_name(NAMES_protocol, protocol), protocol);
 }
 
 static void out_address_arg(struct out *out, const struct endpoint *end)
@@ -115,7 +115,7 @@ static void out_text_args(struct out *out, const struct event *ev)
 		break;
 	case CALL_shutdown:
 		separate(out);
-		out_constant(out, "", constant_name(NAMES_how, how), how);
+		out_constant(out, 0, constant_name(NAMES_how, how), how);
 		break;
 	case CALL_dup2:
 	case CALL_dup3:
@@ -124,7 +124,7 @@ static void out_text_args(struct out *out, const struct event *ev)
 		break;
 	case CALL_fcntl:
 		separate(out);
-		out_constant(out, "", constant_name(NAMES_fcntl, ev->args.fcntl.command),
+		out_constant(out, 0, constant_name(NAMES_fcntl, ev->args.fcntl.command),
 			     ev->args.fcntl.command);
 		separate(out);
 		out_i64(out, ev->args.fcntl.newfd);
@@ -142,7 +142,7 @@ static void out_result(struct line *line, const struct event *ev)
 		return;
 	out_char(line->out, ' ');
 	paint(line, ERROR_COLOR);
-	out_constant(line->out, "", error_name(ev->error), ev->error);
+	out_constant(line->out, 0, error_name(ev->error), ev->error);
 	paint(line, PLAIN);
 }
 
