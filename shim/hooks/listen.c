@@ -32,9 +32,11 @@ int listen_by(__typeof__(listen) *way, int fd, int backlog)
 {
 	struct policy policy = {0};
 
-	if (hook_idle(CALL_listen) || (shim.events && !process_owner()))
+	if (hook_idle(CALL_listen))
 		return way(fd, backlog);
 	if (shim.set.reuse == REUSE_GENTLE) {
+		if (shim.events && !process_owner())
+			return way(fd, backlog); /* a vfork child */
 		policy = policy_listen(fd);
 		reuse_enable(fd, &policy);
 	}

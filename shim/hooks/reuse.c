@@ -11,7 +11,7 @@
 #include "observe/observe.h"
 #include "sys/sys.h"
 
-static bool set_option(int fd, int option, int value)
+static bool set_option(int fd, int option, int value, const struct policy *policy)
 {
 	struct event ev;
 	int rc;
@@ -30,25 +30,25 @@ static bool set_option(int fd, int option, int value)
 	rc = sys_setsockopt(fd, SOL_SOCKET, option, &value, sizeof(value));
 
 	event_end(&ev, rc < 0 ? -1 : 0, -rc);
-	if (observe_own_call(&ev))
+	if (observe_own_call(&ev, policy->state))
 		event_emit(&ev);
 	return rc == 0;
 }
 
 void reuse_enable(int fd, struct policy *policy)
 {
-	if ((policy->enable & REUSED_ADDR) && !set_option(fd, SO_REUSEADDR, 1))
+	if ((policy->enable & REUSED_ADDR) && !set_option(fd, SO_REUSEADDR, 1, policy))
 		policy->enable &= (uint8_t)~REUSED_ADDR;
-	if ((policy->enable & REUSED_PORT) && !set_option(fd, SO_REUSEPORT, 1))
+	if ((policy->enable & REUSED_PORT) && !set_option(fd, SO_REUSEPORT, 1, policy))
 		policy->enable &= (uint8_t)~REUSED_PORT;
 }
 
 void reuse_take_back(int fd, struct policy *policy)
 {
 	if (policy->enable & REUSED_PORT)
-		set_option(fd, SO_REUSEPORT, 0);
+		set_option(fd, SO_REUSEPORT, 0, policy);
 	if (policy->enable & REUSED_ADDR)
-		set_option(fd, SO_REUSEADDR, 0);
+		set_option(fd, SO_REUSEADDR, 0, policy);
 	policy->enable = 0;
 	policy->tried = true;
 }

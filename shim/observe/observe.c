@@ -108,14 +108,14 @@ static bool begin(struct event *ev, int fd, struct tcp_facts *ret)
 	return true;
 }
 
-bool observe_own_call(struct event *ev)
+bool observe_own_call(struct event *ev, uint8_t state)
 {
-	struct tcp_facts facts;
 	struct fd_note note;
 
-	if (!begin(ev, ev->fd, &facts))
+	if (!observe_caller(ev))
 		return false;
-	view_begin(&ev->sock, ev->fd, facts.state, &note);
+	ev->has_sock = true;
+	view_begin(&ev->sock, ev->fd, state, &note);
 	view_trace(&ev->sock, STATE_UNKNOWN, STATE_UNKNOWN);
 	view_keep(&ev->sock, ev->fd, ev->stack, &note);
 	return true;

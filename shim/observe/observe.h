@@ -30,8 +30,11 @@ void event_next_socket(struct event *ev, int fd);
 /* A call about the socket ev->fd that neither makes nor ends a connection. */
 bool observe_call(struct event *ev);
 
-/* The shim's own call on a socket that is about to be bound: it was never a connection. */
-bool observe_own_call(struct event *ev);
+/*
+ * The shim's own call on a socket that is about to be bound, of which TCP_INFO has
+ * just said state; setting an option does not change that. It was never a connection.
+ */
+bool observe_own_call(struct event *ev, uint8_t state);
 
 /* enables_reuse: the call was to turn SO_REUSEADDR on. */
 bool observe_setsockopt(struct event *ev, bool enables_reuse);

@@ -43,9 +43,9 @@ static bool is_on(int fd, int option, bool worth_asking)
 	return (shim.events || worth_asking) && sock_option(fd, SOL_SOCKET, option) > 0;
 }
 
-static struct policy decide(int fd, uint8_t flags)
+static struct policy decide(int fd, int state, uint8_t flags)
 {
-	struct policy policy = {0};
+	struct policy policy = {.state = (uint8_t)state};
 	const bool forced = shim.set.reuse == REUSE_FORCE;
 
 	if (!forced && (flags & CHOSE_REUSEADDR_OFF))
@@ -63,18 +63,21 @@ struct policy policy_bind(int fd, const struct sockaddr *addr, uint32_t len)
 {
 	const struct policy none = {0};
 
-	if (shim.set.reuse == REUSE_OFF || !shim_acts() || !address_counts(addr, len) ||
-	    tcp_state(fd) < 0)
+	int state;
+
+	if (shim.set.reuse == REUSE_OFF || !shim_acts() || !address_counts(addr, len))
 		return none;
-	return decide(fd, choices_of(fd));
+	state = tcp_state(fd);
+	return state < 0 ? none : decide(fd, state, choices_of(fd));
 }
 
 struct policy policy_listen(int fd)
 {
 	const struct policy none = {0};
 	const uint8_t flags = choices_of(fd);
+	const int state = flags & CHOSE_BOUND ? tcp_state(fd) : -1;
 
-	return flags & CHOSE_BOUND ? decide(fd, flags) : none;
+	return state < 0 ? none : decide(fd, state, flags);
 }
 
 void policy_bound(int fd, const struct sockaddr *addr, uint32_t len)

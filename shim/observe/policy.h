@@ -14,6 +14,7 @@ struct policy {
 	uint8_t enable; /* set of REUSED_ADDR, REUSED_PORT: to be enabled */
 	bool tried;	/* gentle: enabled, and taken back, for it did not help */
 	bool respected; /* left alone, because the program itself had set it to 0 */
+	uint8_t state;	/* with enable: of the socket, as TCP_INFO has it */
 };
 
 /*
