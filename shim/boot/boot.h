@@ -22,7 +22,7 @@ void environment_read(struct settings *set);
 void environment_make_absolute(const struct settings *set);
 
 /* The path that set->log_path stands for: %p, %n, %%. Return its length, or -1 (too long). */
-int expand_path(char *ret, size_t size, const char *path, const char *prog);
+int expand_path(char *ret, size_t size, const struct settings *set, const char *prog);
 
 /* Open the log. False where that can't be done, which has been told then. */
 bool log_open(const struct settings *set, const char *prog);

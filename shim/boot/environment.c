@@ -73,7 +73,6 @@ static char **find_entry(char **environment, const char *name)
 static void absolute_log(const struct settings *set)
 {
 	enum { SIZE = 8192 };
-	const char *prefix = set->log == LOG_UNIX ? "TCPSHIM_LOG=unix:" : "TCPSHIM_LOG=";
 	const char *path = set->log_path;
 	char **entry = find_entry(environ, "TCPSHIM_LOG");
 	char *room;
@@ -85,8 +84,9 @@ static void absolute_log(const struct settings *set)
 	if (!room)
 		return;
 	out = out_into(room, SIZE - 1);
-	out_str(&out, prefix);
-	out_absolute(&out, path, strlen(path), true);
+	out_mem(&out, *entry, (size_t)(path - *entry));
+	out_absolute(&out, path, set->log_path_len, true);
+	out_str(&out, path + set->log_path_len); /* a ring's size */
 	if (!out.truncated)
 		*entry = room;
 }
@@ -143,6 +143,6 @@ void environment_make_absolute(const struct settings *set)
 	if (!environ)
 		return;
 	absolute_preload();
-	if (set->log == LOG_FILE || set->log == LOG_UNIX)
+	if (set->log >= LOG_FILE)
 		absolute_log(set);
 }

@@ -13,15 +13,17 @@
 #include "boot/boot.h"
 #include "facts/names.h"
 #include "facts/out.h"
+#include "log/ring.h"
 #include "log/sink.h"
 #include "sys/sys.h"
 
-int expand_path(char *ret, size_t size, const char *path, const char *prog)
+int expand_path(char *ret, size_t size, const struct settings *set, const char *prog)
 {
+	const char *path = set->log_path, *end = path + set->log_path_len;
 	struct out out = out_into(ret, size - 1);
 
-	for (; *path; path++) {
-		if (*path != '%' || !strchr("pn%", path[1]) || !path[1]) {
+	for (; path < end; path++) {
+		if (*path != '%' || path + 1 == end || !strchr("pn%", path[1])) {
 			out_char(&out, *path);
 			continue;
 		}
@@ -74,15 +76,53 @@ static int open_unix(const char *path, size_t len)
 			      abstract || path[0] == '/');
 }
 
+/* A ring that can't be made leaves no file behind. */
+static int make_ring(const char *path, int flags, uint64_t size)
+{
+	const int fd = sys_openat(AT_FDCWD, path, flags | O_CREAT | O_EXCL, 0600);
+	int rc = fd < 0 ? fd : ring_open(fd, size);
+
+	if (fd >= 0 && rc < 0)
+		unlink(path);
+	return rc;
+}
+
+static int open_ring(const char *path, uint64_t size)
+{
+	const int flags = O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	int rc = -ENOENT;
+
+	/* Where it is not there, another process may be faster in making it. */
+	for (int tries = 0; tries < 2 && (rc == -ENOENT || rc == -EEXIST); tries++) {
+		const int fd = sys_openat(AT_FDCWD, path, flags, 0);
+
+		rc = fd == -ENOENT ? make_ring(path, flags, size) : fd;
+		if (fd >= 0)
+			rc = ring_open(fd, size);
+	}
+	return rc;
+}
+
+/* Why it can't be opened. */
+static const char *reason(int rc)
+{
+	const char *name = error_name(-rc);
+
+	if (rc == -EBADMSG)
+		return "not a flight recorder of this version, and left as it is";
+	return name ? name : "?";
+}
+
 bool log_open(const struct settings *set, const char *prog)
 {
-	const char *kind = set->log == LOG_UNIX ? "unix:" : "";
+	static const char *const kinds[] = {[LOG_UNIX] = "unix:", [LOG_RING] = "ring:"};
+	const char *kind = kinds[set->log] ? kinds[set->log] : "";
 	const char *what = set->log == LOG_STDERR ? "stderr" : "stdout";
 	char path[4096];
 	int rc = -ENAMETOOLONG, len = 0;
 
-	if (set->log == LOG_FILE || set->log == LOG_UNIX) {
-		len = expand_path(path, sizeof(path), set->log_path, prog);
+	if (set->log >= LOG_FILE) {
+		len = expand_path(path, sizeof(path), set, prog);
 		what = path;
 	}
 	if (set->log == LOG_STDERR)
@@ -93,12 +133,11 @@ bool log_open(const struct settings *set, const char *prog)
 		rc = open_file(path);
 	else if (set->log == LOG_UNIX && len >= 0)
 		rc = open_unix(path, (size_t)len);
+	else if (set->log == LOG_RING && len >= 0)
+		rc = open_ring(path, set->ring_size);
 
-	if (rc < 0) {
-		const char *name = error_name(-rc);
-
-		COMPLAIN("TCPSHIM_LOG=", kind, what, " can't be opened (", name ? name : "?",
+	if (rc < 0)
+		COMPLAIN("TCPSHIM_LOG=", kind, what, " can't be opened (", reason(rc),
 			 "); nothing is logged");
-	}
 	return rc == 0;
 }

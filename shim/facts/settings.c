@@ -7,6 +7,7 @@
 
 #include "facts/callsite.h"
 #include "facts/names.h"
+#include "reuse/ring.h"
 
 /* One of several words; -1 where it is none of them. */
 static int parse_word(const char *text, const char *const *words)
@@ -31,26 +32,69 @@ static bool next_part(const char **rest, const char **ret_part, size_t *ret_len)
 	return true;
 }
 
+/* "65536", "512K", "16M", "1G": a size that a ring may have; 0 where it is none. */
+static uint64_t parse_size(const char *text)
+{
+	static const char units[] = "KMGkmg";
+	const size_t digits = strspn(text, "0123456789");
+	const char *unit = text[digits] ? strchr(units, text[digits]) : NULL;
+	uint64_t size = 0;
+
+	if (digits == 0 || digits > 13 || (text[digits] && (!unit || text[digits + 1])))
+		return 0;
+	for (size_t i = 0; i < digits; i++)
+		size = size * 10 + (uint64_t)(text[i] - '0');
+	if (unit && size > RING_SIZE_MOST)
+		return 0;
+	if (unit)
+		size <<= 10 * ((unit - units) % 3 + 1);
+	return size >= RING_SIZE_LEAST && size <= RING_SIZE_MOST ? size : 0;
+}
+
+/* PATH, or PATH:SIZE. What follows the last colon is a size where it begins with a digit. */
+static bool parse_ring(struct settings *set, const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	const bool has_size = colon && colon[1] >= '0' && colon[1] <= '9' && !strchr(colon, '/');
+	const size_t len = has_size ? (size_t)(colon - text) : strlen(text);
+	const uint64_t size = has_size ? parse_size(colon + 1) : RING_SIZE_USUAL;
+
+	if (len == 0 || size == 0)
+		return false;
+	set->log = LOG_RING;
+	set->log_path = text;
+	set->log_path_len = len;
+	set->ring_size = size;
+	return true;
+}
+
+/* What follows the prefix; NULL where text does not begin with it. */
+static const char *after(const char *text, const char *prefix)
+{
+	const size_t len = strlen(prefix);
+
+	return strncmp(text, prefix, len) == 0 ? text + len : NULL;
+}
+
 static bool parse_log(struct settings *set, const char *text)
 {
-	static const char unix_prefix[] = "unix:", ring_prefix[] = "ring:";
 	static const char *const words[] = {"off", "stderr", "stdout", NULL};
 	static const enum log_kind kinds[] = {LOG_OFF, LOG_STDERR, LOG_STDOUT};
 	const int word = parse_word(text, words);
+	const char *ring_path = after(text, "ring:"), *unix_path = after(text, "unix:");
+	const char *path = unix_path ? unix_path : text;
 
 	if (word >= 0) {
 		set->log = kinds[word];
-	} else if (strncmp(text, unix_prefix, sizeof(unix_prefix) - 1) == 0) {
-		if (!text[sizeof(unix_prefix) - 1])
-			return false;
-		set->log = LOG_UNIX;
-		set->log_path = text + sizeof(unix_prefix) - 1;
-	} else if (*text && strncmp(text, ring_prefix, sizeof(ring_prefix) - 1) != 0) {
-		set->log = LOG_FILE;
-		set->log_path = text;
-	} else {
-		return false;
+		return true;
 	}
+	if (ring_path)
+		return parse_ring(set, ring_path);
+	if (!*path)
+		return false;
+	set->log = unix_path ? LOG_UNIX : LOG_FILE;
+	set->log_path = path;
+	set->log_path_len = strlen(path);
 	return true;
 }
 

@@ -9,14 +9,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum log_kind { LOG_OFF, LOG_STDERR, LOG_STDOUT, LOG_FILE, LOG_UNIX };
+enum log_kind { LOG_OFF, LOG_STDERR, LOG_STDOUT, LOG_FILE, LOG_UNIX, LOG_RING };
 enum log_format { FORMAT_TEXT, FORMAT_JSON };
 enum reuse_mode { REUSE_AUTO, REUSE_FORCE, REUSE_GENTLE, REUSE_OFF };
 enum color_mode { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 struct settings {
 	enum log_kind log;
-	const char *log_path; /* LOG_FILE, LOG_UNIX: points into the text that was parsed */
+	const char *log_path; /* from LOG_FILE on: points into the text that was parsed */
+	size_t log_path_len;
+	uint64_t ring_size; /* LOG_RING: bytes, of a ring that is made anew */
 	enum log_format format;
 	enum reuse_mode reuse;
 	enum color_mode color;

@@ -6,6 +6,7 @@
 
 #include "facts/shim.h"
 #include "log/render.h"
+#include "log/ring.h"
 #include "log/sink.h"
 #include "sys/process.h"
 #include "sys/work.h"
@@ -83,6 +84,6 @@ void event_emit(struct event *ev)
 		return;
 	ev->seq = atomic_fetch_add_explicit(&this_process.seq, 1, memory_order_relaxed) + 1;
 	lost = tell_lost(ev);
-	if (!write_line(ev))
+	if (!(shim.set.log == LOG_RING ? ring_append(ev) : write_line(ev)))
 		atomic_fetch_add(&this_process.lost, lost + 1);
 }

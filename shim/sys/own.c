@@ -30,12 +30,13 @@ int own_number(unsigned int slot)
 }
 
 /* Apart from its callers: a struct statx is large. */
-__attribute__((noinline)) static bool identify(int fd, struct identity *ret)
+__attribute__((noinline)) static bool identify(int fd, struct identity *ret, uint64_t *ret_size)
 {
 	struct statx stat;
 
-	if (sys_statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &stat) < 0)
+	if (sys_statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME | STATX_SIZE, &stat) < 0)
 		return false;
+	*ret_size = stat.stx_size;
 	*ret = (struct identity){
 		.inode = stat.stx_ino,
 		.born_s = (uint64_t)stat.stx_btime.tv_sec,
@@ -46,32 +47,42 @@ __attribute__((noinline)) static bool identify(int fd, struct identity *ret)
 	return true;
 }
 
-static bool is_still(const struct own *entry, int fd)
+static bool is_still(const struct own *entry, int fd, uint64_t *ret_size)
 {
 	const struct identity *was = &entry->identity;
 	struct identity now;
 
-	return identify(fd, &now) && now.inode == was->inode && now.born_s == was->born_s &&
-	       now.born_ns == was->born_ns && now.major == was->major && now.minor == was->minor;
+	return identify(fd, &now, ret_size) && now.inode == was->inode &&
+	       now.born_s == was->born_s && now.born_ns == was->born_ns &&
+	       now.major == was->major && now.minor == was->minor;
 }
 
 bool own_is_really(int fd)
 {
+	uint64_t size;
+
 	for (unsigned int slot = 0; slot < OWN_COUNT; slot++)
 		if (own_number(slot) == fd)
-			return is_still(&own[slot], fd);
+			return is_still(&own[slot], fd, &size);
 	return false;
 }
 
-int own_checked(unsigned int slot)
+int own_checked_size(unsigned int slot, uint64_t *ret_size)
 {
 	const int fd = own_number(slot);
 	int entry = fd + 1;
 
-	if (fd < 0 || is_still(&own[slot], fd))
+	if (fd < 0 || is_still(&own[slot], fd, ret_size))
 		return fd;
 	atomic_compare_exchange_strong(&own[slot].number, &entry, 0); /* given up */
 	return -1;
+}
+
+int own_checked(unsigned int slot)
+{
+	uint64_t size;
+
+	return own_checked_size(slot, &size);
 }
 
 /*
@@ -129,11 +140,12 @@ static int copy_high(int fd, int onto)
 int own_adopt(unsigned int slot, int fd, bool keep_number)
 {
 	const int high = copy_high(fd, keep_number ? own_checked(slot) : -1);
+	uint64_t size;
 
 	sys_close(fd);
 	if (high < 0)
 		return high;
-	if (!identify(high, &own[slot].identity)) {
+	if (!identify(high, &own[slot].identity, &size)) {
 		sys_close(high);
 		return -EBADF;
 	}

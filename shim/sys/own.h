@@ -29,6 +29,9 @@ static inline bool own_is(int fd)
 /* The slot's descriptor, -1 where there is none or it is not ours any more. */
 int own_checked(unsigned int slot);
 
+/* The same, and how many bytes its file has. */
+int own_checked_size(unsigned int slot, uint64_t *ret_size);
+
 /* The number in the slot, unchecked: -1 for none. */
 int own_number(unsigned int slot);
 

@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { DIAG_SOCKETS = 4 };
+enum { DIAG_SOCKETS = 4, RING_HELD_WORDS = 16 };
 
 struct process {
 	_Atomic(pid_t) owner;		      /* 0: not claimed since the fork */
@@ -22,6 +22,10 @@ struct process {
 	_Atomic(uint64_t) seq;		      /* events numbered so far */
 	_Atomic(uint64_t) lost;		      /* events lost and not yet told */
 	_Atomic(uint64_t) diag[DIAG_SOCKETS]; /* who has our netlink sockets: observe/diag.c */
+	/* Where in the flight recorder this process writes: log/ring.c. */
+	_Atomic(uint64_t) ring_at;
+	_Atomic(uint64_t) ring_held[RING_HELD_WORDS];
+	_Atomic(int) ring_fd; /* the descriptor through which that is so */
 };
 
 extern struct process *process_page;

@@ -163,6 +163,26 @@ static inline long sys_write(int fd, const void *buf, size_t len)
 	return SYS3(SYS_write, fd, buf, len);
 }
 
+static inline long sys_pwrite(int fd, const void *buf, size_t len, int64_t at)
+{
+	return SYS4(SYS_pwrite64, fd, buf, len, at);
+}
+
+static inline long sys_pread(int fd, void *ret, size_t len, int64_t at)
+{
+	return SYS4(SYS_pread64, fd, ret, len, at);
+}
+
+static inline int sys_fallocate(int fd, int mode, int64_t at, int64_t len)
+{
+	return (int)SYS4(SYS_fallocate, fd, mode, at, len);
+}
+
+static inline int sys_ftruncate(int fd, int64_t len)
+{
+	return (int)SYS3(SYS_ftruncate, fd, len, 0);
+}
+
 struct iovec;
 
 /* Offset -1 is "where the file stands"; the kernel takes it in two halves. */

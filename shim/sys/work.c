@@ -19,8 +19,11 @@ static _Atomic(bool) taken[AREAS];
 
 void work_init(void)
 {
-	char *room = sys_mmap_pages((size_t)AREAS * WORK_SIZE);
+	char *room;
 
+	if (areas)
+		return;
+	room = sys_mmap_pages((size_t)AREAS * WORK_SIZE);
 	if (!sys_failed(room))
 		areas = room;
 }

@@ -16,7 +16,7 @@ struct work {
 	int slot;
 };
 
-/* At load, where work will be wanted. */
+/* At load, where work will be wanted; may be called again. */
 void work_init(void);
 
 /* False where there is no memory. */

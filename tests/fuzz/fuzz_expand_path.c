@@ -20,11 +20,12 @@ static size_t most(const char *path, const char *prog)
 
 static void expand(const char *path, const char *prog, size_t size)
 {
+	const struct settings set = {.log_path = path, .log_path_len = strlen(path)};
 	char *room = malloc(size);
 	int len;
 
 	HOLDS(room);
-	len = expand_path(room, size, path, prog);
+	len = expand_path(room, size, &set, prog);
 	HOLDS(len < (int)size);
 	if (len >= 0)
 		HOLDS(room[len] == '\0' && strlen(room) == (size_t)len);

@@ -196,13 +196,59 @@ static void log_place(void **state)
 
 		assert_int_equal(set.log, LOG_FILE);
 		assert_ptr_equal(set.log_path, paths[i]);
+		assert_int_equal(set.log_path_len, strlen(paths[i]));
 	}
 	assert_int_equal(parsed("TCPSHIM_LOG", unix_path).log, LOG_UNIX);
 	assert_ptr_equal(parsed("TCPSHIM_LOG", unix_path).log_path, unix_path + 5);
 	assert_ptr_equal(parsed("TCPSHIM_LOG", abstract).log_path, abstract + 5);
 	assert_int_equal(parsed("TCPSHIM_LOG", text).log, LOG_FILE);
 	assert_refused("TCPSHIM_LOG", "unix:");
-	assert_refused("TCPSHIM_LOG", "ring:");
+}
+
+/* The recorder: a path, and how large the file is to be. */
+static void ring_place(void **state)
+{
+	static const struct {
+		const char *text, *path;
+		uint64_t size;
+	} good[] = {
+		{"ring:/run/x.ring", "/run/x.ring", 16 << 20},
+		{"ring:r", "r", 16 << 20},
+		{"ring:r:64K", "r", 65536},
+		{"ring:r:65536", "r", 65536},
+		{"ring:%n:1m", "%n", 1 << 20},
+		{"ring:a:b:2G", "a:b", UINT64_C(2) << 30},
+		{"ring:a:b", "a:b", 16 << 20},
+		{"ring:r:1024G", "r", UINT64_C(1) << 40},
+		{"ring:/a:1M/b", "/a:1M/b", 16 << 20},
+	};
+	static const char *const bad[] = {
+		"ring:",
+		"ring::1M",
+		"ring:r:1",
+		"ring:r:63K",
+		"ring:r:65535",
+		"ring:r:0",
+		"ring:r:1Q",
+		"ring:r:1025G",
+		"ring:r:16MB",
+		"ring:r:16 M",
+		"ring:r:1.5M",
+		"ring:r:99999999999999",
+		"ring:r:9999999999999G",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(good); i++) {
+		const struct settings set = parsed("TCPSHIM_LOG", good[i].text);
+
+		assert_int_equal(set.log, LOG_RING);
+		assert_int_equal(set.ring_size, good[i].size);
+		assert_int_equal(set.log_path_len, strlen(good[i].path));
+		assert_memory_equal(set.log_path, good[i].path, set.log_path_len);
+	}
+	for (size_t i = 0; i < COUNT_OF(bad); i++)
+		assert_refused("TCPSHIM_LOG", bad[i]);
 }
 
 struct range {
@@ -383,12 +429,19 @@ static void program_without_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults),   cmocka_unit_test(every_row),
-		cmocka_unit_test(words),      cmocka_unit_test(seconds),
-		cmocka_unit_test(log_place),  cmocka_unit_test(ports),
-		cmocka_unit_test(ports_anew), cmocka_unit_test(no_ports),
-		cmocka_unit_test(calls),      cmocka_unit_test(lists),
-		cmocka_unit_test(programs),   cmocka_unit_test(program_without_end),
+		cmocka_unit_test(defaults),
+		cmocka_unit_test(every_row),
+		cmocka_unit_test(words),
+		cmocka_unit_test(seconds),
+		cmocka_unit_test(log_place),
+		cmocka_unit_test(ring_place),
+		cmocka_unit_test(ports),
+		cmocka_unit_test(ports_anew),
+		cmocka_unit_test(no_ports),
+		cmocka_unit_test(calls),
+		cmocka_unit_test(lists),
+		cmocka_unit_test(programs),
+		cmocka_unit_test(program_without_end),
 	};
 
 	return cmocka_run_group_tests_name("settings", tests, NULL, NULL);

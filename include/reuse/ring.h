@@ -1,0 +1,70 @@
+/*
+ * ring.h - the file of the flight recorder (TCPSHIM_LOG=ring:PATH): what is where.
+ *
+ *	0		struct ring_head: what the file is
+ *	4096		a number for each chunk: the higher, the later it was taken
+ *	12288		the chunks, all of one size
+ *
+ * A process takes a chunk for itself, by a lock of the kernel's on its bytes (man 2
+ * fcntl) that ends with the process: the one of all free chunks that was taken
+ * longest ago. It writes its records there one behind the other, each with one
+ * pwrite, and takes another chunk when this one is full. So nobody waits for
+ * anybody, and what a process had written stays until its chunk's turn comes.
+ *
+ * A record begins at a multiple of RECORD_ALIGN and lies in one chunk. A reader
+ * looks for records at each such place and believes one whose sum is right. What
+ * was being written when a process was killed is none, and neither is what a newer
+ * record has overwritten in part.
+ */
+#ifndef REUSE_RING_H
+#define REUSE_RING_H
+
+#include <stdint.h>
+
+enum {
+	RING_VERSION = 1,
+	RING_TAKEN_AT = 4096,
+	RING_DATA_AT = 12288,
+	RING_CHUNKS_MOST = (RING_DATA_AT - RING_TAKEN_AT) / 8,
+};
+
+/* Of the whole file, in bytes. */
+#define RING_SIZE_LEAST (UINT64_C(64) << 10)
+#define RING_SIZE_MOST (UINT64_C(1) << 40)
+#define RING_SIZE_USUAL (UINT64_C(16) << 20)
+
+#define RING_NAME "libreuse ring\n"
+
+struct ring_head {
+	char name[16];	  /* RING_NAME */
+	uint32_t version; /* RING_VERSION */
+	uint32_t chunks;  /* how many */
+	uint64_t layout;  /* of struct event, in the build that made the file */
+	uint64_t size;	  /* of the file */
+	uint64_t chunk_size;
+	uint64_t sum; /* of the words before */
+};
+
+enum { RECORD_ALIGN = 16, RECORD_MOST = 4096, RECORD_MAGIC = 0x72636e65 };
+
+/* Then event_size bytes of a struct event, its beginning; then places in the code. */
+struct ring_record {
+	uint32_t magic;	     /* RECORD_MAGIC */
+	uint16_t size;	     /* of the whole record, a multiple of RECORD_ALIGN */
+	uint16_t event_size; /* a multiple of 8 */
+	uint64_t sum;	     /* of the first word and of all that follows this one */
+};
+
+/*
+ * One of the callers of the event (PLACE_STACK, nearest first), or where the number
+ * was closed before (PLACE_CLOSED). The two names follow, not ended. PLACE_NONE:
+ * there are no more.
+ */
+enum place_kind { PLACE_NONE, PLACE_STACK, PLACE_CLOSED };
+
+struct ring_place {
+	uint8_t kind, module_len, symbol_len;
+	uint8_t offset[8], symbol_offset[8]; /* numbers, wherever they come to lie */
+};
+
+#endif
