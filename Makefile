@@ -1,6 +1,6 @@
-# libreuse: `make` builds libreuse.so and the demo server into this folder.
+# libreuse: `make` builds libreuse.so, tcpshim and the demo server into this folder.
 #
-#   make            libreuse.so and server
+#   make            libreuse.so, tcpshim and server
 #   make demo       the story in about 15 seconds
 #   make check      everything that must hold: both compilers, lint, all tests
 #   make check-long the same with sanitizers, valgrind, real programs, for minutes
@@ -45,15 +45,19 @@ SHIM_OBJ := $(SHIM_SRC:%.c=$(OUT)/%.o)
 # What tests and the tool link: the library without its hooks and its boot.
 CORE_OBJ := $(filter-out $(OUT)/shim/hooks/% $(OUT)/shim/boot/%,$(SHIM_OBJ))
 
+CLI_OBJ  := $(patsubst %.c,$(OUT)/%.o,$(wildcard cli/*.c))
+
 UNIT     := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
 DEMOS    := $(patsubst demo/%.c,$(OUT)/demo/%,$(wildcard demo/*.c))
 PROGRAMS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/programs/*.c tests/stress/*.c))
 
-all: libreuse.so server
+all: libreuse.so tcpshim server
 .PHONY: all demo check lint unit unit-programs e2e transparent stress fuzz coverage check-long programs clean
 .DELETE_ON_ERROR:
 
 libreuse.so: $(OUT)/libreuse.so
+	$(Q)cp -f $< $@.new && mv -f $@.new $@
+tcpshim: $(OUT)/tcpshim
 	$(Q)cp -f $< $@.new && mv -f $@.new $@
 server: $(OUT)/demo/server
 	$(Q)cp -f $< $@.new && mv -f $@.new $@
@@ -66,6 +70,16 @@ $(OUT)/shim/%.o: shim/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(SHIM_CFLAGS) -MMD -MP -c -o $@ $<
+
+# The tool: a program of its own, so none of the library's restraints.
+$(OUT)/tcpshim: $(CLI_OBJ) $(CORE_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $(CLI_OBJ) $(CORE_OBJ) $(LDFLAGS)
+
+$(OUT)/cli/%.o: cli/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Icli -MMD -MP -c -o $@ $<
 
 $(OUT)/unit/%: tests/unit/%.c $(CORE_OBJ)
 	$(call say,CC,$<)

@@ -15,6 +15,11 @@ def library():
     return os.path.join(OUT, "libreuse.so")
 
 
+def tool():
+    """tcpshim of the build to test; it takes the library beside it."""
+    return os.path.join(OUT, "tcpshim")
+
+
 def program(name):
     """A program of tests/programs, as built."""
     return os.path.join(OUT, "tests", "programs", name)

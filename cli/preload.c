@@ -1,0 +1,137 @@
+/*
+ * preload.c - see preload.h.
+ */
+#include "preload.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#if defined(__x86_64__)
+#define MULTIARCH "x86_64-linux-gnu"
+#elif defined(__aarch64__)
+#define MULTIARCH "aarch64-linux-gnu"
+#endif
+
+/* Seen from the folder of the tool: the build's own, and what PREFIX/bin has as its PREFIX/lib. */
+static const char *const places[] = {
+	"",
+	"../lib/",
+	"../lib/" MULTIARCH "/",
+	"../lib64/",
+};
+
+enum { PLACES = sizeof(places) / sizeof(places[0]) };
+
+static const char file_name[] = "libreuse.so";
+
+/* What ends an entry of LD_PRELOAD for ld.so; it knows no escape. */
+static const char separators[] = " :";
+
+/* The folder of the tool, with its last slash. */
+static bool own_folder(char folder[PATH_MAX])
+{
+	const ssize_t len = readlink("/proc/self/exe", folder, PATH_MAX - 1);
+	char *slash;
+
+	if (len <= 0)
+		return false;
+	folder[len] = '\0';
+	slash = strrchr(folder, '/');
+	if (!slash)
+		return false;
+	slash[1] = '\0';
+	return true;
+}
+
+static bool is_readable_file(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 && S_ISREG(status.st_mode) && access(path, R_OK) == 0;
+}
+
+/* The first place that has it. The path is then without links and dots. */
+static bool find_in_places(const char *folder, char library[PATH_MAX])
+{
+	char path[PATH_MAX];
+
+	for (int i = 0; i < PLACES; i++) {
+		const int len =
+			snprintf(path, sizeof(path), "%s%s%s", folder, places[i], file_name);
+
+		if (len < (int)sizeof(path) && is_readable_file(path) && realpath(path, library))
+			return true;
+	}
+	return false;
+}
+
+bool preload_find(char library[PATH_MAX], char why[4 * PATH_MAX])
+{
+	char folder[PATH_MAX];
+	int len;
+
+	if (!own_folder(folder)) {
+		sprintf(why, "the tool's own place is not known: /proc/self/exe: %s",
+			strerror(errno));
+		return false;
+	}
+	if (!find_in_places(folder, library)) {
+		len = sprintf(why, "%s is not found; looked for in", file_name);
+		for (int i = 0; i < PLACES && len < 3 * PATH_MAX; i++)
+			len += snprintf(why + len, (size_t)(4 * PATH_MAX - len), "%s %.3000s%s",
+					i ? "," : "", i ? "" : folder, places[i]);
+		return false;
+	}
+	if (library[strcspn(library, separators)] || strchr(library, '$')) {
+		sprintf(why,
+			"LD_PRELOAD can't hold a path with a space, a colon or a dollar sign: %s",
+			library);
+		return false;
+	}
+	return true;
+}
+
+/* An entry without a slash is looked for by ld.so alone: whether it is the same is not known. */
+static bool is_same_file(const char *entry, size_t len, const struct stat *library)
+{
+	char path[PATH_MAX];
+	struct stat status;
+
+	if (len >= sizeof(path) || !memchr(entry, '/', len))
+		return false;
+	memcpy(path, entry, len);
+	path[len] = '\0';
+	return stat(path, &status) == 0 && status.st_dev == library->st_dev &&
+	       status.st_ino == library->st_ino;
+}
+
+static bool list_has(const char *list, const char *library)
+{
+	struct stat status;
+
+	if (stat(library, &status) < 0)
+		return false;
+	while (*list) {
+		const size_t len = strcspn(list, separators);
+
+		if (is_same_file(list, len, &status))
+			return true;
+		list += len + (list[len] != '\0');
+	}
+	return false;
+}
+
+char *preload_list(const char *before, const char *library)
+{
+	char *list;
+
+	if (!before || !*before)
+		return strdup(library);
+	if (list_has(before, library))
+		return strdup(before);
+	return asprintf(&list, "%s:%s", library, before) < 0 ? NULL : list;
+}
