@@ -1,6 +1,7 @@
 # libreuse: `make` builds libreuse.so, tcpshim and the demo server into this folder.
 #
 #   make            libreuse.so, tcpshim and server
+#   make install    into PREFIX (/usr/local), below DESTDIR; make uninstall
 #   make demo       the story in about 15 seconds
 #   make check      everything that must hold: both compilers, lint, all tests
 #   make check-long the same with sanitizers, valgrind, real programs, for minutes
@@ -52,7 +53,7 @@ DEMOS    := $(patsubst demo/%.c,$(OUT)/demo/%,$(wildcard demo/*.c))
 PROGRAMS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/programs/*.c tests/stress/*.c))
 
 all: libreuse.so tcpshim server
-.PHONY: all demo check lint unit unit-programs e2e transparent stress fuzz coverage check-long programs clean
+.PHONY: all install uninstall demo check lint unit unit-programs e2e transparent stress fuzz coverage check-long programs clean
 .DELETE_ON_ERROR:
 
 libreuse.so: $(OUT)/libreuse.so
@@ -110,6 +111,23 @@ fuzz:
 
 coverage:
 	$(Q)tests/coverage
+
+PREFIX  ?= /usr/local
+BIN     := $(DESTDIR)$(PREFIX)/bin
+LIB     := $(DESTDIR)$(PREFIX)/lib
+MAN     := $(DESTDIR)$(PREFIX)/share/man
+
+# tcpshim finds the library in ../lib, seen from its own folder.
+install: $(OUT)/libreuse.so $(OUT)/tcpshim
+	$(call say,INSTALL,$(DESTDIR)$(PREFIX))
+	$(Q)install -d $(BIN) $(LIB) $(MAN)/man1 $(MAN)/man8
+	$(Q)install -m 755 $(OUT)/tcpshim $(BIN)
+	$(Q)install -m 644 $(OUT)/libreuse.so $(LIB)
+	$(Q)install -m 644 docs/tcpshim.1 $(MAN)/man1
+	$(Q)install -m 644 docs/libreuse.so.8 $(MAN)/man8
+
+uninstall:
+	rm -f $(BIN)/tcpshim $(LIB)/libreuse.so $(MAN)/man1/tcpshim.1 $(MAN)/man8/libreuse.so.8
 
 demo: all $(DEMOS)
 	$(Q)OUT=$(OUT) sh demo/story.sh

@@ -478,3 +478,37 @@ class Rescue(ToolCase):
             self.crash("--reuse=off")
         self.assertEqual([event["error"] for event in self.log("log.json").read()
                           if event["call"] == "bind" and event["ret"]], ["EADDRINUSE"])
+
+
+class Install(ToolCase):
+    """make install, and make uninstall."""
+
+    def make(self, goal):
+        env = environment()
+        for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"):
+            env.pop(name, None)
+        return self.run_program(
+            ["make", "-s", "--no-print-directory", goal, "PREFIX=/usr", "DESTDIR=" + self.folder,
+             "VARIANT=" + os.path.basename(paths.OUT)], env, cwd=paths.ROOT)
+
+    def installed(self):
+        found = {}
+        for folder, _, names in os.walk(self.folder):
+            for name in names:
+                path = os.path.join(folder, name)
+                if "/usr/" in path:
+                    found[os.path.relpath(path, self.folder)] = os.stat(path).st_mode & 0o777
+        return found
+
+    def test_install_and_uninstall(self):
+        if not paths.find("make"):
+            self.skipTest("no make")
+        self.assertEqual(self.make("install")[0], 0)
+        self.assertEqual(self.installed(), {
+            "usr/bin/tcpshim": 0o755, "usr/lib/libreuse.so": 0o644,
+            "usr/share/man/man1/tcpshim.1": 0o644, "usr/share/man/man8/libreuse.so.8": 0o644})
+        self.assertEqual(self.seen(tool=self.path("usr/bin/tcpshim")),
+                         {"LD_PRELOAD": os.path.realpath(self.path("usr/lib/libreuse.so"))})
+        self.assertEqual(self.make("install")[0], 0, "over what is there")
+        self.assertEqual(self.make("uninstall")[0], 0)
+        self.assertEqual(self.installed(), {})
