@@ -101,10 +101,11 @@ $(OUT)/tests/%: tests/%.c
 programs: $(PROGRAMS) $(DEMOS)
 
 # tests/fuzz/run builds these with clang, libFuzzer and sanitizers.
-FUZZ_BOOT := $(OUT)/shim/boot/open_log.o $(OUT)/shim/boot/complain.o
-$(OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(CORE_OBJ) $(FUZZ_BOOT)
+FUZZ_OBJ := $(CORE_OBJ) $(addprefix $(OUT)/,shim/boot/open_log.o shim/boot/complain.o \
+                                            cli/run_options.o cli/cli.o)
+$(OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_OBJ)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -MMD -MP -o $@ $< $(CORE_OBJ) $(FUZZ_BOOT)
+	$(Q)$(CC) $(ALL_CFLAGS) -Icli -fsanitize=fuzzer -MMD -MP -o $@ $< $(FUZZ_OBJ)
 
 fuzz:
 	$(Q)tests/fuzz/run
