@@ -13,6 +13,7 @@ static const struct subcommand {
 	const char *about;
 } subcommands[] = {
 	{"run", run_main, "run a program under libreuse.so"},
+	{"dump", dump_main, "print what a flight recorder has kept"},
 };
 
 enum { SUBCOMMANDS = sizeof(subcommands) / sizeof(subcommands[0]) };

@@ -1,0 +1,298 @@
+/*
+ * dump.c - tcpshim dump: the flight recorder's events, in order of time, as the
+ * lines that the log would have had; with --follow also those that still come.
+ *
+ * The file is read into a copy, chunk by chunk. What differs from the last copy is
+ * new, so that following needs nothing of the writers, who never notice.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "facts/ring_file.h"
+#include "facts/settings.h"
+#include "log/render.h"
+#include "records.h"
+
+/* A record of the copy, and by what it is sorted. */
+struct entry {
+	uint64_t time_ns, seq;
+	uint64_t at;
+	int32_t pid;
+};
+
+struct dump {
+	const char *path;
+	bool follow;
+	struct settings set; /* format and color */
+	bool colored;
+	int fd;
+	struct ring_head head;
+	char *copy;  /* all chunks as they were last read */
+	char *fresh; /* one chunk as it is now */
+	struct entry *entries;
+	size_t count, room;
+};
+
+static bool failed(const struct dump *dump, const char *what)
+{
+	cli_say("dump", "%s: %s", dump->path, what);
+	return false;
+}
+
+static bool add_entry(struct dump *dump, uint64_t at)
+{
+	struct entry *more = dump->entries;
+	struct event ev;
+
+	if (!record_read(dump->copy + at, &ev))
+		return true;
+	if (dump->count == dump->room) {
+		dump->room = dump->room ? dump->room * 2 : 4096;
+		more = realloc(dump->entries, dump->room * sizeof(*more));
+		if (!more)
+			return failed(dump, "no memory for its events");
+		dump->entries = more;
+	}
+	more[dump->count++] = (struct entry){ev.time_ns, ev.seq, at, ev.pid};
+	return true;
+}
+
+/* Whole records in fresh that were not there before become entries. */
+static bool find_new(struct dump *dump, uint64_t start, size_t len)
+{
+	char *old = dump->copy + start;
+	size_t size;
+
+	for (size_t at = 0; at < len; at += size ? size : RECORD_ALIGN) {
+		size = record_size(dump->fresh + at, len - at);
+		if (!size || memcmp(dump->fresh + at, old + at, size) == 0)
+			continue;
+		memcpy(old + at, dump->fresh + at, size);
+		if (!add_entry(dump, start + at))
+			return false;
+	}
+	memcpy(old, dump->fresh, len);
+	return true;
+}
+
+/* Read what there is now. */
+static bool read_ring(struct dump *dump)
+{
+	for (uint32_t chunk = 0; chunk < dump->head.chunks; chunk++) {
+		const uint64_t at = ring_chunk_at(&dump->head, chunk);
+		const uint64_t start = at - RING_DATA_AT;
+		const ssize_t got = pread(dump->fd, dump->fresh, dump->head.chunk_size, (off_t)at);
+
+		if (got < 0)
+			return failed(dump, strerror(errno));
+		if (memcmp(dump->fresh, dump->copy + start, (size_t)got) != 0 &&
+		    !find_new(dump, start, (size_t)got))
+			return false;
+	}
+	return true;
+}
+
+static int in_time(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	if (x->time_ns != y->time_ns)
+		return x->time_ns < y->time_ns ? -1 : 1;
+	if (x->pid != y->pid)
+		return x->pid < y->pid ? -1 : 1;
+	return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+static void print_entry(const struct dump *dump, const struct entry *entry)
+{
+	char line[RECORD_MOST];
+	struct out out = out_into(line, sizeof(line));
+	struct event ev;
+
+	if (!record_read(dump->copy + entry->at, &ev))
+		return;
+	if (dump->set.format == FORMAT_JSON)
+		render_json(&out, &ev);
+	else
+		render_text(&out, &ev, dump->colored);
+	if (!out.truncated)
+		fwrite(line, 1, out_len(&out), stdout);
+}
+
+/* False where nobody can be told any more. */
+static bool print_new(struct dump *dump)
+{
+	if (dump->count)
+		qsort(dump->entries, dump->count, sizeof(*dump->entries), in_time);
+	for (size_t i = 0; i < dump->count; i++)
+		print_entry(dump, &dump->entries[i]);
+	dump->count = 0;
+	return fflush(stdout) == 0;
+}
+
+static bool open_ring(struct dump *dump)
+{
+	const size_t head_size = sizeof(dump->head);
+	ssize_t got;
+
+	dump->fd = open(dump->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (dump->fd < 0)
+		return failed(dump, strerror(errno));
+	got = pread(dump->fd, &dump->head, head_size, 0);
+	if (got < 0)
+		return failed(dump, strerror(errno));
+	if (got == 0)
+		return failed(dump, "empty: nothing has been recorded yet");
+	if ((size_t)got < head_size || memcmp(dump->head.name, RING_NAME, sizeof(RING_NAME)) != 0)
+		return failed(dump, "not a flight recorder");
+	if (!ring_head_is_known(&dump->head))
+		return failed(dump, "a flight recorder of another version of libreuse");
+	dump->copy = calloc(dump->head.chunks, dump->head.chunk_size);
+	dump->fresh = malloc(dump->head.chunk_size);
+	return dump->copy && dump->fresh ? true : failed(dump, "no memory for a copy of it");
+}
+
+static bool dump_once(struct dump *dump)
+{
+	return read_ring(dump) && print_new(dump);
+}
+
+/* A writer's pwrite wakes us; many within a moment are read together. */
+static bool dump_on(struct dump *dump)
+{
+	static const struct timespec moment = {.tv_nsec = 20000000};
+	const int watch = inotify_init1(IN_CLOEXEC);
+	_Alignas(struct inotify_event) char said[4096];
+	bool good = watch >= 0 && inotify_add_watch(watch, dump->path, IN_MODIFY) >= 0;
+
+	if (!good)
+		return failed(dump, strerror(errno));
+	do {
+		good = dump_once(dump);
+		nanosleep(&moment, NULL);
+	} while (good && read(watch, said, sizeof(said)) > 0);
+	close(watch);
+	return good;
+}
+
+static int show(struct dump *dump)
+{
+	bool good = open_ring(dump);
+
+	if (good)
+		good = dump->follow ? dump_on(dump) : dump_once(dump);
+	if (dump->fd >= 0)
+		close(dump->fd);
+	free(dump->copy);
+	free(dump->fresh);
+	free(dump->entries);
+	return good ? STATUS_FINE : STATUS_USAGE;
+}
+
+static int help(void)
+{
+	puts("Usage: tcpshim dump [OPTION...] RING\n"
+	     "Print the events that the flight recorder RING keeps, the oldest first. It is the "
+	     "file\n"
+	     "that tcpshim run --log=ring:RING (or TCPSHIM_LOG=ring:RING) has made.\n"
+	     "\n"
+	     "  -f, --follow\n"
+	     "          go on with the events that come, until interrupted\n"
+	     "  --format=FORMAT\n"
+	     "          text (the default) or json: one object a line\n"
+	     "  --json  the same as --format=json\n"
+	     "  --color=WHEN\n"
+	     "          colours in the text: auto (the default: on a terminal), always or never\n"
+	     "  --help, --version");
+	return STATUS_FINE;
+}
+
+/* As the library understands the variable's value; false, and told, where it does not. */
+static bool understand(struct dump *dump, const char *variable, const char *value)
+{
+	for (unsigned int i = 0; i < settings_count; i++) {
+		if (strcmp(settings_table[i].variable, variable) != 0)
+			continue;
+		if (settings_table[i].parse(&dump->set, value))
+			return true;
+		cli_say("dump", "%s is not understood (accepted: %s)", value,
+			settings_table[i].accepted);
+	}
+	return false;
+}
+
+static void choose_color(struct dump *dump)
+{
+	const char *no_color = getenv("NO_COLOR");
+
+	dump->colored = dump->set.color == COLOR_ALWAYS ||
+			(dump->set.color == COLOR_AUTO && isatty(STDOUT_FILENO) &&
+			 !(no_color && *no_color));
+}
+
+static int refuse(int refused, char **argv, const struct option *options)
+{
+	char text[256];
+	struct out wrong = out_into(text, sizeof(text) - 1);
+
+	cli_refused(&wrong, refused, argv, options);
+	*wrong.at = '\0';
+	return cli_usage("dump", text);
+}
+
+int dump_main(int argc, char **argv)
+{
+	enum { FORMAT = 256, JSON, COLOR, HELP, VERSION };
+	static const struct option options[] = {
+		{"follow", no_argument, NULL, 'f'},
+		{"format", required_argument, NULL, FORMAT},
+		{"json", no_argument, NULL, JSON},
+		{"color", required_argument, NULL, COLOR},
+		{"help", no_argument, NULL, HELP},
+		{"version", no_argument, NULL, VERSION},
+		{0},
+	};
+	struct dump dump = {.fd = -1};
+	bool understood = true;
+	int option;
+
+	settings_init(&dump.set);
+	opterr = 0;
+	while (understood && (option = getopt_long(argc, argv, ":f", options, NULL)) != -1) {
+		switch (option) {
+		case 'f':
+			dump.follow = true;
+			break;
+		case FORMAT:
+			understood = understand(&dump, "TCPSHIM_FORMAT", optarg);
+			break;
+		case JSON:
+			dump.set.format = FORMAT_JSON;
+			break;
+		case COLOR:
+			understood = understand(&dump, "TCPSHIM_COLOR", optarg);
+			break;
+		case HELP:
+			return help();
+		case VERSION:
+			return cli_version();
+		default:
+			return refuse(option, argv, options);
+		}
+	}
+	if (!understood)
+		return STATUS_USAGE;
+	if (argc - optind != 1)
+		return cli_usage("dump", "one RING is to be given");
+	dump.path = argv[optind];
+	choose_color(&dump);
+	return show(&dump);
+}

@@ -1,0 +1,191 @@
+/*
+ * records.c - see records.h. A right sum tells that a record is whole, not that it
+ * is honest: what the renderers rely on is looked at as well.
+ */
+#include "records.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "facts/callsite.h"
+#include "facts/frames.h"
+#include "facts/ring_file.h"
+#include "facts/sum.h"
+
+size_t record_size(const void *bytes, size_t len)
+{
+	uint64_t words[RECORD_MOST / sizeof(uint64_t)];
+	struct ring_record head;
+
+	if (len < sizeof(head))
+		return 0;
+	memcpy(&head, bytes, sizeof(head));
+	if (head.magic != RECORD_MAGIC || head.size % RECORD_ALIGN || head.size > RECORD_MOST ||
+	    head.size > len || head.event_size > head.size - sizeof(head) ||
+	    head.event_size > sizeof(struct event) ||
+	    head.event_size < offsetof(struct event, more))
+		return 0;
+	memcpy(words, bytes, head.size);
+	return ring_record_sum(words, head.size) == head.sum ? head.size : 0;
+}
+
+/* A bool in memory that somebody else wrote. */
+static bool is_bool(const bool *place)
+{
+	uint8_t byte;
+
+	memcpy(&byte, place, sizeof(byte));
+	return byte <= 1;
+}
+
+static bool is_view(const struct sock_view *view)
+{
+	bool good = view->was < STATE_COUNT && view->state < STATE_COUNT &&
+		    view->n_via <= VIA_MAX && is_bool(&view->has_timer);
+
+	for (unsigned int i = 0; good && i < view->n_via; i++)
+		good = view->via[i] < STATE_COUNT;
+	return good;
+}
+
+static bool may_have_args(uint8_t call)
+{
+	const uint32_t calls = CALL_BIT(CALL_socket) | CALL_BIT(CALL_setsockopt) |
+			       CALL_BIT(CALL_getsockopt) | CALL_BIT(CALL_listen) |
+			       CALL_BIT(CALL_shutdown) | CALL_BIT(CALL_dup2) | CALL_BIT(CALL_dup3) |
+			       CALL_BIT(CALL_fcntl);
+
+	return (calls & CALL_BIT(call)) != 0;
+}
+
+static bool is_holders(const struct holders *holders)
+{
+	return holders->state < STATE_COUNT && is_bool(&holders->looked_up) &&
+	       is_bool(&holders->unsure) && is_bool(&holders->had_option) &&
+	       is_bool(&holders->more) && memchr(holders->prog, 0, sizeof(holders->prog));
+}
+
+static bool is_more(const struct event *ev)
+{
+	const uint32_t in_use = NOTE_BIT(NOTE_IN_USE_LISTENER) | NOTE_BIT(NOTE_IN_USE_BOUND) |
+				NOTE_BIT(NOTE_IN_USE_DYING);
+
+	if (ev->has_closed && !is_view(&ev->more.closed.sock))
+		return false;
+	if ((ev->notes & in_use) && !is_holders(&ev->more.holders))
+		return false;
+	if (ev->call == CALL_setsockopt || ev->call == CALL_getsockopt)
+		return is_bool(&ev->more.value.readable);
+	return true;
+}
+
+static bool is_event(const struct event *ev)
+{
+	const struct note_figures *figures = &ev->figures;
+
+	return ev->call < CALL_COUNT && is_bool(&ev->by_shim) && is_bool(&ev->has_fd) &&
+	       is_bool(&ev->has_ret) && is_bool(&ev->has_sock) && is_bool(&ev->has_args) &&
+	       (!ev->has_args || may_have_args(ev->call)) &&
+	       ev->prepared <= (REUSED_ADDR | REUSED_PORT) && ev->notes < NOTE_BIT(NOTE_COUNT) &&
+	       is_view(&ev->sock) && is_more(ev) && figures->closed_call < CALL_COUNT &&
+	       is_bool(&figures->listened) && is_bool(&figures->retransmitted) &&
+	       is_bool(&figures->wait_interrupted);
+}
+
+/* The renderers look places up in tables, which here hold those of the records. */
+static bool tables_ready(bool anew)
+{
+	static void *frames, *callsites;
+
+	if (!frames) {
+		frames = calloc(1, frames_size());
+		callsites = calloc(1, callsites_size());
+		if (!frames || !callsites)
+			return false;
+		frames_init(frames);
+		callsites_init(callsites);
+	} else if (anew) {
+		memset(frames, 0, frames_size());
+		memset(callsites, 0, callsites_size());
+	}
+	return true;
+}
+
+/* A place by what it is called, in the stead of its address in a process that has gone. */
+static struct frame *enter(const struct ring_place *place, const char *names)
+{
+	uint64_t words[2 + (FRAME_MODULE_MAX + FRAME_SYMBOL_MAX) / sizeof(uint64_t)] = {0};
+	uint64_t address;
+	struct frame *frame;
+
+	memcpy(words, place->offset, sizeof(place->offset));
+	memcpy(words + 1, place->symbol_offset, sizeof(place->symbol_offset));
+	memcpy(words + 2, names, (size_t)place->module_len + place->symbol_len);
+	address = sum_words(SUM_BEGIN + place->module_len, words, sizeof(words) / sizeof(words[0]));
+	frame = frames_find(address);
+	if (frame)
+		return frame;
+	frame = frames_claim(address);
+	if (!frame)
+		return NULL;
+	memcpy(frame->module, names, place->module_len);
+	memcpy(frame->symbol, names + place->module_len, place->symbol_len);
+	memcpy(&frame->offset, place->offset, sizeof(place->offset));
+	memcpy(&frame->symbol_offset, place->symbol_offset, sizeof(place->symbol_offset));
+	frames_enter(frame, address);
+	return frame;
+}
+
+/* The places of a record: into the tables, and their numbers into the event. */
+static bool read_places(const char *at, const char *end, struct event *ret)
+{
+	uint64_t stack[CALLSITE_FRAMES];
+	unsigned int n = 0;
+	struct ring_place place;
+
+	while ((size_t)(end - at) >= sizeof(place)) {
+		struct frame *frame;
+		uint64_t number;
+
+		memcpy(&place, at, sizeof(place));
+		at += sizeof(place);
+		if (place.kind == PLACE_NONE)
+			break;
+		if (place.module_len >= FRAME_MODULE_MAX || place.symbol_len >= FRAME_SYMBOL_MAX ||
+		    (size_t)(end - at) < (size_t)place.module_len + place.symbol_len)
+			break;
+		frame = enter(&place, at);
+		if (!frame)
+			return false;
+		at += place.module_len + place.symbol_len;
+		number = frames_number(frame);
+		if (place.kind == PLACE_CLOSED)
+			ret->figures.closed_at = callsite_id(&number, 1);
+		else if (n < CALLSITE_FRAMES)
+			stack[n++] = number;
+	}
+	ret->stack = callsite_id(stack, n);
+	return true;
+}
+
+bool record_read(const void *record, struct event *ret)
+{
+	const char *at = record;
+	struct ring_record head;
+
+	memcpy(&head, at, sizeof(head));
+	memset(ret, 0, sizeof(*ret));
+	memcpy(ret, at + sizeof(head), head.event_size);
+	if (!is_event(ret))
+		return false;
+	ret->stack = ret->figures.closed_at = 0;
+	at += sizeof(head) + head.event_size;
+	if (head.size - sizeof(head) - head.event_size < sizeof(struct ring_place))
+		return true;
+
+	const char *end = (const char *)record + head.size;
+
+	/* Full after some thousand places: begin anew. */
+	return tables_ready(false) &&
+	       (read_places(at, end, ret) || (tables_ready(true) && read_places(at, end, ret)));
+}

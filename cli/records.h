@@ -1,0 +1,23 @@
+/*
+ * records.h - the flight recorder's file as a reader sees it: what is a whole record
+ * in it, and the event that it holds. Bytes in, values out; no I/O.
+ */
+#ifndef CLI_RECORDS_H
+#define CLI_RECORDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "reuse/event.h"
+#include "reuse/ring.h"
+
+/* How many of these len bytes (aligned as a record) are a whole record; 0: they begin with none. */
+size_t record_size(const void *bytes, size_t len);
+
+/*
+ * The event of a whole record; the places that it names are known to the renderers
+ * until the next call. False where it is none that a program can have made.
+ */
+bool record_read(const void *record, struct event *ret);
+
+#endif
