@@ -2,11 +2,12 @@
  * ring.h - the file of the flight recorder (TCPSHIM_LOG=ring:PATH): what is where.
  *
  *	0		struct ring_head: what the file is
- *	4096		a number for each chunk: the higher, the later it was taken
+ *	4096		for each chunk when it was last written to, to a tenth of a second:
+ *			nanoseconds since 1970, and more than any before where a clock is set back
  *	12288		the chunks, all of one size
  *
  * A process takes a chunk for itself, by a lock of the kernel's on its bytes (man 2
- * fcntl) that ends with the process: the one of all free chunks that was taken
+ * fcntl) that ends with the process: the one of all free chunks that was written to
  * longest ago. It writes its records there one behind the other, each with one
  * pwrite, and takes another chunk when this one is full. So nobody waits for
  * anybody, and what a process had written stays until its chunk's turn comes.
@@ -23,9 +24,9 @@
 
 enum {
 	RING_VERSION = 1,
-	RING_TAKEN_AT = 4096,
+	RING_TIMES_AT = 4096,
 	RING_DATA_AT = 12288,
-	RING_CHUNKS_MOST = (RING_DATA_AT - RING_TAKEN_AT) / 8,
+	RING_CHUNKS_MOST = (RING_DATA_AT - RING_TIMES_AT) / 8,
 };
 
 /* Of the whole file, in bytes. */

@@ -26,18 +26,18 @@ static struct ring_head ring;
 /* What stands before the chunks, and what the zeros between are for. */
 struct table {
 	struct ring_head head;
-	char unused[RING_TAKEN_AT - sizeof(struct ring_head)];
-	uint64_t taken[RING_CHUNKS_MOST]; /* zero: never */
+	char unused[RING_TIMES_AT - sizeof(struct ring_head)];
+	uint64_t times[RING_CHUNKS_MOST]; /* zero: never written to */
 };
 _Static_assert(sizeof(struct table) == RING_DATA_AT, "it fills the room before the chunks");
 _Static_assert(sizeof(struct table) <= WORK_SIZE, "there is room to read it");
 
-/* Over the limit of the file size a write would raise SIGXFSZ. */
-static bool limit_allows(uint64_t end)
+/* Over the limit of the file size a write would raise SIGXFSZ, wherever in the file it is. */
+static bool limit_allows_ring(void)
 {
 	struct rlimit64 limit;
 
-	return sys_getrlimit(RLIMIT_FSIZE, &limit) < 0 || end <= limit.rlim_cur;
+	return sys_getrlimit(RLIMIT_FSIZE, &limit) < 0 || ring.size <= limit.rlim_cur;
 }
 
 static int write_head(int fd)
@@ -83,7 +83,7 @@ static int make(int fd, uint64_t size)
 	int rc;
 
 	ring = ring_head_of(size);
-	if (!limit_allows(ring.size))
+	if (!limit_allows_ring())
 		return -EFBIG;
 	rc = write_head(fd);
 	if (rc == 0)
@@ -126,8 +126,6 @@ int ring_open(int fd, uint64_t size)
  */
 static bool mend(int fd)
 {
-	if (!limit_allows(ring.size))
-		return false;
 	if (allocate(fd) < 0)
 		sys_ftruncate(fd, (int64_t)ring.size);
 	return write_head(fd) == 0;
@@ -180,53 +178,63 @@ static void let_go(int fd, uint32_t chunk)
 	atomic_fetch_and(&this_process.ring_held[chunk / 64], ~(UINT64_C(1) << chunk % 64));
 }
 
-enum { NOT_NOW = 1 };
-
-/* Take one chunk, which the table calls the oldest; NOT_NOW where another has it. */
-static int take(int fd, uint32_t chunk, const uint64_t *was, uint64_t turn)
+/* When the chunk was last written to. */
+static bool stamp(int fd, uint32_t chunk, uint64_t time)
 {
-	const int64_t at = RING_TAKEN_AT + (int64_t)chunk * (int64_t)sizeof(turn);
+	const int64_t at = RING_TIMES_AT + (int64_t)chunk * (int64_t)sizeof(time);
+
+	return sys_pwrite(fd, &time, sizeof(time), at) == sizeof(time);
+}
+
+/* Is the chunk's time still what the table said? */
+static bool is_unused_since(int fd, uint32_t chunk, uint64_t time)
+{
+	const int64_t at = RING_TIMES_AT + (int64_t)chunk * (int64_t)sizeof(time);
 	uint64_t now;
 
+	return sys_pread(fd, &now, sizeof(now), at) == sizeof(now) && now == time;
+}
+
+enum { NOT_NOW = 1 };
+
+/* Take one chunk, which the table calls the oldest; NOT_NOW where another has it, or had. */
+static int take(int fd, uint32_t chunk, uint64_t oldest, uint64_t time)
+{
 	if (!hold(chunk))
 		return NOT_NOW;
-	/* Taken, filled and left again since the table was read: not the oldest any more. */
-	if (lock(fd, chunk, F_WRLCK) < 0 || sys_pread(fd, &now, sizeof(now), at) != sizeof(now) ||
-	    now != *was) {
+	if (lock(fd, chunk, F_WRLCK) < 0 || !is_unused_since(fd, chunk, oldest)) {
 		let_go(fd, chunk);
 		return NOT_NOW;
 	}
-	if (sys_pwrite(fd, &turn, sizeof(turn), at) != sizeof(turn)) {
+	if (!stamp(fd, chunk, time)) {
 		let_go(fd, chunk);
 		return -ENOSPC;
 	}
 	return 0;
 }
 
-/* The oldest chunk that nobody has: its index, or -errno. */
-static int take_oldest(int fd, struct table *table)
+/* The oldest chunk that nobody has: its index, or -errno. *time is made the newest of all. */
+static int take_oldest(int fd, struct table *table, uint64_t *time)
 {
-	uint64_t newest = 0;
-
 	for (uint32_t i = 0; i < ring.chunks; i++)
-		if (table->taken[i] > newest)
-			newest = table->taken[i];
+		if (table->times[i] >= *time)
+			*time = table->times[i] + 1;
 	for (uint32_t tries = 0; tries < ring.chunks; tries++) {
 		uint32_t oldest = 0;
 		int rc;
 
 		for (uint32_t i = 1; i < ring.chunks; i++)
-			if (table->taken[i] < table->taken[oldest])
+			if (table->times[i] < table->times[oldest])
 				oldest = i;
-		rc = take(fd, oldest, &table->taken[oldest], newest + 1);
+		rc = take(fd, oldest, table->times[oldest], *time);
 		if (rc != NOT_NOW)
 			return rc < 0 ? rc : (int)oldest;
-		table->taken[oldest] = UINT64_MAX;
+		table->times[oldest] = UINT64_MAX;
 	}
 	return -EBUSY;
 }
 
-static int take_chunk(int fd)
+static int take_chunk(int fd, uint64_t *time)
 {
 	struct work work;
 	struct table *table;
@@ -239,7 +247,7 @@ static int take_chunk(int fd)
 		/* Truncated, and long again. */
 		if (memcmp(&table->head, &ring, sizeof(ring)) != 0)
 			mend(fd);
-		rc = take_oldest(fd, table);
+		rc = take_oldest(fd, table, time);
 	}
 	work_end(&work);
 	return rc;
@@ -257,51 +265,77 @@ static void forget_chunks(int fd)
 	atomic_store(&this_process.ring_fd, fd);
 }
 
+/*
+ * Take a chunk and begin it with a record of size bytes; where in the file, NOT_NOW
+ * where another thread was faster, or -errno. The one that is left was written to a
+ * moment ago.
+ */
+static int64_t begin_chunk(int fd, uint64_t word, uint16_t size, uint64_t time)
+{
+	const struct place here = unpacked(word);
+	const int chunk = take_chunk(fd, &time);
+	const struct place next = {(uint16_t)(here.turn + 1), (uint16_t)(chunk + 1), size};
+
+	if (chunk < 0)
+		return chunk;
+	if (!atomic_compare_exchange_strong(&this_process.ring_at, &word, packed(next))) {
+		let_go(fd, (uint32_t)chunk);
+		return NOT_NOW;
+	}
+	atomic_store(&this_process.ring_time, time);
+	if (here.number) {
+		stamp(fd, here.number - 1u, time);
+		let_go(fd, here.number - 1u);
+	}
+	return (int64_t)ring_chunk_at(&ring, (uint32_t)chunk);
+}
+
 /* Room for a record, in a chunk of ours: where in the file, or -errno. */
-static int64_t draw(int fd, uint16_t size)
+static int64_t draw(int fd, uint16_t size, uint64_t time)
 {
 	enum { TRIES = 1000 };
+	int64_t at = NOT_NOW;
 
 	if (atomic_load_explicit(&this_process.ring_fd, memory_order_relaxed) != fd)
 		forget_chunks(fd);
-	for (int i = 0; i < TRIES; i++) {
+	for (int i = 0; i < TRIES && at == NOT_NOW; i++) {
 		uint64_t word = atomic_load(&this_process.ring_at);
 		const struct place here = unpacked(word);
-		struct place next = {.turn = here.turn, .number = here.number};
-		int chunk = here.number - 1;
 
-		if (here.number && here.used + size <= ring.chunk_size) {
-			next.used = here.used + size;
-			if (atomic_compare_exchange_weak(&this_process.ring_at, &word,
-							 packed(next)))
-				return (int64_t)ring_chunk_at(&ring, (uint32_t)chunk) + here.used;
-			continue;
-		}
-		chunk = take_chunk(fd);
-		if (chunk < 0)
-			return chunk;
-		next = (struct place){(uint16_t)(here.turn + 1), (uint16_t)(chunk + 1), size};
-		if (atomic_compare_exchange_strong(&this_process.ring_at, &word, packed(next))) {
-			if (here.number)
-				let_go(fd, here.number - 1u);
-			return (int64_t)ring_chunk_at(&ring, (uint32_t)chunk);
-		}
-		let_go(fd, (uint32_t)chunk); /* another thread was faster */
+		if (!here.number || here.used + size > ring.chunk_size)
+			at = begin_chunk(fd, word, size, time);
+		else if (atomic_compare_exchange_weak(&this_process.ring_at, &word, word + size))
+			return (int64_t)ring_chunk_at(&ring, here.number - 1u) + here.used;
 	}
-	return -EAGAIN;
+	return at == NOT_NOW ? -EAGAIN : at;
 }
 
-static bool append(const uint64_t *record, uint16_t size)
+/* A chunk that is filled slowly is not an old one. */
+static void keep_fresh(int fd, uint64_t time)
+{
+	enum { TENTH_NS = 100000000 };
+	const uint64_t last = atomic_load_explicit(&this_process.ring_time, memory_order_relaxed);
+	const struct place here = unpacked(atomic_load(&this_process.ring_at));
+
+	if (time < last + TENTH_NS || !here.number)
+		return;
+	if (stamp(fd, here.number - 1u, time))
+		atomic_store(&this_process.ring_time, time);
+}
+
+static bool append(const uint64_t *record, uint16_t size, uint64_t time)
 {
 	uint64_t file_size;
 	const int fd = own_checked_size(OWN_LOG, &file_size);
 	int64_t at;
 
-	if (fd < 0 || (file_size < ring.size && !mend(fd)))
+	if (fd < 0 || !limit_allows_ring() || (file_size < ring.size && !mend(fd)))
 		return false;
-	at = draw(fd, size);
-	return at >= 0 && limit_allows((uint64_t)at + size) &&
-	       sys_pwrite(fd, record, size, at) == size;
+	at = draw(fd, size, time);
+	if (at < 0 || sys_pwrite(fd, record, size, at) != size)
+		return false;
+	keep_fresh(fd, time);
+	return true;
 }
 
 static bool append_long(const struct event *ev)
@@ -313,7 +347,7 @@ static bool append_long(const struct event *ev)
 		return false;
 	uint64_t *words = (uint64_t *)(void *)work.room;
 
-	written = append(words, record_of(ev, words, RECORD_MOST));
+	written = append(words, record_of(ev, words, RECORD_MOST), ev->time_ns);
 	work_end(&work);
 	return written;
 }
@@ -322,7 +356,7 @@ static __attribute__((noinline)) bool append_short(const struct event *ev)
 {
 	uint64_t words[RECORD_SHORT / sizeof(uint64_t)];
 
-	return append(words, record_of(ev, words, sizeof(words)));
+	return append(words, record_of(ev, words, sizeof(words)), ev->time_ns);
 }
 
 bool ring_append(const struct event *ev)

@@ -23,7 +23,7 @@ struct process {
 	_Atomic(uint64_t) lost;		      /* events lost and not yet told */
 	_Atomic(uint64_t) diag[DIAG_SOCKETS]; /* who has our netlink sockets: observe/diag.c */
 	/* Where in the flight recorder this process writes: log/ring.c. */
-	_Atomic(uint64_t) ring_at;
+	_Atomic(uint64_t) ring_at, ring_time;
 	_Atomic(uint64_t) ring_held[RING_HELD_WORDS];
 	_Atomic(int) ring_fd; /* the descriptor through which that is so */
 };

@@ -14,7 +14,7 @@ import time
 import unittest
 
 from harness import contract, kernel, paths
-from harness.events import DatagramLog, Log, PATIENCE, Timeout, brief, wait_until
+from harness.events import DatagramLog, Log, PATIENCE, RingLog, Timeout, brief, wait_until
 
 SETTINGS = ("LOG", "FORMAT", "REUSE", "REUSEPORT", "PORTS", "WAIT", "CALLS", "ONLY", "SKIP",
             "STACK", "REPORT", "COLOR")
@@ -110,6 +110,12 @@ class Case(unittest.TestCase):
         self._logs.append(log)
         return log
 
+    def ring(self, name="events.ring", size=None, lapped=False):
+        """The reader of a flight recorder."""
+        log = RingLog(self.path(name), size, lapped)
+        self._logs.append(log)
+        return log
+
     def datagrams(self, name="events.socket"):
         """A unix socket that takes events."""
         log = DatagramLog(self.path(name))
@@ -156,7 +162,7 @@ class Case(unittest.TestCase):
         A silent one must have written nothing to its standard output and error.
         """
         if log is not None:
-            settings.setdefault("LOG", log.path)
+            settings.setdefault("LOG", getattr(log, "where", log.path))
             settings.setdefault("FORMAT", "json")
         if env is None:
             env = environment() if plain else shimmed(**settings)

@@ -2,9 +2,10 @@
 
 import os
 import socket
+import subprocess
 import time
 
-from harness import contract
+from harness import contract, paths
 
 PATIENCE = 10.0
 
@@ -78,6 +79,34 @@ class Log:
         if self._rest and not self.torn:
             raise contract.Breach("the log ends in the middle of a line: %r" % self._rest)
         contract.check_seq(self.events)
+
+
+class RingLog(Log):
+    """A flight recorder, read through tcpshim dump; `size` as in the setting, or None.
+
+    A `lapped` one has overwritten events, so that there are gaps.
+    """
+
+    def __init__(self, path, size=None, lapped=False):
+        super().__init__(path)
+        self.where = "ring:%s%s" % (path, ":" + size if size else "")
+        self._lapped = lapped
+
+    def read(self):
+        """All events that it keeps, in order of time."""
+        said = subprocess.run([paths.tool(), "dump", "--json", self.path], check=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        self.events = [contract.parse(line) for line in said.stdout.splitlines(True)]
+        times = [event["time"] for event in self.events]
+        if times != sorted(times):
+            raise contract.Breach("the dump is not in order of time")
+        return self.events
+
+    def finish(self):
+        if os.path.exists(self.path):
+            self.read()
+        if not self._lapped:
+            contract.check_seq(self.events)
 
 
 class DatagramLog:

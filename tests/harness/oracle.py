@@ -20,7 +20,7 @@ class OracleCase(Case):
 
     def trace(self, command, log, env=None, **how):
         """Start a program under the shim and strace."""
-        env = env or shimmed(LOG=log.path, FORMAT="json")
+        env = env or shimmed(LOG=getattr(log, "where", log.path), FORMAT="json")
         return self.start(strace.command(self.trace_path, env, command), **how)
 
     def serve(self, command, log, **how):
