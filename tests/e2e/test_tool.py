@@ -382,8 +382,8 @@ class Unreached(ToolCase):
     def test_another_machine(self):
         """Nor is a shell given what the kernel refuses, as execvp alone would do."""
         program = self.compiled(STATIC)
-        riscv, i386 = {18: 0xf3}, {18: 3, 4: 1}
-        for changes in (riscv, i386):
+        riscv, i386, x32 = {18: 0xf3}, {18: 3, 4: 1}, {4: 1}
+        for changes in (riscv, i386, x32):
             other = self.fresh("other")
             with open(program, "rb") as file:
                 content = bytearray(file.read())
@@ -394,9 +394,10 @@ class Unreached(ToolCase):
             os.chmod(other, 0o755)
             for command in (other, self.script(other)):
                 status, out, err = self.tcpshim("run", command, cwd=self.folder)
-                self.assertEqual((status, out, err.count(b"\n")), (126, b"", 2), err)
                 self.assertIn(other.encode() + b" is made for another machine", err)
-                self.assertIn(b"Exec format error", err)
+                if changes != x32:  # The kernel may not look at the word size.
+                    self.assertEqual((status, out, err.count(b"\n")), (126, b"", 2), err)
+                    self.assertIn(b"Exec format error", err)
 
     def test_headers_that_are_cut_or_lie(self):
         """The first bytes of a program, and tables of segments that are nowhere or endless.
