@@ -74,7 +74,8 @@ static void report(int fd, const struct sockaddr *addr, socklen_t len, int err, 
 		event_emit(&ev);
 }
 
-int bind_by(__typeof__(bind) *way, int fd, const struct sockaddr *addr, socklen_t len)
+/* A bind of which there may be something to tell, or that may be tried again. */
+static int bind_watched(__typeof__(bind) *way, int fd, const struct sockaddr *addr, socklen_t len)
 {
 	const bool logs = shim_logs(CALL_bind);
 	struct waited waited = {0};
@@ -82,7 +83,7 @@ int bind_by(__typeof__(bind) *way, int fd, const struct sockaddr *addr, socklen_
 	uint64_t began_ns = 0;
 	int err;
 
-	if (hook_idle(CALL_bind) || (shim.events && !process_owner()))
+	if (shim.events && !process_owner())
 		return way(fd, addr, len);
 	policy = before_bind(fd, addr, len);
 	if (logs)
@@ -94,6 +95,17 @@ int bind_by(__typeof__(bind) *way, int fd, const struct sockaddr *addr, socklen_
 		report(fd, addr, len, err, began_ns, &policy, &waited);
 
 	return hook_result(err ? -1 : 0, err);
+}
+
+int bind_by(__typeof__(bind) *way, int fd, const struct sockaddr *addr, socklen_t len)
+{
+	if (hook_idle(CALL_bind))
+		return way(fd, addr, len);
+	if (shim.events || shim.set.reuse == REUSE_GENTLE || shim.set.wait_seconds)
+		return bind_watched(way, fd, addr, len);
+
+	before_bind(fd, addr, len);
+	return way(fd, addr, len);
 }
 
 HOOK int bind(int fd, const struct sockaddr *addr, socklen_t len)
