@@ -9,6 +9,7 @@
 #   make unit e2e transparent stress      one part of the tests
 #   make fuzz       any bytes into each parser, FUZZ_SECONDS (60) each
 #   make coverage   which lines of shim/ the tests reach
+#   make bench      what it costs, in 10 minutes; BENCH_QUICK=1: in seconds, of no meaning
 #   make SAN=address,undefined …          the same with sanitizers
 #   make V=1 …      show the commands
 
@@ -53,7 +54,7 @@ DEMOS    := $(patsubst demo/%.c,$(OUT)/demo/%,$(wildcard demo/*.c))
 PROGRAMS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/programs/*.c tests/stress/*.c))
 
 all: libreuse.so tcpshim server
-.PHONY: all install uninstall demo check lint unit unit-programs e2e transparent stress fuzz coverage check-long programs clean
+.PHONY: all install uninstall demo check lint unit unit-programs e2e transparent stress fuzz coverage bench check-long programs clean
 .DELETE_ON_ERROR:
 
 libreuse.so: $(OUT)/libreuse.so
@@ -129,6 +130,14 @@ install: $(OUT)/libreuse.so $(OUT)/tcpshim
 
 uninstall:
 	rm -f $(BIN)/tcpshim $(LIB)/libreuse.so $(MAN)/man1/tcpshim.1 $(MAN)/man8/libreuse.so.8
+
+$(OUT)/bench/work: tests/bench/work.c tests/bench/bare.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $^ $(LDFLAGS) -lpthread
+
+bench: all $(OUT)/bench/work
+	$(Q)OUT=$(OUT) tests/bench/run
 
 demo: all $(DEMOS)
 	$(Q)OUT=$(OUT) sh demo/story.sh
