@@ -29,7 +29,7 @@ class _Under:
     def __init__(self, mode, tool, carry):
         self.mode, self.tool, self.carry = mode, tool, carry
         self.name, self.env = mode.name, mode.env
-        self.begin, self.end = mode.begin, mode.end
+        self.begin = mode.begin
 
     def environment(self):
         if self.carry:
@@ -72,17 +72,17 @@ def _calls_of(mode, work, count):
     return found
 
 
-def system_calls(modes, say):
+def system_calls(modes, quick, say):
     """{work: {mode: {call: how many a turn}}}; the program's own are in each mode."""
     few, many = 20, 120
     taken = {}
     if not shutil.which("strace"):
         say("skipped the system calls: no strace")
         return taken
-    for work in SYSTEM_CALLS:
+    for work in ("setsockopt",) if quick else SYSTEM_CALLS:
         taken[work] = {}
         for mode in modes:
-            if mode.prefix or mode.name == "bpftrace":
+            if mode.prefix or mode.attaches:
                 continue
             try:
                 less, more = _calls_of(mode, work, few), _calls_of(mode, work, many)
@@ -143,10 +143,10 @@ def instructions(modes, quick, say):
         return None, taken, events
     counter = counters[0]
     few, many = (20, 120) if quick else (counter.few, counter.many)
-    for work in ("setsockopt", "closes") if quick else INSTRUCTIONS:
+    for work in ("setsockopt",) if quick else INSTRUCTIONS:
         taken[work], events[work] = {}, {}
         for mode in modes:
-            if mode.prefix or mode.name == "bpftrace" or mode.name.startswith("bare"):
+            if mode.prefix or mode.attaches or mode.name.startswith("bare"):
                 continue
             totals, lines = [], []
             try:
@@ -172,14 +172,14 @@ def _lines():
         return 0
 
 
-def sizes(modes, say):
+def sizes(modes, quick, say):
     """{mode: {call: mean bytes of its event}} of the formats that have lines."""
     taken = {}
     for mode in modes:
         if mode.name not in ("text", "json", "stack"):
             continue
         found = {}
-        for work in BYTES:
+        for work in ("setsockopt",) if quick else BYTES:
             try:
                 works.run(mode, work, 200)
             except Failed as reason:
@@ -203,29 +203,29 @@ def _add_sizes(lines, found):
             found.setdefault(latest, []).append(len(line))
 
 
-def pages(modes, say):
+def pages(modes, quick, say):
     """{work: {mode: [page faults a turn, KB]}}."""
     taken = {}
-    for work in PAGES:
+    for work in ("setsockopt",) if quick else PAGES:
         taken[work] = {}
         for mode in modes:
-            if mode.prefix or mode.name == "bpftrace":
+            if mode.prefix or mode.attaches:
                 continue
             try:
-                said = works.run(mode, work, 5000)
+                said = works.run(mode, work, 3000)
             except Failed as reason:
                 say("no pages of %s in the mode %s: %s" % (work, mode.name, reason))
                 continue
-            taken[work][mode.name] = [said["faults"], said["rss"]]
+            taken[work][mode.name] = [said["faults"], said["memory"]]
     return taken
 
 
 def measure(modes, quick, say):
     """All of them."""
     say("counted: system calls")
-    calls = system_calls(modes, say)
+    calls = system_calls(modes, quick, say)
     say("counted: instructions")
     tool, taken, events = instructions(modes, quick, say)
     say("counted: bytes and pages")
     return {"calls": calls, "counter": tool, "instructions": taken, "events": events,
-            "bytes": sizes(modes, say), "pages": pages(modes, say)}
+            "bytes": sizes(modes, quick, say), "pages": pages(modes, quick, say)}

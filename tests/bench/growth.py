@@ -35,7 +35,7 @@ def steps(quick):
         sockets.append(most)
     found = [("open", sockets), ("churn", sockets), ("threads", THREADS),
              ("processes", PROCESSES)]
-    return [(work, [ns[0], ns[-1]] if quick else list(ns)) for work, ns in found]
+    return [(work, list(ns[:2]) if quick else list(ns)) for work, ns in found]
 
 
 def measure(modes, rounds, milliseconds, quick, say):
@@ -68,4 +68,4 @@ def _of(modes, work, n, rounds, milliseconds, say):
                 continue
             runs.setdefault(mode.name, []).append(said)
     return {name: [statistics.median(said[what] for said in of)
-                   for what in ("wall", "cpu", "rss")] for name, of in runs.items()}
+                   for what in ("wall", "cpu", "memory")] for name, of in runs.items()}

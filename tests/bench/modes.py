@@ -18,6 +18,7 @@ from harness import paths  # noqa: E402
 
 FOLDER = os.path.join(paths.ROOT, "build", "bench")
 LOG = os.path.join(FOLDER, "log")
+TRACED = os.path.join(FOLDER, "bpftrace")
 WORK = os.path.join(paths.OUT, "bench", "work")
 
 CALLS = ("socket,bind,listen,connect,accept,accept4,setsockopt,shutdown,close,"
@@ -27,12 +28,20 @@ PROBE = ("tracepoint:sock:inet_sock_set_state /args->protocol == 6/ "
          "args->oldstate, args->newstate); }")
 
 
+# Where no tracefs is mounted, bpftrace gets one in a namespace of its own.
+TRACEFS = "/sys/kernel/debug/tracing/events"
+MOUNTED = ["unshare", "--mount", "sh", "-c",
+           "mount -t debugfs none /sys/kernel/debug && exec \"$@\"", "sh"]
+
+
 class Failed(Exception):
     """A run that gave no figures; says why."""
 
 
 class Mode:
     """Nothing around the work: the mode native, and what the others have in common."""
+
+    attaches = False    # does attach() do anything?
 
     def __init__(self, name, **env):
         self.name = name
@@ -63,8 +72,11 @@ class Mode:
             if name.startswith("log"):
                 os.unlink(os.path.join(FOLDER, name))
 
-    def end(self):
-        """After it."""
+    def attach(self):
+        """Before all runs of a round: what is slow to start."""
+
+    def detach(self):
+        """After them."""
 
 
 class Strace(Mode):
@@ -81,6 +93,8 @@ class Strace(Mode):
 class Bpftrace(Mode):
     """The kernel's own tracepoint of changes of state, for the whole system."""
 
+    attaches = True
+
     def __init__(self):
         super().__init__("bpftrace")
         self.tracer = None
@@ -89,20 +103,21 @@ class Bpftrace(Mode):
         if not shutil.which("bpftrace"):
             return "no bpftrace"
         try:
-            self.begin()
-            self.end()
+            self.attach()
+            self.detach()
         except Failed as reason:
             return str(reason)
         return None
 
-    def begin(self):
-        super().begin()
-        with open(LOG, "wb") as file:
-            self.tracer = subprocess.Popen(["bpftrace", "-e", PROBE], stdin=subprocess.DEVNULL,
-                                           stdout=file, stderr=subprocess.STDOUT)
+    def attach(self):
+        with open(TRACED, "wb") as file:
+            command = [] if os.path.isdir(TRACEFS) or os.geteuid() else MOUNTED
+            self.tracer = subprocess.Popen(command + ["bpftrace", "-e", PROBE],
+                                           stdin=subprocess.DEVNULL, stdout=file,
+                                           stderr=subprocess.STDOUT)
         end = time.monotonic() + 20
         while time.monotonic() < end:
-            with open(LOG, errors="replace") as file:
+            with open(TRACED, errors="replace") as file:
                 said = file.read(4096)
             if self.tracer.poll() is not None:
                 wrong = (re.search(r"ERROR: (.*not found.*)", said) or
@@ -112,10 +127,10 @@ class Bpftrace(Mode):
                 time.sleep(0.5)
                 return
             time.sleep(0.05)
-        self.end()
+        self.detach()
         raise Failed("bpftrace attached nothing in 20 s")
 
-    def end(self):
+    def detach(self):
         if self.tracer.poll() is None:
             self.tracer.send_signal(signal.SIGINT)
             try:

@@ -16,39 +16,59 @@ def quartiles(values):
     return [low, middle, high]
 
 
-def _counts(modes, milliseconds, say):
-    counts = {}
-    for work in WORKS:
-        for mode in modes:
-            if not works.has_part(mode, work):
-                continue
-            try:
-                counts[work, mode.name] = works.turns(mode, work, milliseconds)
-            except Failed as reason:
-                say("no figures of %s in the mode %s: %s" % (work, mode.name, reason))
-    return counts
+class _Times:
+    """What has been taken: {work: {mode: [{wall, cpu…} of each round]}}."""
+
+    def __init__(self, milliseconds, say):
+        self.milliseconds, self.say = milliseconds, say
+        self.counts = {}
+        self.failed = set()
+        self.taken = {work: {} for work in WORKS}
+
+    def take(self, work, mode):
+        key = work, mode.name
+        if key in self.failed or not works.has_part(mode, work):
+            return
+        try:
+            if key not in self.counts:
+                self.counts[key] = works.turns(mode, work, self.milliseconds)
+            said = works.run(mode, work, self.counts[key])
+        except Failed as reason:
+            self.say("no figures of %s in the mode %s: %s" % (work, mode.name, reason))
+            self.failed.add(key)
+            self.taken[work].pop(mode.name, None)
+            return
+        self.taken[work].setdefault(mode.name, []).append(said)
 
 
 def measure(modes, rounds, milliseconds, say):
-    """{work: {mode: [{wall, cpu…} of each round]}}."""
-    counts = _counts(modes, milliseconds, say)
-    taken = {work: {} for work in WORKS}
+    """{work: {mode: [{wall, cpu…} of each round]}}; what has to be attached comes last."""
+    attached = [mode for mode in modes if mode.attaches]
+    modes = [mode for mode in modes if not mode.attaches]
+    times = _Times(milliseconds, say)
     for turn in range(rounds):
         say("times: round %d of %d" % (turn + 1, rounds))
         start = turn % len(modes)
         for work in WORKS:
             for mode in modes[start:] + modes[:start]:
-                if (work, mode.name) not in counts:
-                    continue
-                try:
-                    said = works.run(mode, work, counts[work, mode.name])
-                except Failed as reason:
-                    say("%s in the mode %s failed: %s" % (work, mode.name, reason))
-                    del counts[work, mode.name]
-                    taken[work].pop(mode.name, None)
-                    continue
-                taken[work].setdefault(mode.name, []).append(said)
-    return taken
+                times.take(work, mode)
+        for mode in attached:
+            _take_attached(mode, times, say)
+    return times.taken
+
+
+def _take_attached(mode, times, say):
+    try:
+        mode.attach()
+    except Failed as reason:
+        say(str(reason))
+        times.failed.update((work, mode.name) for work in WORKS)
+        return
+    try:
+        for work in WORKS:
+            times.take(work, mode)
+    finally:
+        mode.detach()
 
 
 def ratio(taken, work, mode, other, what):

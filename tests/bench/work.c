@@ -1,7 +1,7 @@
 /*
  * work.c - the works that are measured. Each does something COUNT times, and says what it
  * cost in one line of NAME=NUMBER: the time by the wall (wall), of this process's CPU (cpu,
- * user, system; all in ns), page faults (faults), the memory it has then (rss, KB).
+ * user, system; all in ns), page faults (faults), the memory of its own that it has (KB).
  * What comes before the first turn is not counted.
  *
  *	work life COUNT			socket, bind, listen, close
@@ -82,25 +82,28 @@ static struct reading read_clocks(void)
 	};
 }
 
-static long resident_kb(void)
+/* Memory that is this process's alone; shared pages of files come and go by chance. */
+static long memory_kb(void)
 {
-	long pages = 0;
-	FILE *file = fopen("/proc/self/statm", "r");
+	char line[128];
+	long kb = 0;
+	FILE *file = fopen("/proc/self/status", "r");
 
-	if (file && fscanf(file, "%*d %ld", &pages) != 1)
-		pages = 0;
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "RssAnon: %ld", &kb) == 1)
+			break;
 	if (file)
 		fclose(file);
-	return pages * (sysconf(_SC_PAGESIZE) / 1024);
+	return kb;
 }
 
 static void say(const struct reading *from, const struct reading *to)
 {
-	printf("wall=%lld cpu=%lld user=%lld system=%lld faults=%lld rss=%ld\n",
+	printf("wall=%lld cpu=%lld user=%lld system=%lld faults=%lld memory=%ld\n",
 	       (long long)(to->wall - from->wall),
 	       (long long)(to->user - from->user + to->system - from->system),
 	       (long long)(to->user - from->user), (long long)(to->system - from->system),
-	       (long long)(to->faults - from->faults), resident_kb());
+	       (long long)(to->faults - from->faults), memory_kb());
 }
 
 /* ---- sockets ---- */

@@ -21,18 +21,27 @@ def numbers(text):
             (part.partition("=") for part in text.split())}
 
 
+running = []
+
+
 def _end(process):
     """With what it has started: a tracer's end would let the traced one go on."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+        process.wait()
+    process.stdout.close()
+
+
+def end_all():
+    """Where the run is broken off, nothing of it stays."""
+    for process in running:
+        _end(process)
 
 
 def _output(process):
     try:
         said = process.communicate(timeout=LIMIT)[0]
     except subprocess.TimeoutExpired:
-        _end(process)
         raise Failed("no end after %d s" % LIMIT) from None
     if process.returncode:
         with open(ERRORS, errors="replace") as file:
@@ -43,9 +52,11 @@ def _output(process):
 def _start(command, env, errors="wb"):
     """What it complains of goes into a file: valgrind fills a pipe that nobody empties."""
     with open(ERRORS, errors) as file:
-        return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=file, universal_newlines=True,
-                                cwd=FOLDER, start_new_session=True)
+        process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=file, universal_newlines=True,
+                                   cwd=FOLDER, start_new_session=True)
+    running.append(process)
+    return process
 
 
 def _alone(mode, work, count, more=()):
@@ -64,16 +75,12 @@ def _served(mode, threads, count):
     port = server.stdout.readline().strip()
     client = _start([WORK, "visit", port or "0", str(count), str(threads)], dict(os.environ),
                     "ab")
-    try:
-        wall = numbers(_output(client))["wall"]
-    except Failed:
-        _end(server)
-        raise
+    wall = numbers(_output(client))["wall"]
     return dict(numbers(_output(server)), wall=wall)
 
 
 def run(mode, work, count, more=()):
-    """{wall, cpu, user, system, faults: a turn, rss: KB}."""
+    """{wall, cpu, user, system, faults: a turn, memory: KB}."""
     mode.begin()
     try:
         if work in THREADS:
@@ -84,8 +91,9 @@ def run(mode, work, count, more=()):
         else:
             said = _alone(mode, work, count, more)
     finally:
-        mode.end()
-    return {name: value if name == "rss" else value / count for name, value in said.items()}
+        end_all()
+        running.clear()
+    return {name: value if name == "memory" else value / count for name, value in said.items()}
 
 
 def has_part(mode, work):
