@@ -134,6 +134,11 @@ class Callgrind:
         return bool(shutil.which("valgrind"))
 
 
+def under(mode, counter):
+    """The mode with a counter around its work; valgrind hands its environment on."""
+    return _Under(mode, counter.tool, isinstance(counter, Callgrind))
+
+
 def instructions(modes, quick, say):
     """(tool, {work: {mode: instructions a turn}}, {work: {mode: events a turn}})."""
     counters = [tool for tool in (Perf(), Callgrind()) if tool.works()]
@@ -151,8 +156,7 @@ def instructions(modes, quick, say):
             totals, lines = [], []
             try:
                 for count in (few, many):
-                    works.run(_Under(mode, counter.tool, isinstance(counter, Callgrind)),
-                              work, count)
+                    works.run(under(mode, counter), work, count)
                     totals.append(counter.total())
                     lines.append(_lines())
             except Failed as reason:
