@@ -131,10 +131,10 @@ install: $(OUT)/libreuse.so $(OUT)/tcpshim
 uninstall:
 	rm -f $(BIN)/tcpshim $(LIB)/libreuse.so $(MAN)/man1/tcpshim.1 $(MAN)/man8/libreuse.so.8
 
-$(OUT)/bench/work: tests/bench/work.c tests/bench/bare.c
+$(OUT)/bench/work: tests/bench/work.c tests/bench/bare.c tests/bench/bare.h shim/sys/sys.h
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $^ $(LDFLAGS) -lpthread
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS) -lpthread
 
 bench: all $(OUT)/bench/work
 	$(Q)OUT=$(OUT) tests/bench/run

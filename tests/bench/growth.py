@@ -11,6 +11,8 @@ SOCKETS = (1, 100, 1000, 10000, 100000, 1000000)
 THREADS = (1, 2, 4, 8, 16, 32, 64)
 PROCESSES = (1, 2, 5, 10, 20, 50, 100)
 SPARE = 64      # numbers for other descriptors than those
+MANY = 100000   # that many sockets take seconds to make: one round must do
+SOCKET_KB = 8   # more than the kernel takes for one
 
 
 def reachable():
@@ -24,7 +26,16 @@ def reachable():
         except (ValueError, OSError):
             pass
     most = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
-    return most - SPARE
+    return min(most - SPARE, memory_kb() // SOCKET_KB)
+
+
+def memory_kb():
+    """What could be had without swapping."""
+    with open("/proc/meminfo") as file:
+        for line in file:
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1])
+    return 0
 
 
 def steps(quick):
@@ -53,7 +64,7 @@ def measure(modes, rounds, milliseconds, quick, say):
 def _of(modes, work, n, rounds, milliseconds, say):
     runs = {}
     counts = {}
-    for turn in range(rounds):
+    for turn in range(1 if n >= MANY else rounds):
         start = turn % len(modes)
         for mode in modes[start:] + modes[:start]:
             try:

@@ -115,6 +115,13 @@ class Bpftrace(Mode):
             self.tracer = subprocess.Popen(command + ["bpftrace", "-e", PROBE],
                                            stdin=subprocess.DEVNULL, stdout=file,
                                            stderr=subprocess.STDOUT)
+        try:
+            self.wait_until_attached()
+        except BaseException:
+            self.detach()
+            raise
+
+    def wait_until_attached(self):
         end = time.monotonic() + 20
         while time.monotonic() < end:
             with open(TRACED, errors="replace") as file:
@@ -127,7 +134,6 @@ class Bpftrace(Mode):
                 time.sleep(0.5)
                 return
             time.sleep(0.05)
-        self.detach()
         raise Failed("bpftrace attached nothing in 20 s")
 
     def detach(self):
