@@ -13,16 +13,24 @@
 #include "sys/sys.h"
 
 /*
- * Has the kernel read all four bytes there, or written them? Then we can without
- * asking. sk_setsockopt (net/core/sock.c) and do_tcp_setsockopt (net/ipv4/tcp.c) read
- * an int whatever the option, but for names, of which they read no more than the name.
+ * Options whose int the kernel reads on every TCP socket, or the call fails. Not all are
+ * such: names are read up to their end, and an MPTCP socket takes some options without
+ * looking at the value (mptcp_setsockopt_sol_socket in net/mptcp/sockopt.c).
  */
+static bool reads_int(int level, int option)
+{
+	if (level == SOL_SOCKET)
+		return option == SO_REUSEADDR || option == SO_REUSEPORT ||
+		       option == SO_KEEPALIVE || option == SO_SNDBUF || option == SO_RCVBUF;
+	return level == IPPROTO_TCP &&
+	       (option == TCP_NODELAY || option == TCP_CORK || option == TCP_KEEPIDLE ||
+		option == TCP_KEEPINTVL || option == TCP_KEEPCNT || option == TCP_USER_TIMEOUT);
+}
+
+/* Has the kernel read all four bytes there? Then we can without asking. */
 static bool kernel_took_int(const struct event *ev, int level, int option, socklen_t len)
 {
-	if (ev->error || len != sizeof(int))
-		return false;
-	return level == SOL_SOCKET ||
-	       (level == IPPROTO_TCP && option != TCP_CONGESTION && option != TCP_ULP);
+	return !ev->error && len == sizeof(int) && reads_int(level, option);
 }
 
 static void option_args(struct event *ev, int level, int option, const void *value, socklen_t len)

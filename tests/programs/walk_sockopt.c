@@ -95,6 +95,25 @@ static void getting(int fd, const char *kind)
 	}
 }
 
+/*
+ * Every number there may be, with pointers that can't be read: a call may well
+ * succeed without having read anything (on an MPTCP socket SO_BROADCAST, say).
+ */
+static void unread(int fd, const char *kind)
+{
+	static const int levels[] = {SOL_SOCKET, IPPROTO_TCP, IPPROTO_IP};
+	char what[120];
+
+	for (size_t l = 0; l < COUNT(levels) && fd >= 0; l++)
+		for (int number = 0; number < 100; number++) {
+			snprintf(what, sizeof(what), "set %d of level %d of %s", number, levels[l],
+				 kind);
+			TELL_AS(what, setsockopt(fd, levels[l], number, NULL, 4));
+			TELL_AS(what, setsockopt(fd, levels[l], number, unmapped(), 4));
+			TELL_AS(what, setsockopt(fd, levels[l], number, tail_alloc(2), 4));
+		}
+}
+
 /* SO_REUSEADDR reads back as the program set it, before any bind. */
 static void reads_back(void)
 {
@@ -128,5 +147,7 @@ int main(void)
 	getting(o.file, "a file");
 	getting(NOT_OPEN, "nothing");
 	reads_back();
+	unread(tcp(), "tcp");
+	unread(socket(AF_INET, SOCK_STREAM, 262), "mptcp"); /* IPPROTO_MPTCP, where there is one */
 	return 0;
 }
