@@ -5,7 +5,7 @@
  *
  *	getpid			a vfork child runs in our memory and must make no event
  *	TCP_INFO, SO_COOKIE	the state, and the identity of the socket
- *	statx, prlimit, write	is the log still the log? may the write raise a signal? the line
+ *	statx, getrlimit, write	is the log still the log? may the write raise a signal? the line
  *
  * and beside it:
  *
@@ -50,7 +50,7 @@
 
 enum {
 	JSON_LINE = 330,
-	RECORD = 232,
+	RECORD = 208,
 	RECORDER_SIZE = 16 << 20,
 	HIGH = 1000, /* our descriptors, out of the way of the numbers that are measured */
 };
@@ -108,7 +108,7 @@ static void write_event(void)
 	uint64_t slot;
 
 	is_still(log_fd);
-	sys_prlimit(RLIMIT_FSIZE, NULL, &limit);
+	sys_getrlimit(RLIMIT_FSIZE, &limit);
 	if (bare == JSON) {
 		sys_write(log_fd, line, JSON_LINE);
 		return;
