@@ -20,8 +20,8 @@
 static bool reads_int(int level, int option)
 {
 	if (level == SOL_SOCKET)
-		return option == SO_REUSEADDR || option == SO_REUSEPORT ||
-		       option == SO_KEEPALIVE || option == SO_SNDBUF || option == SO_RCVBUF;
+		return option == SO_REUSEADDR || option == SO_REUSEPORT || option == SO_KEEPALIVE ||
+		       option == SO_SNDBUF || option == SO_RCVBUF;
 	return level == IPPROTO_TCP &&
 	       (option == TCP_NODELAY || option == TCP_CORK || option == TCP_KEEPIDLE ||
 		option == TCP_KEEPINTVL || option == TCP_KEEPCNT || option == TCP_USER_TIMEOUT);
