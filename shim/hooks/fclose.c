@@ -5,15 +5,24 @@
 #include "log/log.h"
 #include "observe/observe.h"
 
+/* By libc's own word, since each libc lays a FILE out in its own way. */
+static int descriptor_of(FILE *file)
+{
+	const int kept = errno;
+	const int fd = fileno(file);
+
+	errno = kept; /* a stream without a descriptor is no error of the program's */
+	return fd;
+}
+
 HOOK int fclose(FILE *file)
 {
 	struct closing closing;
 	struct event ev;
 	int rc, err;
 
-	/* fileno() would set errno for a stream without a descriptor; the field does not. */
 	if (hook_idle(CALL_fclose) ||
-	    observe_closing(&closing, CALL_fclose, file->_fileno) != CLOSING_TCP)
+	    observe_closing(&closing, CALL_fclose, descriptor_of(file)) != CLOSING_TCP)
 		return libc.fclose(file);
 	event_begin(&ev, CALL_fclose, closing.fd);
 
