@@ -4,6 +4,7 @@
  */
 #include "observe/fdtable.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
@@ -13,6 +14,7 @@
 #include "unit.h"
 
 enum { NUMBERS = 1 << 20 }; /* the kernel's fs.nr_open, which the table covers */
+enum { PIECE_SLOTS = 512 };
 
 /* A note whose parts follow from its cookie: a mixture of two is seen. */
 static struct fd_note note_of(uint64_t cookie)
@@ -89,6 +91,49 @@ static void empty(void **state)
 		assert_none(fd);
 	}
 	assert_int_equal(fdtable_next(0), -1);
+}
+
+/* How much this process has mapped, in bytes; asked so that the question maps nothing. */
+static size_t mapped(void)
+{
+	const int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	char line[128];
+	const ssize_t len = read(fd, line, sizeof(line) - 1);
+
+	MUST(len > 0);
+	line[len] = '\0';
+	close(fd);
+	return (size_t)atol(line) * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void memory_body(void *arg)
+{
+	const size_t a_number = sizeof(struct fd_note) + sizeof(uint64_t), before = mapped();
+
+	(void)arg;
+	set(NUMBERS - 1, 1);
+	MUST(mapped() - before == PIECE_SLOTS * a_number);
+	for (int turn = 0; turn < 3; turn++) {
+		for (int fd = 0; fd < NUMBERS; fd++)
+			set(fd, (uint64_t)fd + 1);
+		MUST(mapped() - before == NUMBERS * a_number);
+		for (int fd = 0; fd < NUMBERS; fd++) {
+			fdtable_close(fd, CALL_close, 42, 0, 99);
+			fdtable_forget(fd);
+		}
+		MUST(mapped() - before == NUMBERS * a_number);
+	}
+}
+
+/*
+ * A program that may open 1,048,576 files: its highest number alone costs one piece,
+ * and all of them, however often they are used, 96 bytes each. In a child, whose
+ * table is still empty.
+ */
+static void memory(void **state)
+{
+	(void)state;
+	in_child(memory_body, NULL);
 }
 
 /* What is set is read, again and again, until it is set anew or forgotten. */
@@ -363,15 +408,11 @@ static void fork_amid_writes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(empty),
-		cmocka_unit_test(set_get_forget),
-		cmocka_unit_test(no_descriptors),
-		cmocka_unit_test(greatest_number),
-		cmocka_unit_test(next),
-		cmocka_unit_test(closed),
-		cmocka_unit_test(threads),
-		cmocka_unit_test(still_works),
-		cmocka_unit_test(fork_amid_writes),
+		cmocka_unit_test(empty),	   cmocka_unit_test(memory),
+		cmocka_unit_test(set_get_forget),  cmocka_unit_test(no_descriptors),
+		cmocka_unit_test(greatest_number), cmocka_unit_test(next),
+		cmocka_unit_test(closed),	   cmocka_unit_test(threads),
+		cmocka_unit_test(still_works),	   cmocka_unit_test(fork_amid_writes),
 	};
 
 	return cmocka_run_group_tests_name("fdtable", tests, NULL, NULL);
