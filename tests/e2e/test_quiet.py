@@ -157,6 +157,11 @@ class Logging(Case):
         for puppet in (plain, shim):
             with open("/proc/%d/status" % puppet.pid) as file:
                 told.append([line for line in file if line.split(":")[0] in wanted])
+            told[-1].append(puppet.eval("[__import__('signal').getitimer(i) for i in range(3)]"))
+            timers = "/proc/%d/timers" % puppet.pid   # a kernel may be built without
+            if os.path.exists(timers):
+                with open(timers) as file:
+                    told[-1].append(file.read())
         self.assertEqual(told[0], told[1])
 
 
