@@ -35,6 +35,18 @@ def unpacked(package, path):
     return os.path.join("build", "programs", package, path)
 
 
+def with_libraries(env):
+    """The environment in which unpacked programs find the libraries that came with them."""
+    return dict(env, LD_LIBRARY_PATH=LIBRARIES) if os.path.isdir(LIBRARIES) else env
+
+
+def lacks(program):
+    """The libraries that a program does not find here, as text."""
+    told = subprocess.run(["ldd", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          env=with_libraries(environment()), check=False).stdout.decode()
+    return ", ".join(line.split()[0] for line in told.split("\n") if "not found" in line)
+
+
 def get(port, path="/", **headers):
     """One request; (status, body)."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
@@ -66,6 +78,9 @@ class Real(Case):
         path = paths.find(name, *extra)
         if not path:
             self.skipTest("no %s" % name)
+        lacking = lacks(path) if path.startswith(paths.ROOT) else None
+        if lacking:
+            self.skipTest("%s was only unpacked, and lacks %s" % (name, lacking))
         return path
 
     def drive(self, start, client, stop=signal.SIGTERM, least=10):
@@ -98,9 +113,7 @@ class Real(Case):
     def one_way(self, env, start, client, stop):
         """All the different answers of that time, and the exit status."""
         port = self.port()
-        if os.path.isdir(LIBRARIES):
-            env = dict(env, LD_LIBRARY_PATH=LIBRARIES)
-        process = start(env, port)
+        process = start(with_libraries(env), port)
         self.ready(process, port)
         answers = set()
         errors = []
