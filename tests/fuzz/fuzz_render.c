@@ -95,6 +95,7 @@ static void be_more(struct event *ev)
 		be_state(&holders->state);
 		be_bool(&holders->looked_up);
 		be_bool(&holders->unsure);
+		be_bool(&holders->more);
 		be_bool(&holders->had_option);
 	}
 }
