@@ -22,8 +22,8 @@
 static size_t extent(const struct event *ev)
 {
 	const struct option_value *value = &ev->more.value;
-	const bool has_value = ev->has_args && value->readable &&
-			       (ev->call == CALL_setsockopt || ev->call == CALL_getsockopt);
+	const bool has_value =
+		(ev->call == CALL_setsockopt || ev->call == CALL_getsockopt) && value->readable;
 
 	if ((ev->notes & WITH_FIGURES) || ev->figures.age_ns)
 		return sizeof(*ev);
