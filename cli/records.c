@@ -21,7 +21,7 @@ size_t record_size(const void *bytes, size_t len)
 		return 0;
 	memcpy(&head, bytes, sizeof(head));
 	if (head.magic != RECORD_MAGIC || head.size % RECORD_ALIGN || head.size > RECORD_MOST ||
-	    head.size > len || head.event_size > head.size - sizeof(head) ||
+	    head.size > len || head.size < sizeof(head) + head.event_size ||
 	    head.event_size > sizeof(struct event) ||
 	    head.event_size < offsetof(struct event, more))
 		return 0;
