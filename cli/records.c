@@ -43,8 +43,9 @@ static bool is_view(const struct sock_view *view)
 	bool good = view->was < STATE_COUNT && view->state < STATE_COUNT &&
 		    view->n_via <= VIA_MAX && is_bool(&view->has_timer);
 
+	/* A way leads over states that are known. */
 	for (unsigned int i = 0; good && i < view->n_via; i++)
-		good = view->via[i] < STATE_COUNT;
+		good = view->via[i] != STATE_UNKNOWN && view->via[i] < STATE_COUNT;
 	return good;
 }
 
@@ -58,11 +59,13 @@ static bool may_have_args(uint8_t call)
 	return (calls & CALL_BIT(call)) != 0;
 }
 
-static bool is_holders(const struct holders *holders)
+/* A dying one is named by its state. */
+static bool is_holders(const struct holders *holders, bool dying)
 {
-	return holders->state < STATE_COUNT && is_bool(&holders->looked_up) &&
-	       is_bool(&holders->unsure) && is_bool(&holders->had_option) &&
-	       is_bool(&holders->more) && memchr(holders->prog, 0, sizeof(holders->prog));
+	return holders->state < STATE_COUNT && !(dying && holders->state == STATE_UNKNOWN) &&
+	       is_bool(&holders->looked_up) && is_bool(&holders->unsure) &&
+	       is_bool(&holders->had_option) && is_bool(&holders->more) &&
+	       memchr(holders->prog, 0, sizeof(holders->prog));
 }
 
 static bool is_more(const struct event *ev)
@@ -72,7 +75,8 @@ static bool is_more(const struct event *ev)
 
 	if (ev->has_closed && !is_view(&ev->more.closed.sock))
 		return false;
-	if ((ev->notes & in_use) && !is_holders(&ev->more.holders))
+	if ((ev->notes & in_use) &&
+	    !is_holders(&ev->more.holders, ev->notes & NOTE_BIT(NOTE_IN_USE_DYING)))
 		return false;
 	if (ev->call == CALL_setsockopt || ev->call == CALL_getsockopt)
 		return is_bool(&ev->more.value.readable);
