@@ -103,7 +103,8 @@ programs: $(PROGRAMS) $(DEMOS)
 
 # tests/fuzz/run builds these with clang, libFuzzer and sanitizers.
 FUZZ_OBJ := $(CORE_OBJ) $(addprefix $(OUT)/,shim/boot/open_log.o shim/boot/complain.o \
-                                            cli/run_options.o cli/cli.o)
+                                            cli/run_options.o cli/records.o \
+                                            cli/cli.o)
 $(OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_OBJ)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -Icli -fsanitize=fuzzer -MMD -MP -o $@ $< $(FUZZ_OBJ)
