@@ -4,6 +4,10 @@
  *
  * The file is read into a copy, chunk by chunk. What differs from the last copy is
  * new, so that following needs nothing of the writers, who never notice.
+ *
+ * They write on while we read: of a process that has gone on to another chunk we may
+ * see the end and not what came before. So all is read twice, and only what the first
+ * reading found, or what comes before that, is shown.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +30,7 @@ struct entry {
 	uint64_t time_ns, seq;
 	uint64_t at;
 	int32_t pid;
+	bool late; /* found by the second reading */
 };
 
 struct dump {
@@ -35,10 +40,12 @@ struct dump {
 	bool colored;
 	int fd;
 	struct ring_head head;
-	char *copy;  /* all chunks as they were last read */
+	size_t size; /* of all chunks */
+	char *copy;  /* of them, as they were last read */
 	char *fresh; /* one chunk as it is now */
 	struct entry *entries;
 	size_t count, room;
+	bool again; /* this is the second reading */
 };
 
 static bool failed(const struct dump *dump, const char *what)
@@ -61,7 +68,7 @@ static bool add_entry(struct dump *dump, uint64_t at)
 			return failed(dump, "no memory for its events");
 		dump->entries = more;
 	}
-	more[dump->count++] = (struct entry){ev.time_ns, ev.seq, at, ev.pid};
+	more[dump->count++] = (struct entry){ev.time_ns, ev.seq, at, ev.pid, dump->again};
 	return true;
 }
 
@@ -111,13 +118,58 @@ static int in_time(const void *a, const void *b)
 	return x->seq < y->seq ? -1 : x->seq > y->seq;
 }
 
+static int by_process(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	if (x->pid != y->pid)
+		return x->pid < y->pid ? -1 : 1;
+	return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+/*
+ * What has come since the first reading, by the process's own count, is left for the
+ * next time: there it is new again. Return whether there is such.
+ */
+static bool leave_late(struct dump *dump)
+{
+	const size_t found = dump->count;
+	int32_t pid = 0;
+	bool seen = false;
+
+	if (!found)
+		return false;
+	qsort(dump->entries, found, sizeof(*dump->entries), by_process);
+	/* From the newest of each process on, until one that the first reading found. */
+	for (size_t i = found; i-- > 0;) {
+		struct entry *entry = &dump->entries[i];
+
+		seen = (seen && pid == entry->pid) || !entry->late;
+		pid = entry->pid;
+		if (seen)
+			continue;
+		memset(dump->copy + entry->at, 0, sizeof(struct ring_record));
+		*entry = dump->entries[--dump->count];
+	}
+	return dump->count < found;
+}
+
+/* The same event still, and not one that the second reading found in its place. */
+static bool is_still(const struct dump *dump, const struct entry *entry, struct event *ret)
+{
+	const char *record = dump->copy + entry->at;
+
+	return record_size(record, dump->size - entry->at) && record_read(record, ret) &&
+	       ret->pid == entry->pid && ret->seq == entry->seq && ret->time_ns == entry->time_ns;
+}
+
 static void print_entry(const struct dump *dump, const struct entry *entry)
 {
 	char line[RECORD_MOST];
 	struct out out = out_into(line, sizeof(line));
 	struct event ev;
 
-	if (!record_read(dump->copy + entry->at, &ev))
+	if (!is_still(dump, entry, &ev))
 		return;
 	if (dump->set.format == FORMAT_JSON)
 		render_json(&out, &ev);
@@ -135,7 +187,10 @@ static bool print_new(struct dump *dump)
 	for (size_t i = 0; i < dump->count; i++)
 		print_entry(dump, &dump->entries[i]);
 	dump->count = 0;
-	return fflush(stdout) == 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return true;
+	cli_say("dump", "standard output: %s", strerror(errno));
+	return false;
 }
 
 static bool open_ring(struct dump *dump)
@@ -155,14 +210,23 @@ static bool open_ring(struct dump *dump)
 		return failed(dump, "not a flight recorder");
 	if (!ring_head_is_known(&dump->head))
 		return failed(dump, "a flight recorder of another version of libreuse");
-	dump->copy = calloc(dump->head.chunks, dump->head.chunk_size);
+	dump->size = dump->head.chunks * dump->head.chunk_size;
+	dump->copy = calloc(1, dump->size);
 	dump->fresh = malloc(dump->head.chunk_size);
 	return dump->copy && dump->fresh ? true : failed(dump, "no memory for a copy of it");
 }
 
-static bool dump_once(struct dump *dump)
+/* What was there when we began. With *ret_more something has come since. */
+static bool dump_once(struct dump *dump, bool *ret_more)
 {
-	return read_ring(dump) && print_new(dump);
+	dump->again = false;
+	if (!read_ring(dump))
+		return false;
+	dump->again = true;
+	if (!read_ring(dump))
+		return false;
+	*ret_more = leave_late(dump);
+	return print_new(dump);
 }
 
 /* A writer's pwrite wakes us; many within a moment are read together. */
@@ -171,24 +235,24 @@ static bool dump_on(struct dump *dump)
 	static const struct timespec moment = {.tv_nsec = 20000000};
 	const int watch = inotify_init1(IN_CLOEXEC);
 	_Alignas(struct inotify_event) char said[4096];
-	bool good = watch >= 0 && inotify_add_watch(watch, dump->path, IN_MODIFY) >= 0;
+	bool more, good = watch >= 0 && inotify_add_watch(watch, dump->path, IN_MODIFY) >= 0;
 
 	if (!good)
 		return failed(dump, strerror(errno));
 	do {
-		good = dump_once(dump);
+		good = dump_once(dump, &more);
 		nanosleep(&moment, NULL);
-	} while (good && read(watch, said, sizeof(said)) > 0);
+	} while (good && (more || read(watch, said, sizeof(said)) > 0));
 	close(watch);
 	return good;
 }
 
 static int show(struct dump *dump)
 {
-	bool good = open_ring(dump);
+	bool more, good = open_ring(dump);
 
 	if (good)
-		good = dump->follow ? dump_on(dump) : dump_once(dump);
+		good = dump->follow ? dump_on(dump) : dump_once(dump, &more);
 	if (dump->fd >= 0)
 		close(dump->fd);
 	free(dump->copy);

@@ -78,6 +78,31 @@ def numbers(events):
     return [events[seq] for seq in sorted(events) if events[seq] is not None]
 
 
+def dump(ring):
+    """Exit status, standard output and standard error."""
+    done = subprocess.run([paths.tool(), "dump", "--json", ring], env=environment(),
+                          stdin=subprocess.DEVNULL, capture_output=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+class OneWriter(Case):
+
+    def test_no_event_is_left_out_before_the_newest(self):
+        """Dumps in the midst of its calls: it goes from chunk to chunk while one is read."""
+        ring = self.path("ring")
+        p = self.puppet(LOG="ring:%s:4M" % ring)
+        p("s = socket.socket()")
+        p.begin("while True: s.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)")
+        wait_until(lambda: len(dump(ring)[1].splitlines()) > 2000, "a ring full of events")
+        for _ in range(40):
+            status, out, err = dump(ring)
+            self.assertEqual((status, err), (0, b""))
+            seqs = [contract.parse(line)["seq"] for line in out.splitlines(True)[-500:]]
+            gaps = [(one, next) for one, next in zip(seqs, seqs[1:]) if next != one + 1]
+            self.assertEqual(gaps, [])
+        p.kill()
+
+
 class Recorder(Case):
 
     def setUp(self):
@@ -114,14 +139,8 @@ class Recorder(Case):
             for tid, number in zip(rest[::2], rest[1::2]):
                 group[pid, tid] = number
 
-    def dump(self):
-        """Exit status, standard output and standard error."""
-        done = subprocess.run([paths.tool(), "dump", "--json", self.ring], env=environment(),
-                              stdin=subprocess.DEVNULL, capture_output=True)
-        return done.returncode, done.stdout, done.stderr
-
     def good_dump(self):
-        status, out, err = self.dump()
+        status, out, err = dump(self.ring)
         self.assertEqual((status, err), (0, b""))
         return out
 
@@ -209,7 +228,7 @@ class Recorder(Case):
 
     def check_readers(self):
         """A dump of a ring that is being truncated: what is shown is true, or it says why not."""
-        status, out, err = self.dump()
+        status, out, err = dump(self.ring)
         self.book.read(out)
         if status:
             self.assertRegex(err, rb"^tcpshim dump: \S+: (empty|not a flight recorder)")
