@@ -389,7 +389,7 @@ static void threads_lose_nothing(void **state)
 /* Would another process get a lock on the byte at that place? */
 static bool is_locked(uint64_t at)
 {
-	int status;
+	int status = 0;
 	const pid_t child = fork();
 
 	if (child == 0) {
