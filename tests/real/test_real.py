@@ -419,7 +419,8 @@ NODE = """
 const http = require('http');
 http.createServer((request, response) => {
     if (request.url === '/again')
-        http.get({host: '127.0.0.1', port: process.argv[2], agent: false}, (answer) => answer.pipe(response));
+        http.get({host: '127.0.0.1', port: process.argv[2], agent: false},
+                 (answer) => answer.pipe(response));
     else
         response.end('hello');
 }).listen(+process.argv[2], '127.0.0.1');
