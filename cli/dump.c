@@ -54,6 +54,18 @@ static bool failed(const struct dump *dump, const char *what)
 	return false;
 }
 
+/* Room for all chunks of that ring, none of which has been read. */
+static bool make_copy(struct dump *dump, const struct ring_head *head)
+{
+	free(dump->copy);
+	free(dump->fresh);
+	dump->head = *head;
+	dump->size = head->chunks * head->chunk_size;
+	dump->copy = calloc(1, dump->size);
+	dump->fresh = malloc(head->chunk_size);
+	return dump->copy && dump->fresh ? true : failed(dump, "no memory for a copy of it");
+}
+
 static bool add_entry(struct dump *dump, uint64_t at)
 {
 	struct entry *more = dump->entries;
@@ -90,9 +102,23 @@ static bool find_new(struct dump *dump, uint64_t start, size_t len)
 	return true;
 }
 
+/* Somebody has truncated the file, and the next program made a ring of another size of it. */
+static bool keep_up(struct dump *dump)
+{
+	struct ring_head head;
+
+	if (pread(dump->fd, &head, sizeof(head), 0) != sizeof(head) || !ring_head_is_known(&head) ||
+	    head.size == dump->head.size)
+		return true;
+	dump->count = 0;
+	return make_copy(dump, &head);
+}
+
 /* Read what there is now. */
 static bool read_ring(struct dump *dump)
 {
+	if (!keep_up(dump))
+		return false;
 	for (uint32_t chunk = 0; chunk < dump->head.chunks; chunk++) {
 		const uint64_t at = ring_chunk_at(&dump->head, chunk);
 		const uint64_t start = at - RING_DATA_AT;
@@ -195,25 +221,22 @@ static bool print_new(struct dump *dump)
 
 static bool open_ring(struct dump *dump)
 {
-	const size_t head_size = sizeof(dump->head);
+	struct ring_head head;
 	ssize_t got;
 
 	dump->fd = open(dump->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (dump->fd < 0)
 		return failed(dump, strerror(errno));
-	got = pread(dump->fd, &dump->head, head_size, 0);
+	got = pread(dump->fd, &head, sizeof(head), 0);
 	if (got < 0)
 		return failed(dump, strerror(errno));
 	if (got == 0)
 		return failed(dump, "empty: nothing has been recorded yet");
-	if ((size_t)got < head_size || memcmp(dump->head.name, RING_NAME, sizeof(RING_NAME)) != 0)
+	if ((size_t)got < sizeof(head) || memcmp(head.name, RING_NAME, sizeof(RING_NAME)) != 0)
 		return failed(dump, "not a flight recorder");
-	if (!ring_head_is_known(&dump->head))
+	if (!ring_head_is_known(&head))
 		return failed(dump, "a flight recorder of another version of libreuse");
-	dump->size = dump->head.chunks * dump->head.chunk_size;
-	dump->copy = calloc(1, dump->size);
-	dump->fresh = malloc(dump->head.chunk_size);
-	return dump->copy && dump->fresh ? true : failed(dump, "no memory for a copy of it");
+	return make_copy(dump, &head);
 }
 
 /* What was there when we began. With *ret_more something has come since. */

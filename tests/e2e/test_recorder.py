@@ -393,6 +393,23 @@ class Dump(RecorderCase):
         follower.terminate()
         self.assertEqual(follower.wait(10), -signal.SIGTERM)
 
+    def test_follow_into_a_ring_of_another_size(self):
+        """Truncated while nobody wrote to it, and made anew by the next program."""
+        log = self.ring(size="64K", lapped=True)
+        self.puppet(log)(MAKE)
+        follower = self.start([paths.tool(), "dump", "--follow", "--json", log.path])
+        first = contract.parse(read_line(follower).encode())["pid"]
+        for puppet in self._silent:
+            puppet.close()
+        os.truncate(log.path, 0)
+        p = self.puppet(self.ring(size="1M", lapped=True))
+        p("for _ in range(400): " + MAKE)
+        seen = set()
+        while len(seen) < 800:
+            event = contract.parse(read_line(follower).encode())
+            if event["pid"] != first:
+                seen.add(event["seq"])
+
     def test_a_reader_that_goes(self):
         log = self.ring()
         self.puppet(log)("for _ in range(2000): " + MAKE)
