@@ -186,13 +186,13 @@ static bool stamp(int fd, uint32_t chunk, uint64_t time)
 	return sys_pwrite(fd, &time, sizeof(time), at) == sizeof(time);
 }
 
-/* Is the chunk's time still what the table said? */
+/* Is the chunk's time still what the table said? Of a file that was truncated it is gone. */
 static bool is_unused_since(int fd, uint32_t chunk, uint64_t time)
 {
 	const int64_t at = RING_TIMES_AT + (int64_t)chunk * (int64_t)sizeof(time);
 	uint64_t now;
 
-	return sys_pread(fd, &now, sizeof(now), at) == sizeof(now) && now == time;
+	return sys_pread(fd, &now, sizeof(now), at) != sizeof(now) || now == time;
 }
 
 enum { NOT_NOW = 1 };
@@ -234,6 +234,21 @@ static int take_oldest(int fd, struct table *table, uint64_t *time)
 	return -EBUSY;
 }
 
+/* Read the table of a whole ring; whoever truncates it may do so again and again. */
+static bool read_table(int fd, struct table *ret)
+{
+	enum { TRIES = 20 };
+
+	for (int i = 0; i < TRIES; i++) {
+		if (sys_pread(fd, ret, sizeof(*ret), 0) == sizeof(*ret) &&
+		    memcmp(&ret->head, &ring, sizeof(ring)) == 0)
+			return true;
+		if (!mend(fd))
+			return false;
+	}
+	return false;
+}
+
 static int take_chunk(int fd, uint64_t *time)
 {
 	struct work work;
@@ -243,12 +258,8 @@ static int take_chunk(int fd, uint64_t *time)
 	if (!work_begin(&work))
 		return -ENOMEM;
 	table = (struct table *)(void *)work.room;
-	if (sys_pread(fd, table, sizeof(*table), 0) == sizeof(*table)) {
-		/* Truncated, and long again. */
-		if (memcmp(&table->head, &ring, sizeof(ring)) != 0)
-			mend(fd);
+	if (read_table(fd, table))
 		rc = take_oldest(fd, table, time);
-	}
 	work_end(&work);
 	return rc;
 }
