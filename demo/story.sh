@@ -530,6 +530,30 @@ part_d() {
 	say '' 'So begin with the shim: a first run that it was not in must be waited out, once.'
 }
 
+# --- (e) -------------------------------------------------------------------------------------
+
+part_e() {
+	heading '(e) The flight recorder: left on, and looked at after the crash'
+	say 'Instead of a log that grows: a file of fixed size that keeps the newest events.' ''
+
+	free_port || return 1
+	start_server "$port" LD_PRELOAD=./libreuse.so TCPSHIM_LOG="ring:$tmp/ring:1M" || return 1
+	say "    $ LD_PRELOAD=./libreuse.so TCPSHIM_LOG=ring:FILE:1M ./server $port"
+	start_client 'say end' || return 1
+	await "$tmp/client" 'the answer came back' || return 1
+	crash_server
+	show '$ kill -9 SERVER' 'the crash, a client connected'
+	end_client || return 1
+	breathe
+
+	./tcpshim dump "$tmp/ring" >"$tmp/log" || return 1
+	log_mark=0
+	show '$ ./tcpshim dump FILE' 'what there was, up to the last call:'
+	say ''
+	show_log ' (socket|setsockopt|bind|listen|accept)[(]'
+	logged 'bind\(.* = 0' && logged 'accept\(.*ESTABLISHED$'
+}
+
 # --- All of it -------------------------------------------------------------------------------
 
 : >"$tmp/server"
@@ -538,10 +562,11 @@ verdict part_a 'without the shim, the port is lost for a minute'
 verdict part_b "with it, $crashes of $crashes restarts worked"
 verdict part_c 'SHUT_RD changes nothing, SHUT_WR half-closes, close() ends both directions'
 verdict part_d 'the first run must be under the shim too'
+verdict part_e 'what the server did before it died can be read afterwards'
 
 say ''
 if [ "$bad" -gt 0 ]; then
-	say "$bad of 4 parts did not show what they should."
+	say "$bad of 5 parts did not show what they should."
 	exit 1
 fi
-say 'All 4 parts showed what they should. The README says how to go on.'
+say 'All 5 parts showed what they should. The README says how to go on.'
