@@ -213,10 +213,7 @@ static bool print_new(struct dump *dump)
 	for (size_t i = 0; i < dump->count; i++)
 		print_entry(dump, &dump->entries[i]);
 	dump->count = 0;
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return true;
-	cli_say("dump", "standard output: %s", strerror(errno));
-	return false;
+	return fflush(stdout) == 0;
 }
 
 static bool open_ring(struct dump *dump)

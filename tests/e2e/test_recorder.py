@@ -410,6 +410,14 @@ class Dump(RecorderCase):
             if event["pid"] != first:
                 seen.add(event["seq"])
 
+    def test_a_full_disk_is_told_once(self):
+        log = self.ring()
+        self.puppet(log)(MAKE)
+        with open("/dev/full", "wb") as full:
+            status, _, err = self.run_program([paths.tool(), "dump", log.path], stdout=full)
+        self.assertEqual((status, err),
+                         (2, b"tcpshim: standard output: No space left on device\n"))
+
     def test_a_reader_that_goes(self):
         log = self.ring()
         self.puppet(log)("for _ in range(2000): " + MAKE)
