@@ -53,17 +53,18 @@ static int write_head(int fd)
 static int fill(int fd)
 {
 	void *zeros = sys_mmap_pages(WORK_SIZE);
-	long rc = 0;
+	uint64_t at = sizeof(ring);
+	long rc = 1;
 
 	if (sys_failed(zeros))
 		return -ENOMEM;
-	for (uint64_t at = sizeof(ring); at < ring.size && rc >= 0; at += (uint64_t)rc) {
+	for (; at < ring.size && rc > 0; at += rc > 0 ? (uint64_t)rc : 0) {
 		const uint64_t rest = ring.size - at;
 
 		rc = sys_pwrite(fd, zeros, rest < WORK_SIZE ? rest : WORK_SIZE, (int64_t)at);
 	}
 	sys_munmap(zeros, WORK_SIZE);
-	return rc < 0 ? (int)rc : 0;
+	return rc < 0 ? (int)rc : at < ring.size ? -ENOSPC : 0;
 }
 
 /* All blocks of the file; a signal may interrupt it. */
