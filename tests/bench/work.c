@@ -144,16 +144,22 @@ static void bind_to(int fd, int port)
 		fail("bind");
 }
 
-/* A port that was free a moment ago. */
+/*
+ * A port that was free a moment ago, below those that the kernel picks: of these any
+ * may be held by a TIME_WAIT of the works before.
+ */
 static int free_port(void)
 {
-	const int fd = tcp_socket();
-	int port;
+	for (int port = 10000 + getpid() % 10000; port < 32000; port++) {
+		const struct sockaddr_in name = loopback(port);
+		const int fd = tcp_socket();
+		const int rc = bind(fd, (const struct sockaddr *)&name, sizeof(name));
 
-	bind_to(fd, 0);
-	port = port_of(fd);
-	do_close(fd);
-	return port;
+		close(fd);
+		if (rc == 0)
+			return port;
+	}
+	fail("no free port");
 }
 
 static int listener(void)
