@@ -137,7 +137,12 @@ $(OUT)/bench/work: tests/bench/work.c tests/bench/bare.c tests/bench/bare.h shim
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS) -lpthread
 
-bench: all $(OUT)/bench/work
+# What any preloaded library costs at the start of a process.
+$(OUT)/bench/empty.so:
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -shared -nostdlib -o $@ -x c /dev/null
+
+bench: all $(OUT)/bench/work $(OUT)/bench/empty.so
 	$(Q)OUT=$(OUT) tests/bench/run
 
 demo: all $(DEMOS)

@@ -160,6 +160,7 @@ def all_modes():
         Mode("native"),
         Mode("bare-json", WORK_BARE="json:" + LOG),
         Mode("bare-recorder", WORK_BARE="recorder:" + LOG),
+        Mode("empty", LD_PRELOAD=os.path.join(paths.OUT, "bench", "empty.so")),
         shim("quiet"),
         shim("text", log=LOG),
         shim("json", log=LOG, format="json"),

@@ -97,7 +97,9 @@ def run(mode, work, count, more=()):
 
 
 def has_part(mode, work):
-    """Is there such a run? A start has no bare form."""
+    """Is there such a run? The bare form of a start is that with an empty library."""
+    if mode.name == "empty":
+        return work == "start"
     return not (work == "start" and mode.name.startswith("bare"))
 
 
