@@ -108,21 +108,16 @@ static bool begins_with(const char *text, const char *beginning)
 	return strncmp(text, beginning, strlen(beginning)) == 0;
 }
 
-/* The dynamic linker that the program asks for; false where it asks for none. */
-static bool read_linker(int fd, const Elf64_Ehdr *head, char linker[PATH_MAX])
+/* Does the program ask for a dynamic linker? */
+static bool asks_for_linker(int fd, const Elf64_Ehdr *head)
 {
 	Elf64_Phdr part;
 
 	for (unsigned int i = 0; i < head->e_phnum; i++) {
 		if (!read_at(fd, &part, sizeof(part), head->e_phoff + i * sizeof(part)))
 			return false;
-		if (part.p_type != PT_INTERP)
-			continue;
-		if (part.p_filesz == 0 || part.p_filesz > PATH_MAX ||
-		    !read_at(fd, linker, part.p_filesz, part.p_offset))
-			return false;
-		linker[part.p_filesz - 1] = '\0';
-		return true;
+		if (part.p_type == PT_INTERP)
+			return true;
 	}
 	return false;
 }
@@ -144,22 +139,19 @@ static bool is_same_machine(const Elf64_Ehdr *program, const char *library)
 
 static enum reach reach_of_elf(int fd, const char *path, const char *library)
 {
-	char linker[PATH_MAX];
 	Elf64_Ehdr head;
 
 	if (!read_at(fd, &head, sizeof(head), 0) || memcmp(head.e_ident, ELFMAG, SELFMAG) != 0)
 		return REACH_YES;
 	if (!is_same_machine(&head, library))
 		return REACH_MACHINE;
-	if (!read_linker(fd, &head, linker)) {
+	if (!asks_for_linker(fd, &head)) {
 		/* The dynamic linker itself is a program too: ld.so ./server. */
 		const bool is_linker = begins_with(base_name(path), "ld-") ||
 				       begins_with(base_name(path), "ld.so");
 
 		return is_linker ? REACH_YES : REACH_STATIC;
 	}
-	if (begins_with(base_name(linker), "ld-musl"))
-		return REACH_LIBC;
 	return gains_privileges(fd) ? REACH_PRIVILEGED : REACH_YES;
 }
 
@@ -192,8 +184,6 @@ const char *reach_words(enum reach reach)
 		return "gains privileges when it starts";
 	case REACH_MACHINE:
 		return "is made for another machine";
-	case REACH_LIBC:
-		return "uses another C library";
 	case REACH_YES:
 		break;
 	}

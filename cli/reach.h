@@ -12,7 +12,6 @@ enum reach {
 	REACH_STATIC,
 	REACH_PRIVILEGED, /* gains privileges: the dynamic linker ignores LD_PRELOAD */
 	REACH_MACHINE,	  /* made for another machine, or of another word size */
-	REACH_LIBC,	  /* for another C library, which can't load a library of glibc's */
 };
 
 /* The file that execvp would run for this name. False where there is none. */

@@ -99,10 +99,7 @@ static int run(const struct run_options *options)
 	}
 	if (reach_find(options->command[0], program))
 		reach = warn(program, library);
-	if (!set_variables(options))
-		return out_of_memory();
-	/* Another C library would refuse to start the program for the sake of ours. */
-	if (reach != REACH_LIBC && !set_preload(library))
+	if (!set_variables(options) || !set_preload(library))
 		return out_of_memory();
 	return become(options->command, program, reach);
 }

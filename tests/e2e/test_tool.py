@@ -416,18 +416,6 @@ class Unreached(ToolCase):
             status, out, err = self.tcpshim("run", self.script(path))
             self.assertEqual((status, out), (5, b""), (lie, err))
 
-    def test_another_c_library(self):
-        """It is started without LD_PRELOAD, which would keep it from starting."""
-        found = re.search(rb"/\S*/ld-linux\S*", self.run_program(["ldd", self.tool])[1])
-        if not found:
-            self.skipTest("the dynamic linker has another name")
-        linker = self.path("ld-musl-test.so.1")
-        shutil.copy(found.group().decode(), linker)
-        program = self.compiled("#include <stdlib.h>\nint main(void)"
-                                "{ return getenv(\"LD_PRELOAD\") ? 6 : 5; }",
-                                "-Wl,--dynamic-linker=" + linker)
-        self.warned(program, "uses another C library")
-
     @needs_root
     def test_setuid(self):
         program = self.compiled(STATIC)
