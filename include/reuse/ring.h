@@ -3,14 +3,16 @@
  *
  *	0		struct ring_head: what the file is
  *	4096		for each chunk when it was last written to, to a tenth of a second:
- *			nanoseconds since 1970, and more than any before where a clock is set back
+ *			nanoseconds since 1970, and more than any before where a clock is set back;
+ *			the last bit: its process has left it, and may be writing its last records
  *	12288		the chunks, all of one size
  *
  * A process takes a chunk for itself, by a lock of the kernel's on its bytes (man 2
- * fcntl) that ends with the process: the one of all free chunks that was written to
- * longest ago. It writes its records there one behind the other, each with one
- * pwrite, and takes another chunk when this one is full. So nobody waits for
- * anybody, and what a process had written stays until its chunk's turn comes.
+ * fcntl) that ends with the process: when it begins, one in which a process that has
+ * ended left room, else, and later, the one that was written to longest ago. It
+ * writes its records there one behind the other, each with one pwrite, and takes
+ * another chunk when this one is full. So nobody waits for anybody, and what a
+ * process had written stays until its chunk's turn comes.
  *
  * A record begins at a multiple of RECORD_ALIGN and lies in one chunk. A reader
  * looks for records at each such place and believes one whose sum is right. What
@@ -45,6 +47,8 @@ struct ring_head {
 	uint64_t chunk_size;
 	uint64_t sum; /* of the words before */
 };
+
+enum { RING_LEFT = 1 }; /* the last bit of a chunk's time */
 
 enum { RECORD_ALIGN = 16, RECORD_MOST = 4096, RECORD_MAGIC = 0x72636e65 };
 

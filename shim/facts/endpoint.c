@@ -39,13 +39,28 @@ bool endpoint_is_wildcard(const struct endpoint *end)
 	return memcmp(end->addr, any, end->family == AF_INET ? 4 : 16) == 0;
 }
 
+/* The number of a byte, at that place; where the next character goes. */
+static char *put_byte(char *at, uint8_t byte)
+{
+	if (byte >= 100)
+		*at++ = (char)('0' + byte / 100);
+	if (byte >= 10) {
+		put_two(at, byte % 100);
+		return at + 2;
+	}
+	*at = (char)('0' + byte);
+	return at + 1;
+}
+
 static void out_ipv4(struct out *out, const uint8_t *addr)
 {
-	for (int i = 0; i < 4; i++) {
-		if (i)
-			out_char(out, '.');
-		out_u64(out, addr[i]);
+	char text[16], *at = put_byte(text, addr[0]);
+
+	for (int i = 1; i < 4; i++) {
+		*at++ = '.';
+		at = put_byte(at, addr[i]);
 	}
+	out_mem(out, text, (size_t)(at - text));
 }
 
 /* The longest run of at least two zero groups; length 0 where there is none. */

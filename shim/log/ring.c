@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -30,7 +31,12 @@ struct table {
 	uint64_t times[RING_CHUNKS_MOST]; /* zero: never written to */
 };
 _Static_assert(sizeof(struct table) == RING_DATA_AT, "it fills the room before the chunks");
-_Static_assert(sizeof(struct table) <= WORK_SIZE, "there is room to read it");
+
+/* A piece of a chunk, read beside the table; and the least that a record can be. */
+enum { PIECE = 16384, LEAST = sizeof(struct ring_record) + sizeof(uint64_t) };
+_Static_assert(sizeof(struct table) + PIECE <= WORK_SIZE, "there is room to read both");
+_Static_assert((int)PIECE >= (int)RECORD_MOST, "a record lies in one piece");
+_Static_assert(offsetof(struct event, time_ns) == 0, "a record's time is behind its head");
 
 /* Over the limit of the file size a write would raise SIGXFSZ, wherever in the file it is. */
 static bool limit_allows_ring(void)
@@ -214,12 +220,19 @@ static int take(int fd, uint32_t chunk, uint64_t oldest, uint64_t time)
 	return 0;
 }
 
-/* The oldest chunk that nobody has: its index, or -errno. *time is made the newest of all. */
-static int take_oldest(int fd, struct table *table, uint64_t *time)
+/* A clock that was set back makes no new chunk an old one. */
+static void later_than_all(const struct table *table, uint64_t *time)
 {
+	*time &= ~(uint64_t)RING_LEFT;
 	for (uint32_t i = 0; i < ring.chunks; i++)
 		if (table->times[i] >= *time)
-			*time = table->times[i] + 1;
+			*time = (table->times[i] | RING_LEFT) + 1;
+}
+
+/* The oldest chunk that nobody has: its index, or -errno. */
+static int take_oldest(int fd, struct table *table, uint64_t *time)
+{
+	later_than_all(table, time);
 	for (uint32_t tries = 0; tries < ring.chunks; tries++) {
 		uint32_t oldest = 0;
 		int rc;
@@ -233,6 +246,96 @@ static int take_oldest(int fd, struct table *table, uint64_t *time)
 		table->times[oldest] = UINT64_MAX;
 	}
 	return -EBUSY;
+}
+
+/* Is there a whole record in these len bytes? How long it is; 0: none; more than len: perhaps. */
+static size_t record_here(const char *bytes, size_t len)
+{
+	struct ring_record head;
+
+	memcpy(&head, bytes, sizeof(head));
+	if (head.magic != RECORD_MAGIC || head.size < LEAST || head.size > RECORD_MOST ||
+	    head.size % RECORD_ALIGN)
+		return 0;
+	if (head.size > len)
+		return head.size;
+	return ring_record_sum((const uint64_t *)(const void *)bytes, head.size) == head.sum
+		       ? head.size
+		       : 0;
+}
+
+/* Where the newest record of a piece of a chunk ends, if it is newer than *newest. */
+static void find_end(const char *piece, size_t len, uint64_t at, size_t *ret_seen, uint64_t *newest,
+		     uint64_t *ret_end)
+{
+	size_t here = 0;
+
+	while (here + LEAST <= len) {
+		const size_t size = record_here(piece + here, len - here);
+		uint64_t time;
+
+		if (size > len - here)
+			break; /* the rest of it is in the next piece */
+		memcpy(&time, piece + here + sizeof(struct ring_record), sizeof(time));
+		here += size ? size : RECORD_ALIGN;
+		if (size && time >= *newest) {
+			*newest = time;
+			*ret_end = at + here;
+		}
+	}
+	*ret_seen = here;
+}
+
+/*
+ * How much of a chunk of ours is filled: up to the end of its newest record. What lies
+ * behind that is of an earlier turn.
+ */
+static uint32_t filled(int fd, uint32_t chunk, char *piece)
+{
+	const uint64_t start = ring_chunk_at(&ring, chunk);
+	uint64_t newest = 0, end = 0;
+	size_t seen = 1;
+
+	for (uint64_t at = 0; at < ring.chunk_size && seen; at += seen) {
+		const uint64_t rest = ring.chunk_size - at;
+		const long got =
+			sys_pread(fd, piece, rest < PIECE ? rest : PIECE, (int64_t)(start + at));
+
+		find_end(piece, got > 0 ? (size_t)got : 0, at, &seen, &newest, &end);
+	}
+	return (uint32_t)end;
+}
+
+/*
+ * A process that begins goes on where one that has ended had room: many do little. But
+ * not in a chunk that a process has left, whose other threads may still write there.
+ * The one written to last, or -1; how much of it is used.
+ */
+static int take_begun(int fd, struct table *table, uint16_t size, uint64_t *time, char *piece,
+		      uint32_t *ret_used)
+{
+	enum { TRIES = 64 };
+
+	later_than_all(table, time);
+	for (int tries = 0; tries < TRIES; tries++) {
+		uint32_t newest = 0;
+
+		for (uint32_t i = 1; i < ring.chunks; i++)
+			if (table->times[i] > table->times[newest])
+				newest = i;
+		if (table->times[newest] == 0)
+			return -1;
+		if (!(table->times[newest] & RING_LEFT) &&
+		    take(fd, newest, table->times[newest], *time) == 0) {
+			*ret_used = filled(fd, newest, piece);
+			if (*ret_used + size <= ring.chunk_size)
+				return (int)newest;
+			stamp(fd, newest, *time | RING_LEFT); /* nor need others look */
+			let_go(fd, newest);
+		}
+		table->times[newest] = 0;
+	}
+	return -1;
 }
 
 /* Read the table of a whole ring; whoever truncates it may do so again and again. */
@@ -250,17 +353,27 @@ static bool read_table(int fd, struct table *ret)
 	return false;
 }
 
-static int take_chunk(int fd, uint64_t *time)
+/*
+ * A chunk with room for size bytes, behind *ret_used of it: for a process that begins
+ * one that another has begun, else the oldest. Its index, or -errno.
+ */
+static int take_chunk(int fd, bool begins, uint16_t size, uint64_t *time, uint32_t *ret_used)
 {
 	struct work work;
 	struct table *table;
-	int rc = -EBADMSG;
+	int chunk = -1, rc = -EBADMSG;
 
 	if (!work_begin(&work))
 		return -ENOMEM;
 	table = (struct table *)(void *)work.room;
-	if (read_table(fd, table))
+	if (begins && read_table(fd, table))
+		chunk = take_begun(fd, table, size, time, work.room + sizeof(*table), ret_used);
+	if (chunk >= 0) {
+		rc = chunk;
+	} else if (read_table(fd, table)) {
+		*ret_used = 0;
 		rc = take_oldest(fd, table, time);
+	}
 	work_end(&work);
 	return rc;
 }
@@ -271,9 +384,11 @@ static int take_chunk(int fd, uint64_t *time)
  */
 static void forget_chunks(int fd)
 {
+	const bool moved = atomic_load(&this_process.ring_fd) != 0;
+
 	for (int i = 0; i < RING_HELD_WORDS; i++)
 		atomic_store(&this_process.ring_held[i], 0);
-	atomic_store(&this_process.ring_at, 0);
+	atomic_store(&this_process.ring_at, packed((struct place){.turn = moved}));
 	atomic_store(&this_process.ring_fd, fd);
 }
 
@@ -285,8 +400,9 @@ static void forget_chunks(int fd)
 static int64_t begin_chunk(int fd, uint64_t word, uint16_t size, uint64_t time)
 {
 	const struct place here = unpacked(word);
-	const int chunk = take_chunk(fd, &time);
-	const struct place next = {(uint16_t)(here.turn + 1), (uint16_t)(chunk + 1), size};
+	uint32_t used;
+	const int chunk = take_chunk(fd, word == 0, size, &time, &used);
+	const struct place next = {(uint16_t)(here.turn + 1), (uint16_t)(chunk + 1), used + size};
 
 	if (chunk < 0)
 		return chunk;
@@ -296,10 +412,10 @@ static int64_t begin_chunk(int fd, uint64_t word, uint16_t size, uint64_t time)
 	}
 	atomic_store(&this_process.ring_time, time);
 	if (here.number) {
-		stamp(fd, here.number - 1u, time);
+		stamp(fd, here.number - 1u, time | RING_LEFT);
 		let_go(fd, here.number - 1u);
 	}
-	return (int64_t)ring_chunk_at(&ring, (uint32_t)chunk);
+	return (int64_t)ring_chunk_at(&ring, (uint32_t)chunk) + used;
 }
 
 /* Room for a record, in a chunk of ours: where in the file, or -errno. */
@@ -331,7 +447,7 @@ static void keep_fresh(int fd, uint64_t time)
 
 	if (time < last + TENTH_NS || !here.number)
 		return;
-	if (stamp(fd, here.number - 1u, time))
+	if (stamp(fd, here.number - 1u, time & ~(uint64_t)RING_LEFT))
 		atomic_store(&this_process.ring_time, time);
 }
 

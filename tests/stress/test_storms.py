@@ -113,7 +113,19 @@ class Storm(Case):
     @timeout(LIMIT * 4)
     def test_to_a_file_of_json(self):
         path = self.path("events.json")
-        counts = self.blow(shimmed(LOG=path, FORMAT="json"))
+        self.check_all(path, self.blow(shimmed(LOG=path, FORMAT="json")))
+
+    @timeout(LIMIT * 4)
+    def test_to_a_flight_recorder(self):
+        """One that is large enough for all: nothing may be missing."""
+        ring, path = self.path("ring"), self.path("events.json")
+        counts = self.blow(shimmed(LOG="ring:%s:256M" % ring))
+        with open(path, "wb") as file:
+            subprocess.run([paths.tool(), "dump", "--json", ring], stdout=file, check=True)
+        self.check_all(path, counts)
+
+    def check_all(self, path, counts):
+        """Every call of the storm is told, in states that may be."""
         events = self.read(path)
         self.check_numbers(events)
         self.check_states(events)

@@ -52,6 +52,7 @@ class Walk(Case):
         yield "one call", {"CALLS": "bind", "LOG": self.path("bind"), "FORMAT": "json"}
         yield "skipped", {"SKIP": os.path.basename(program)[:15], "LOG": self.path("skip")}
         yield "a line of colour", {"LOG": self.path("color"), "COLOR": "always"}
+        yield "recorder", {"LOG": "ring:%s:1M" % self.path("ring"), "STACK": 3}
         yield "stacks", {"STACK": 8, "LOG": self.path("stacks"), "FORMAT": "json"}
 
     def walk(self, name):

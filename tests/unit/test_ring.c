@@ -476,9 +476,8 @@ static void holders_body(void *arg)
 	MUST(!recorded);
 	end_holder(late);
 	for (uint64_t i = 0; i < SMALL_CHUNKS; i++) {
-		if (i == 3)
-			continue; /* its chunk was the only one to be had */
-		end_holder(holders[i]);
+		if (i != 3)
+			end_holder(holders[i]);
 		MUST(is_there(100 + i)); /* killed, and what it had recorded is there */
 	}
 	MUST(is_there(201));
@@ -488,6 +487,29 @@ static void as_many_processes_as_chunks(void **state)
 {
 	(void)state;
 	in_child(holders_body, NULL);
+}
+
+/* Processes that come one after another, each with little to tell: none takes a chunk alone. */
+static void little_body(void *arg)
+{
+	enum { PROCESSES = 150, SHARED_BY = 4096 / 208 };
+	bool recorded;
+
+	(void)arg;
+	open_small();
+	for (uint64_t i = 1; i <= PROCESSES; i++) {
+		end_holder(start_holder(i, &recorded));
+		MUST(recorded);
+	}
+	MUST(read_all(seen, COUNT_OF(seen)) == PROCESSES);
+	for (size_t i = 0; i < PROCESSES; i++)
+		MUST((seen[i].at - RING_DATA_AT) / 4096 == i / SHARED_BY);
+}
+
+static void short_lives_share_a_chunk(void **state)
+{
+	(void)state;
+	in_child(little_body, NULL);
 }
 
 /* A record is as long as what its event says, and no longer. */
@@ -522,6 +544,7 @@ int main(void)
 		cmocka_unit_test(threads_lose_nothing),
 		cmocka_unit_test(moved_to_another_number),
 		cmocka_unit_test(as_many_processes_as_chunks),
+		cmocka_unit_test(short_lives_share_a_chunk),
 		cmocka_unit_test(records_end_early),
 	};
 
