@@ -27,21 +27,12 @@ class Disk(Lost):
 
     @needs_root
     def test_a_disk_that_has_room_again(self):
-        disk = self.path("disk")
-        os.mkdir(disk)
-        kernel.mount_tmpfs(disk, 256 << 10)
-        self.addCleanup(kernel.unmount, disk)
-        ballast = os.path.join(disk, "ballast")
+        disk = self.disk(256 << 10)
         log = self.log("disk/events.json", torn=1)
         p = self.puppet(log)
         p(MAKE)
         self.assertEqual(len(log.read()), 2)
-        with open(ballast, "wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(b"x" * 4096)
-            except OSError:
-                pass
+        ballast = kernel.fill(disk)
         p("for _ in range(100): " + MAKE)
         lost = 202 - len(log.read())
         self.assertGreater(lost, 100)

@@ -100,10 +100,7 @@ class File(RecorderCase):
 
     @needs_root
     def test_no_room_on_the_disk(self):
-        disk = self.path("disk")
-        os.mkdir(disk)
-        kernel.mount_tmpfs(disk, 1 << 20)
-        self.addCleanup(kernel.unmount, disk)
+        disk = self.disk(1 << 20)
         log = self.ring("disk/ring", "2M")
         self.refused(log, "ENOSPC")
         self.assertEqual(os.listdir(disk), [])
@@ -265,23 +262,15 @@ class Harm(RecorderCase):
 
     @needs_root
     def test_truncated_on_a_disk_that_is_full(self):
-        disk = self.path("disk")
-        os.mkdir(disk)
-        kernel.mount_tmpfs(disk, 512 << 10)
-        self.addCleanup(kernel.unmount, disk)
+        disk = self.disk(512 << 10)
         log = self.ring("disk/ring", "256K", lapped=True)
         p = self.puppet(log)
         p("for _ in range(30): " + MAKE)
         os.truncate(log.path, 0)
-        with open(os.path.join(disk, "ballast"), "wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(b"x" * 4096)
-            except OSError:
-                pass
+        ballast = kernel.fill(disk)
         p("for _ in range(300): " + MAKE)
         self.lives(p)
-        os.unlink(os.path.join(disk, "ballast"))
+        os.unlink(ballast)
         p("for _ in range(30): " + MAKE)
         events = log.read()
         told = sum(contract.lost(event) for event in events)

@@ -104,6 +104,14 @@ class Case(unittest.TestCase):
         self.addCleanup(claim.claim.close)
         return claim.number
 
+    def disk(self, size):
+        """A small disk of this test's own: its folder. For tests that need root."""
+        folder = self.path("disk")
+        os.mkdir(folder)
+        kernel.mount_tmpfs(folder, size)
+        self.addCleanup(kernel.unmount, folder)
+        return folder
+
     def log(self, name="events.json", torn=0):
         """The reader of a log file; it is held against the contract when the test ends."""
         log = Log(self.path(name), torn)

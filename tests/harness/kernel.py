@@ -129,6 +129,19 @@ def mount_tmpfs(where, size):
           "mount tmpfs")
 
 
+def fill(folder):
+    """Leave no room on the disk of that folder: the file that takes it."""
+    ballast = os.path.join(folder, "ballast")
+    with open(ballast, "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 4096)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+    return ballast
+
+
 def unmount(where):
     """Take a mount away, though files on it are open."""
     mnt_detach = 2
