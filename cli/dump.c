@@ -218,21 +218,38 @@ static bool print_new(struct dump *dump)
 
 static bool open_ring(struct dump *dump)
 {
-	struct ring_head head;
-	ssize_t got;
-
 	dump->fd = open(dump->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (dump->fd < 0)
-		return failed(dump, strerror(errno));
-	got = pread(dump->fd, &head, sizeof(head), 0);
+	return dump->fd >= 0 ? true : failed(dump, strerror(errno));
+}
+
+static bool is_zeros(const struct ring_head *head)
+{
+	static const struct ring_head zeros;
+
+	return memcmp(head, &zeros, sizeof(zeros)) == 0;
+}
+
+/*
+ * Somebody has truncated the file, or is just making it: until the next event it has no
+ * head, or one of zeros. Who follows waits: *ret_found is false.
+ */
+static bool find_ring(struct dump *dump, bool *ret_found)
+{
+	struct ring_head head = {.name = ""};
+	const ssize_t got = pread(dump->fd, &head, sizeof(head), 0);
+
+	*ret_found = false;
 	if (got < 0)
 		return failed(dump, strerror(errno));
+	if (dump->follow && ((size_t)got < sizeof(head) || is_zeros(&head)))
+		return true;
 	if (got == 0)
 		return failed(dump, "empty: nothing has been recorded yet");
 	if ((size_t)got < sizeof(head) || memcmp(head.name, RING_NAME, sizeof(RING_NAME)) != 0)
 		return failed(dump, "not a flight recorder");
 	if (!ring_head_is_known(&head))
 		return failed(dump, "a flight recorder of another version of libreuse");
+	*ret_found = true;
 	return make_copy(dump, &head);
 }
 
@@ -249,6 +266,17 @@ static bool dump_once(struct dump *dump, bool *ret_more)
 	return print_new(dump);
 }
 
+/* Dump what there is, where there is a ring. */
+static bool dump_found(struct dump *dump, bool *ret_more)
+{
+	bool found = dump->copy != NULL;
+
+	*ret_more = false;
+	if (!found && !find_ring(dump, &found))
+		return false;
+	return found ? dump_once(dump, ret_more) : true;
+}
+
 /* A writer's pwrite wakes us; many within a moment are read together. */
 static bool dump_on(struct dump *dump)
 {
@@ -260,7 +288,7 @@ static bool dump_on(struct dump *dump)
 	if (!good)
 		return failed(dump, strerror(errno));
 	do {
-		good = dump_once(dump, &more);
+		good = dump_found(dump, &more);
 		nanosleep(&moment, NULL);
 	} while (good && (more || read(watch, said, sizeof(said)) > 0));
 	close(watch);
@@ -272,7 +300,7 @@ static int show(struct dump *dump)
 	bool more, good = open_ring(dump);
 
 	if (good)
-		good = dump->follow ? dump_on(dump) : dump_once(dump, &more);
+		good = dump->follow ? dump_on(dump) : dump_found(dump, &more);
 	if (dump->fd >= 0)
 		close(dump->fd);
 	free(dump->copy);

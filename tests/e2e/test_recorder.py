@@ -19,6 +19,15 @@ SMALLEST = 65536
 USUAL = 16 << 20
 
 
+def is_waiting(follower):
+    """For somebody to write to the ring: it watches the file, and sleeps."""
+    folder = "/proc/%d/" % follower.pid
+    with open(folder + "stat") as file:
+        sleeps = file.read().rsplit(")", 1)[1].split()[0] == "S"
+    return sleeps and "anon_inode:inotify" in [os.readlink(folder + "fd/" + fd)
+                                               for fd in os.listdir(folder + "fd")]
+
+
 class RecorderCase(Case):
     """What the tests of the recorder share."""
 
@@ -398,6 +407,22 @@ class Dump(RecorderCase):
             event = contract.parse(read_line(follower).encode())
             if event["pid"] != first:
                 seen.add(event["seq"])
+
+    def test_follow_a_file_before_it_is_a_ring(self):
+        """Just truncated, or just made: with no head yet, or one that is still zeros."""
+        for size in 0, 30, 16384:
+            log = self.ring("ring-%d" % size, "64K", lapped=True)
+            p = self.puppet(log)
+            p(MAKE)
+            os.truncate(log.path, 0)
+            os.truncate(log.path, size)
+            follower = self.start([paths.tool(), "dump", "--follow", "--json", log.path])
+            wait_until(lambda: is_waiting(follower), "it has looked")
+            p(MAKE)
+            seqs = [contract.parse(read_line(follower).encode())["seq"] for _ in range(2)]
+            self.assertEqual(seqs, [3, 4])
+            follower.terminate()
+            self.assertEqual(follower.wait(10), -signal.SIGTERM)
 
     def test_a_full_disk_is_told_once(self):
         log = self.ring()
