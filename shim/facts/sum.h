@@ -10,12 +10,16 @@
 
 #define SUM_BEGIN UINT64_C(14695981039346656037)
 
+static inline uint64_t sum_word(uint64_t sum, uint64_t word)
+{
+	sum = (sum ^ word) * UINT64_C(1099511628211);
+	return sum ^ sum >> 32;
+}
+
 static inline uint64_t sum_words(uint64_t sum, const uint64_t *words, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		sum = (sum ^ words[i]) * UINT64_C(1099511628211);
-		sum ^= sum >> 32;
-	}
+	for (size_t i = 0; i < n; i++)
+		sum = sum_word(sum, words[i]);
 	return sum;
 }
 

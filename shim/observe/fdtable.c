@@ -24,11 +24,6 @@ struct slot {
 	_Atomic(uint64_t) sum;
 };
 
-static uint64_t sum_of(const uint64_t *words)
-{
-	return sum_words(SUM_BEGIN, words, NOTE_WORDS);
-}
-
 struct piece {
 	struct slot slots[PIECE_SLOTS];
 };
@@ -63,17 +58,18 @@ static struct slot *slot_made(int fd)
 	return slot_of(fd);
 }
 
-/* False where there is none, or two writers met. */
+/* False where there is none, or two writers met: then *ret is of no use. */
 static bool read_slot(const struct slot *slot, struct fd_note *ret)
 {
-	uint64_t words[NOTE_WORDS];
+	uint64_t sum = SUM_BEGIN;
 
-	for (int i = 0; i < NOTE_WORDS; i++)
-		words[i] = atomic_load_explicit(&slot->words[i], memory_order_relaxed);
-	if (atomic_load_explicit(&slot->sum, memory_order_relaxed) != sum_of(words))
-		return false;
-	memcpy(ret, words, sizeof(*ret));
-	return true;
+	for (size_t i = 0; i < NOTE_WORDS; i++) {
+		const uint64_t word = atomic_load_explicit(&slot->words[i], memory_order_relaxed);
+
+		memcpy((char *)ret + i * sizeof(word), &word, sizeof(word));
+		sum = sum_word(sum, word);
+	}
+	return atomic_load_explicit(&slot->sum, memory_order_relaxed) == sum;
 }
 
 struct fd_note fdtable_get(int fd)
@@ -94,12 +90,16 @@ void fdtable_about(int fd, uint64_t cookie, struct fd_note *ret)
 
 static void write_slot(struct slot *slot, const struct fd_note *note)
 {
-	uint64_t words[NOTE_WORDS];
+	uint64_t sum = SUM_BEGIN;
 
-	memcpy(words, note, sizeof(*note));
-	for (int i = 0; i < NOTE_WORDS; i++)
-		atomic_store_explicit(&slot->words[i], words[i], memory_order_relaxed);
-	atomic_store_explicit(&slot->sum, sum_of(words), memory_order_relaxed);
+	for (size_t i = 0; i < NOTE_WORDS; i++) {
+		uint64_t word;
+
+		memcpy(&word, (const char *)note + i * sizeof(word), sizeof(word));
+		atomic_store_explicit(&slot->words[i], word, memory_order_relaxed);
+		sum = sum_word(sum, word);
+	}
+	atomic_store_explicit(&slot->sum, sum, memory_order_relaxed);
 }
 
 void fdtable_set(int fd, const struct fd_note *note)
