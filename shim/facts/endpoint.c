@@ -43,7 +43,7 @@ bool endpoint_is_wildcard(const struct endpoint *end)
 static char *put_byte(char *at, uint8_t byte)
 {
 	if (byte >= 100)
-		*at++ = (char)('0' + byte / 100);
+		*at++ = byte >= 200 ? '2' : '1';
 	if (byte >= 10) {
 		put_two(at, byte % 100);
 		return at + 2;

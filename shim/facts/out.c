@@ -15,29 +15,85 @@ void out_cut(struct out *out, const char *text, size_t len)
 	out->at += len;
 }
 
-void put_two(char *at, uint32_t number)
-{
-	static const char pairs[] = "00010203040506070809101112131415161718192021222324"
-				    "25262728293031323334353637383940414243444546474849"
-				    "50515253545556575859606162636465666768697071727374"
-				    "75767778798081828384858687888990919293949596979899";
+const char digit_pairs[200] = "00010203040506070809101112131415161718192021222324"
+			      "25262728293031323334353637383940414243444546474849"
+			      "50515253545556575859606162636465666768697071727374"
+			      "75767778798081828384858687888990919293949596979899";
 
-	memcpy(at, pairs + number * 2, 2);
+enum { MOST_DIGITS = 24 };
+
+static unsigned int digits_of(uint64_t number)
+{
+	static const uint64_t powers[] = {
+		0,
+		UINT64_C(10),
+		UINT64_C(100),
+		UINT64_C(1000),
+		UINT64_C(10000),
+		UINT64_C(100000),
+		UINT64_C(1000000),
+		UINT64_C(10000000),
+		UINT64_C(100000000),
+		UINT64_C(1000000000),
+		UINT64_C(10000000000),
+		UINT64_C(100000000000),
+		UINT64_C(1000000000000),
+		UINT64_C(10000000000000),
+		UINT64_C(100000000000000),
+		UINT64_C(1000000000000000),
+		UINT64_C(10000000000000000),
+		UINT64_C(100000000000000000),
+		UINT64_C(1000000000000000000),
+		UINT64_C(10000000000000000000),
+	};
+	/* A bit is worth log10(2) digits, 1233/4096: too few by one at most. */
+	const unsigned int bits = 64 - (unsigned int)__builtin_clzll(number | 1);
+	const unsigned int least = bits * 1233 >> 12;
+
+	return least + (number >= powers[least]);
+}
+
+/* len digits at that place, zeros in front; the number has no more. */
+static inline void put_small(char *at, uint32_t number, unsigned int len)
+{
+	for (; len >= 2; number /= 100)
+		put_two(at + (len -= 2), number % 100);
+	if (len)
+		*at = (char)('0' + number);
+}
+
+/* The same. A division of 64 bits is dear: one for eight digits. */
+static inline void put_digits(char *at, uint64_t number, unsigned int len)
+{
+	for (; number > UINT32_MAX; number /= 100000000)
+		put_small(at + (len -= 8), (uint32_t)(number % 100000000), 8);
+	put_small(at, (uint32_t)number, len);
+}
+
+static __attribute__((noinline)) void cut_digits(struct out *out, uint64_t number, unsigned int len)
+{
+	char text[MOST_DIGITS];
+
+	put_digits(text, number, len);
+	out_cut(out, text, len);
+}
+
+static void out_digits(struct out *out, uint64_t number, unsigned int len)
+{
+	if (__builtin_expect(len > (size_t)(out->end - out->at), 0)) {
+		cut_digits(out, number, len);
+		return;
+	}
+	put_digits(out->at, number, len);
+	out->at += len;
 }
 
 void out_padded(struct out *out, uint64_t number, unsigned int width)
 {
-	char digits[24];
-	char *const end = digits + sizeof(digits), *first = end;
+	const unsigned int digits = digits_of(number);
+	const unsigned int len = digits > width ? digits : width;
 
-	for (; number >= 100; number /= 100)
-		put_two(first -= 2, (uint32_t)(number % 100));
-	put_two(first -= 2, (uint32_t)number);
-	if (number < 10)
-		first++;
-	while (first > digits && (size_t)(end - first) < width)
-		*--first = '0';
-	out_mem(out, first, (size_t)(end - first));
+	out_digits(out, number, len < MOST_DIGITS ? len : MOST_DIGITS);
 }
 
 void out_u64(struct out *out, uint64_t number)
@@ -45,7 +101,7 @@ void out_u64(struct out *out, uint64_t number)
 	if (number < 10)
 		out_char(out, (char)('0' + number));
 	else
-		out_padded(out, number, 1);
+		out_digits(out, number, digits_of(number));
 }
 
 void out_i64(struct out *out, int64_t number)

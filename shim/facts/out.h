@@ -52,12 +52,19 @@ static inline void out_char(struct out *out, char c)
 		out->truncated = true;
 }
 
+/* "00" to "99": no division for the second of two digits. */
+extern const char digit_pairs[200];
+
+/* The two digits of a number below 100, at that place. */
+static inline void put_two(char *at, uint32_t number)
+{
+	memcpy(at, digit_pairs + number * 2, 2);
+}
+
 void out_u64(struct out *out, uint64_t number);
 void out_i64(struct out *out, int64_t number);
 /* At least width digits, zeros in front. */
 void out_padded(struct out *out, uint64_t number, unsigned int width);
-/* The two digits of a number below 100, at that place. */
-void put_two(char *at, uint32_t number);
 void out_hex(struct out *out, uint64_t number);
 void out_hex_bytes(struct out *out, const uint8_t *bytes, size_t len);
 /* Spaces up to that column of the line; one where it is passed already. */
