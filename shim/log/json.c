@@ -2,6 +2,7 @@
  * json.c - an event as one line of JSON: the contract's keys, in its order. A key
  * that has nothing to say is left out.
  */
+#include <stdatomic.h>
 #include <string.h>
 
 #include "facts/callsite.h"
@@ -64,6 +65,52 @@ static void key_time(struct out *out, uint64_t time_ns)
 	out_char(out, 'T');
 	out_time_of_day(out, &t);
 	out_str(out, "Z\"");
+}
+
+static void out_who(struct out *out, const struct event *ev)
+{
+	key_i64(out, KEY("pid"), ev->pid);
+	key_i64(out, KEY("tid"), ev->tid);
+	out_str(out, KEY("prog") "\"");
+	out_json(out, ev->prog, strnlen(ev->prog, sizeof(ev->prog)));
+	out_char(out, quote);
+}
+
+/*
+ * Who makes a thread's events is the same each time, so the text is kept: a tenth of
+ * an event's instructions. A signal handler that comes in between keeps the same text.
+ */
+static void key_who(struct out *out, const struct event *ev)
+{
+	static __thread struct {
+		int32_t pid, tid;
+		char prog[sizeof(ev->prog)];
+		uint8_t len; /* 0: no text */
+		char text[79];
+	} kept;
+
+	if (kept.len && kept.tid == ev->tid && kept.pid == ev->pid &&
+	    memcmp(kept.prog, ev->prog, sizeof(kept.prog)) == 0) {
+		out_mem(out, kept.text, kept.len);
+		return;
+	}
+
+	const char *start = out->at;
+
+	out_who(out, ev);
+
+	const size_t len = (size_t)(out->at - start);
+
+	if (out->truncated || len > sizeof(kept.text))
+		return;
+	kept.len = 0;
+	atomic_signal_fence(memory_order_seq_cst);
+	kept.pid = ev->pid;
+	kept.tid = ev->tid;
+	memcpy(kept.prog, ev->prog, sizeof(kept.prog));
+	memcpy(kept.text, start, len);
+	atomic_signal_fence(memory_order_seq_cst);
+	kept.len = (uint8_t)len;
 }
 
 static void sockopt_args(struct out *out, const struct event *ev)
@@ -267,11 +314,7 @@ void render_json(struct out *out, const struct event *ev)
 {
 	out_str(out, "{\"v\":1");
 	key_time(out, ev->time_ns);
-	key_i64(out, KEY("pid"), ev->pid);
-	key_i64(out, KEY("tid"), ev->tid);
-	out_str(out, KEY("prog") "\"");
-	out_json(out, ev->prog, strnlen(ev->prog, sizeof(ev->prog)));
-	out_char(out, '"');
+	key_who(out, ev);
 	key_u64(out, KEY("seq"), ev->seq);
 	key_name(out, KEY("call"), call_name((enum call_id)ev->call));
 	if (ev->by_shim)

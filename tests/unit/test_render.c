@@ -580,6 +580,43 @@ static void golden_json(void **state)
 	}
 }
 
+/* Whoever's event was the last one: each says who made it, and of what program. */
+static void who(void **state)
+{
+	static const struct {
+		int pid, tid;
+		const char *prog, *json;
+	} some[] = {
+		{0, 0, "", ""},
+		{4242, 4242, "server", "server"},
+		{4242, 4243, "server", "server"},
+		{4243, 4243, "server", "server"},
+		{4243, 4243, "serves", "serves"},
+		{4243, 4243, "s\"r\\e\n", "s\\\"r\\\\e\\u000a"},
+		/* More text than is kept. */
+		{4243, 4243, "\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1",
+		 "\\u0001\\u0001\\u0001\\u0001\\u0001\\u0001\\u0001\\u0001\\u0001\\u0001"
+		 "\\u0001\\u0001\\u0001\\u0001\\u0001"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 3 * COUNT_OF(some) * COUNT_OF(some); i++) {
+		/* Each after each, and after itself. */
+		const size_t pick = i % 3 == 0 ? i / 3 % COUNT_OF(some) : i / 3 / COUNT_OF(some);
+		struct event ev = event_of(CALL_listen);
+		char expected[256];
+
+		ev.pid = some[pick].pid;
+		ev.tid = some[pick].tid;
+		memset(ev.prog, 0, sizeof(ev.prog));
+		memcpy(ev.prog, some[pick].prog, strlen(some[pick].prog));
+		snprintf(expected, sizeof(expected),
+			 ",\"pid\":%d,\"tid\":%d,\"prog\":\"%s\",\"seq\":", ev.pid, ev.tid,
+			 some[pick].json);
+		assert_non_null(strstr(rendered_json(&ev), expected));
+	}
+}
+
 /* JSON, read: strings, numbers, objects and arrays as RFC 8259 has them; NULL where not. */
 static const char *after_value(const char *at);
 
@@ -1263,7 +1300,7 @@ int main(void)
 		cmocka_unit_test(wild_names),	   cmocka_unit_test(longest_json),
 		cmocka_unit_test(any_room),	   cmocka_unit_test(plain_notes),
 		cmocka_unit_test(longest_emitted), cmocka_unit_test(lost_are_told),
-		cmocka_unit_test(dates),
+		cmocka_unit_test(dates),	   cmocka_unit_test(who),
 	};
 
 	return cmocka_run_group_tests_name("render", tests, NULL, NULL);
