@@ -276,11 +276,6 @@ void settings_init(struct settings *set)
 	set->calls = CALL_BIT(CALL_LOGGED) - 1;
 }
 
-bool settings_port(const struct settings *set, uint16_t port)
-{
-	return !set->some_ports || (set->ports[port / 64] >> port % 64 & 1);
-}
-
 bool settings_list_has(const char *list, const char *name)
 {
 	enum { COMM_LEN = 15 };

@@ -47,7 +47,10 @@ struct setting {
 extern const struct setting settings_table[];
 extern const unsigned int settings_count;
 
-bool settings_port(const struct settings *set, uint16_t port);
+static inline bool settings_port(const struct settings *set, uint16_t port)
+{
+	return !set->some_ports || (set->ports[port / 64] >> port % 64 & 1);
+}
 
 /* Is name, cut to 15 bytes as the kernel cuts it, in the list (also cut)? */
 bool settings_list_has(const char *list, const char *name);

@@ -75,7 +75,8 @@ static void report(int fd, const struct sockaddr *addr, socklen_t len, int err, 
 }
 
 /* A bind of which there may be something to tell, or that may be tried again. */
-static int bind_watched(__typeof__(bind) *way, int fd, const struct sockaddr *addr, socklen_t len)
+static __attribute__((noinline)) int bind_watched(__typeof__(bind) *way, int fd,
+						  const struct sockaddr *addr, socklen_t len)
 {
 	const bool logs = shim_logs(CALL_bind);
 	struct waited waited = {0};
@@ -97,15 +98,25 @@ static int bind_watched(__typeof__(bind) *way, int fd, const struct sockaddr *ad
 	return hook_result(err ? -1 : 0, err);
 }
 
+/* Nothing to tell: only the option, where the bind is one that it is for. */
+static __attribute__((noinline)) int bind_quietly(__typeof__(bind) *way, int fd,
+						  const struct sockaddr *addr, socklen_t len)
+{
+	struct policy policy = policy_bind(fd, addr, len);
+
+	if (policy.enable)
+		reuse_enable(fd, &policy);
+
+	return way(fd, addr, len);
+}
+
 int bind_by(__typeof__(bind) *way, int fd, const struct sockaddr *addr, socklen_t len)
 {
 	if (hook_idle(CALL_bind))
 		return way(fd, addr, len);
 	if (shim.events || shim.set.reuse == REUSE_GENTLE || shim.set.wait_seconds)
 		return bind_watched(way, fd, addr, len);
-
-	before_bind(fd, addr, len);
-	return way(fd, addr, len);
+	return bind_quietly(way, fd, addr, len);
 }
 
 HOOK int bind(int fd, const struct sockaddr *addr, socklen_t len)

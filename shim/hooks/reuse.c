@@ -11,13 +11,11 @@
 #include "observe/observe.h"
 #include "sys/sys.h"
 
-static bool set_option(int fd, int option, int value, const struct policy *policy)
+static __attribute__((noinline)) bool set_option_logged(int fd, int option, int value,
+							const struct policy *policy)
 {
 	struct event ev;
 	int rc;
-
-	if (!shim_logs(CALL_setsockopt))
-		return sys_setsockopt(fd, SOL_SOCKET, option, &value, sizeof(value)) == 0;
 
 	event_begin(&ev, CALL_setsockopt, fd);
 	ev.by_shim = ev.has_args = true;
@@ -33,6 +31,13 @@ static bool set_option(int fd, int option, int value, const struct policy *polic
 	if (observe_own_call(&ev, policy->state))
 		event_emit(&ev);
 	return rc == 0;
+}
+
+static inline bool set_option(int fd, int option, int value, const struct policy *policy)
+{
+	if (shim_logs(CALL_setsockopt))
+		return set_option_logged(fd, option, value, policy);
+	return sys_setsockopt(fd, SOL_SOCKET, option, &value, sizeof(value)) == 0;
 }
 
 void reuse_enable(int fd, struct policy *policy)

@@ -19,7 +19,7 @@ static struct entry {
 } entries[PLACES][WAYS];
 
 static _Atomic(uint32_t) next_way; /* which entry of a full place goes */
-static _Atomic(bool) any;
+_Atomic(bool) choices_any;
 
 static struct entry *place_of(uint64_t cookie)
 {
@@ -34,11 +34,6 @@ static struct entry *find(uint64_t cookie)
 		if (atomic_load(&place[i].cookie) == cookie)
 			return &place[i];
 	return NULL;
-}
-
-bool choices_exist(void)
-{
-	return atomic_load_explicit(&any, memory_order_relaxed);
 }
 
 uint8_t choices_of(int fd)
@@ -70,7 +65,7 @@ static struct entry *make(uint64_t cookie)
 
 void choices_change(int fd, uint8_t add, uint8_t take_away)
 {
-	if ((!add && !atomic_load(&any)) || !shim_acts() || !process_owner())
+	if ((!add && !choices_exist()) || !shim_acts() || !process_owner())
 		return;
 
 	const uint64_t cookie = sock_cookie(fd);
@@ -82,5 +77,5 @@ void choices_change(int fd, uint8_t add, uint8_t take_away)
 		entry = make(cookie);
 	atomic_fetch_and(&entry->flags, (uint8_t)~take_away);
 	atomic_fetch_or(&entry->flags, add);
-	atomic_store(&any, true);
+	atomic_store(&choices_any, true);
 }

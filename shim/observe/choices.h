@@ -8,6 +8,7 @@
 #ifndef OBSERVE_CHOICES_H
 #define OBSERVE_CHOICES_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,8 +18,13 @@ enum {
 	CHOSE_BOUND = 4, /* gentle: bound to a port that the settings cover */
 };
 
-/* Has any socket a choice? Only then choices_of asks for the cookie. */
-bool choices_exist(void);
+extern _Atomic(bool) choices_any;
+
+/* Has any socket a choice? Few programs make one. */
+static inline bool choices_exist(void)
+{
+	return atomic_load_explicit(&choices_any, memory_order_relaxed);
+}
 
 /* The choices of the socket behind fd. No system call where no socket has any. */
 uint8_t choices_of(int fd);

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "facts/shim.h"
@@ -24,10 +25,12 @@ static bool address_counts(const struct sockaddr *addr, uint32_t len)
 		uint16_t port; /* at the same place in both families */
 		uint32_t unused;
 	} head;
+	uint64_t word;
 
 	if (len < sizeof(struct sockaddr_in) || len > sizeof(struct sockaddr_storage) ||
-	    sys_peek(&head, addr, sizeof(head)) < 0)
+	    sys_peek_word(&word, addr) < 0)
 		return false;
+	memcpy(&head, &word, sizeof(head));
 	if (head.family != AF_INET && head.family != AF_INET6 && head.family != AF_UNSPEC)
 		return false;
 	return head.port != 0 && settings_port(&shim.set, ntohs(head.port));
@@ -43,7 +46,7 @@ static bool is_on(int fd, int option, bool worth_asking)
 	return (shim.events || worth_asking) && sock_option(fd, SOL_SOCKET, option) > 0;
 }
 
-static struct policy decide(int fd, int state, uint8_t flags)
+static inline struct policy decide(int fd, int state, uint8_t flags)
 {
 	struct policy policy = {.state = (uint8_t)state};
 	const bool forced = shim.set.reuse == REUSE_FORCE;
@@ -62,7 +65,6 @@ static struct policy decide(int fd, int state, uint8_t flags)
 struct policy policy_bind(int fd, const struct sockaddr *addr, uint32_t len)
 {
 	const struct policy none = {0};
-
 	int state;
 
 	if (shim.set.reuse == REUSE_OFF || !shim_acts() || !address_counts(addr, len))

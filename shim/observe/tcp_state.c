@@ -49,15 +49,6 @@ uint64_t sock_netns(int fd)
 	return option_u64(fd, SO_NETNS_COOKIE);
 }
 
-int sock_option(int fd, int level, int option)
-{
-	int value = 0;
-	uint32_t len = sizeof(value);
-	const int rc = sys_getsockopt(fd, level, option, &value, &len);
-
-	return rc < 0 ? rc : value;
-}
-
 int sock_ifindex(int fd)
 {
 	return sock_option(fd, SOL_SOCKET, SO_BINDTOIFINDEX);

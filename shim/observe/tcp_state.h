@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "reuse/event.h"
+#include "sys/sys.h"
 
 /* The state as TCP_INFO has it (enum tcp_state_id), or -errno: this is no TCP socket. */
 int tcp_state(int fd);
@@ -32,7 +33,14 @@ uint64_t sock_cookie(int fd);
 uint64_t sock_netns(int fd);
 
 /* An option of type int, or -errno. None of those that are asked for can be negative. */
-int sock_option(int fd, int level, int option);
+static inline int sock_option(int fd, int level, int option)
+{
+	int value = 0;
+	uint32_t len = sizeof(value);
+	const int rc = sys_getsockopt(fd, level, option, &value, &len);
+
+	return rc < 0 ? rc : value;
+}
 
 /* The device that it is bound to, 0 for none; -errno where it can't be had (before 5.7). */
 int sock_ifindex(int fd);

@@ -57,6 +57,16 @@ int sys_peek(void *ret, const void *from, size_t len)
 	return 0;
 }
 
+__attribute__((no_sanitize_address)) int sys_peek_word(uint64_t *ret, const void *from)
+{
+	if ((uintptr_t)from % sizeof(*ret))
+		return sys_peek(ret, from, sizeof(*ret));
+	if (!readable((uintptr_t)from))
+		return -EFAULT;
+	*ret = *(const volatile word *)from;
+	return 0;
+}
+
 static int readable_again(struct sys_pages *pages, uintptr_t address)
 {
 	const unsigned int n = sizeof(pages->page) / sizeof(pages->page[0]);

@@ -275,6 +275,9 @@ static inline int sys_sigtimedwait(const uint64_t *set, const struct timespec *l
  */
 int sys_peek(void *ret, const void *from, size_t len);
 
+/* The same of eight bytes, quickly where they are aligned. */
+int sys_peek_word(uint64_t *ret, const void *from);
+
 /*
  * The same for many reads within a moment: a page that could be read is not asked
  * for again. All zero at first.

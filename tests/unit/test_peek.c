@@ -37,15 +37,26 @@ static void assert_peeks(const void *from, size_t len)
 	assert_int_equal(sys_peek(got, from, len), 0);
 	assert_memory_equal(got, from, len);
 	assert_int_equal(got[len], 0x5a);
+	if (len >= sizeof(uint64_t)) {
+		uint64_t word;
+
+		assert_int_equal(sys_peek_word(&word, from), 0);
+		assert_memory_equal(&word, from, sizeof(word));
+	}
 }
 
 /* Refused, and nothing written. */
 static void assert_faults(const void *from, size_t len)
 {
 	char got[64];
+	uint64_t word = 77;
 
 	memset(got, 0x5a, sizeof(got));
 	assert_int_equal(sys_peek(got, from, len), -EFAULT);
+	if (len > 0 && len <= sizeof(word)) {
+		assert_int_equal(sys_peek_word(&word, from), -EFAULT);
+		assert_int_equal(word, 77);
+	}
 	for (size_t i = 0; i < sizeof(got); i++)
 		assert_int_equal(got[i], 0x5a);
 }
