@@ -7,8 +7,7 @@
 #include <stdatomic.h>
 
 struct date {
-	uint16_t year;
-	uint8_t month, day;
+	uint32_t year, month, day;
 };
 
 /* Days from 1970 on to year, month and day of the month. */
@@ -25,67 +24,85 @@ static struct date date_of(uint32_t day)
 	const uint32_t month = (5 * of_year + 2) / 153; /* 0: March */
 
 	return (struct date){
-		.year = (uint16_t)(era * 400 + year + (month >= 10)),
-		.month = (uint8_t)(month < 10 ? month + 3 : month - 9),
-		.day = (uint8_t)(of_year - (153 * month + 2) / 5 + 1),
+		.year = era * 400 + year + (month >= 10),
+		.month = month < 10 ? month + 3 : month - 9,
+		.day = of_year - (153 * month + 2) / 5 + 1,
 	};
 }
 
-/* Today's date, with its day, in one word that threads and handlers read and write whole. */
-static _Atomic(uint64_t) today;
+enum { DATE = 11, TIME_OF_DAY = 15, SECOND = DATE + 9 }; /* lengths; SECOND: up to the point */
 
-static struct date date_of_today(uint32_t day)
+static void put_second(char *text, uint64_t seconds)
 {
-	uint64_t word = atomic_load_explicit(&today, memory_order_relaxed);
-	struct date date = {(uint16_t)(word >> 16), (uint8_t)(word >> 8), (uint8_t)word};
+	const struct date date = date_of((uint32_t)(seconds / 86400));
+	const uint32_t of_day = (uint32_t)(seconds % 86400);
 
-	if (word >> 32 == day)
-		return date;
-	date = date_of(day);
-	word = (uint64_t)day << 32 | (uint64_t)date.year << 16 | (uint64_t)date.month << 8 |
-	       date.day;
-	atomic_store_explicit(&today, word, memory_order_relaxed);
-	return date;
+	memcpy(text, "yyyy-mm-ddThh:mm:ss.", SECOND);
+	put_two(text, date.year / 100);
+	put_two(text + 2, date.year % 100);
+	put_two(text + 5, date.month);
+	put_two(text + 8, date.day);
+	put_two(text + 11, of_day / 3600);
+	put_two(text + 14, of_day / 60 % 60);
+	put_two(text + 17, of_day % 60);
 }
 
-struct clock_time clock_time_of(uint64_t time_ns)
+/*
+ * The text of the second that a thread's last event was in: most often the next one
+ * is too. A signal handler that comes in between may have another second; then the
+ * two numbers, written before and after the text, are not the same.
+ */
+static __thread struct {
+	uint64_t before; /* the second and one: 0 is none */
+	char text[SECOND];
+	uint64_t after;
+} kept;
+
+static bool put_kept(char *text, uint64_t number)
+{
+	if (kept.before != number)
+		return false;
+	atomic_signal_fence(memory_order_seq_cst);
+	memcpy(text, kept.text, SECOND);
+	atomic_signal_fence(memory_order_seq_cst);
+	return kept.after == number;
+}
+
+static void keep(const char *text, uint64_t number)
+{
+	kept.before = number;
+	atomic_signal_fence(memory_order_seq_cst);
+	memcpy(kept.text, text, SECOND);
+	atomic_signal_fence(memory_order_seq_cst);
+	kept.after = number;
+}
+
+static void put_time(char *text, uint64_t time_ns)
 {
 	const uint64_t seconds = time_ns / 1000000000u;
-	const uint32_t of_day = (uint32_t)(seconds % 86400);
-	const uint32_t day = (uint32_t)(seconds / 86400);
-	const struct date date = day ? date_of_today(day) : date_of(day);
+	const uint32_t microsecond = (uint32_t)(time_ns - seconds * 1000000000u) / 1000;
 
-	return (struct clock_time){
-		.year = date.year,
-		.month = date.month,
-		.day = date.day,
-		.hour = of_day / 3600,
-		.minute = of_day / 60 % 60,
-		.second = of_day % 60,
-		.microsecond = (uint32_t)(time_ns / 1000 % 1000000),
-	};
+	if (!put_kept(text, seconds + 1)) {
+		put_second(text, seconds);
+		keep(text, seconds + 1);
+	}
+	put_two(text + SECOND, microsecond / 10000);
+	put_two(text + SECOND + 2, microsecond / 100 % 100);
+	put_two(text + SECOND + 4, microsecond % 100);
 }
 
-void out_time_of_day(struct out *out, const struct clock_time *time)
+void out_time(struct out *out, uint64_t time_ns)
 {
-	char text[] = "hh:mm:ss.uuuuuu";
+	char text[DATE + TIME_OF_DAY];
 
-	put_two(text, time->hour);
-	put_two(text + 3, time->minute);
-	put_two(text + 6, time->second);
-	put_two(text + 9, time->microsecond / 10000);
-	put_two(text + 11, time->microsecond / 100 % 100);
-	put_two(text + 13, time->microsecond % 100);
-	out_mem(out, text, sizeof(text) - 1);
+	put_time(text, time_ns);
+	out_mem(out, text, sizeof(text));
 }
 
-void out_date(struct out *out, const struct clock_time *time)
+void out_time_of_day(struct out *out, uint64_t time_ns)
 {
-	char text[] = "yyyy-mm-dd";
+	char text[DATE + TIME_OF_DAY];
 
-	put_two(text, time->year / 100);
-	put_two(text + 2, time->year % 100);
-	put_two(text + 5, time->month);
-	put_two(text + 8, time->day);
-	out_mem(out, text, sizeof(text) - 1);
+	put_time(text, time_ns);
+	out_mem(out, text + DATE, TIME_OF_DAY);
 }

@@ -56,17 +56,6 @@ static void key_endpoint(struct out *out, const char *key, const struct endpoint
 	out_char(out, '"');
 }
 
-static void key_time(struct out *out, uint64_t time_ns)
-{
-	const struct clock_time t = clock_time_of(time_ns);
-
-	out_str(out, KEY("time") "\"");
-	out_date(out, &t);
-	out_char(out, 'T');
-	out_time_of_day(out, &t);
-	out_str(out, "Z\"");
-}
-
 static void out_who(struct out *out, const struct event *ev)
 {
 	key_i64(out, KEY("pid"), ev->pid);
@@ -312,8 +301,9 @@ static void key_stack(struct out *out, const struct event *ev)
 
 void render_json(struct out *out, const struct event *ev)
 {
-	out_str(out, "{\"v\":1");
-	key_time(out, ev->time_ns);
+	out_str(out, "{\"v\":1" KEY("time") "\"");
+	out_time(out, ev->time_ns);
+	out_str(out, "Z\"");
 	key_who(out, ev);
 	key_u64(out, KEY("seq"), ev->seq);
 	key_name(out, KEY("call"), call_name((enum call_id)ev->call));

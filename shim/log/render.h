@@ -13,17 +13,13 @@
 void render_text(struct out *out, const struct event *ev, bool colored);
 void render_json(struct out *out, const struct event *ev);
 
-/* Time of day parts of CLOCK_REALTIME, in UTC. */
-struct clock_time {
-	uint32_t year, month, day, hour, minute, second, microsecond;
-};
+/*
+ * "2026-11-24T17:02:11.042390", from CLOCK_REALTIME, in UTC. What nanoseconds in 64
+ * bits can tell lies before the year 2600.
+ */
+void out_time(struct out *out, uint64_t time_ns);
 
-struct clock_time clock_time_of(uint64_t time_ns);
-
-/* "2026-11-24": what nanoseconds in 64 bits can tell lies before the year 2600. */
-void out_date(struct out *out, const struct clock_time *time);
-
-/* "17:02:11.042390" */
-void out_time_of_day(struct out *out, const struct clock_time *time);
+/* "17:02:11.042390" of it */
+void out_time_of_day(struct out *out, uint64_t time_ns);
 
 #endif

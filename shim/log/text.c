@@ -274,10 +274,9 @@ static void out_frames(struct line *line, const struct event *ev)
 
 void render_text(struct out *out, const struct event *ev, bool colored)
 {
-	const struct clock_time time = clock_time_of(ev->time_ns);
 	struct line line = {.out = out, .colored = colored};
 
-	out_time_of_day(out, &time);
+	out_time_of_day(out, ev->time_ns);
 	out_char(out, ' ');
 	out_caller(out, ev);
 	out_char(out, ' ');

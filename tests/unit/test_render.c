@@ -7,11 +7,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 
 #include "facts/names.h"
@@ -1251,18 +1254,20 @@ static void lost_are_told(void **state)
 static void assert_like_libc(uint64_t time_ns)
 {
 	const time_t seconds = (time_t)(time_ns / 1000000000u);
-	const struct clock_time ours = clock_time_of(time_ns);
+	char room[64], expected[64], *fraction;
+	struct out ours = out_into(room, sizeof(room) - 1);
 	struct tm tm;
 
 	assert_non_null(gmtime_r(&seconds, &tm));
-	if (ours.year != (uint32_t)tm.tm_year + 1900 || ours.month != (uint32_t)tm.tm_mon + 1 ||
-	    ours.day != (uint32_t)tm.tm_mday || ours.hour != (uint32_t)tm.tm_hour ||
-	    ours.minute != (uint32_t)tm.tm_min || ours.second != (uint32_t)tm.tm_sec ||
-	    ours.microsecond != time_ns / 1000 % 1000000)
-		fail_msg("%ju: %04u-%02u-%02u %02u:%02u:%02u.%06u, libc says %04d-%02d-%02d",
-			 (uintmax_t)time_ns, ours.year, ours.month, ours.day, ours.hour,
-			 ours.minute, ours.second, ours.microsecond, tm.tm_year + 1900,
-			 tm.tm_mon + 1, tm.tm_mday);
+	assert_true(strftime(expected, sizeof(expected), "%Y-%m-%dT%H:%M:%S.", &tm) > 0);
+	fraction = expected + strlen(expected);
+	snprintf(fraction, 8, "%06" PRIu64, time_ns / 1000 % 1000000);
+
+	out_time(&ours, time_ns);
+	out_time_of_day(&ours, time_ns);
+	*ours.at = 0;
+	assert_memory_equal(room, expected, strlen(expected));
+	assert_string_equal(room + strlen(expected), strchr(expected, 'T') + 1);
 }
 
 /* Dates are gmtime's: each day's ends up to the last that 64 bits hold, and any time between. */
@@ -1291,16 +1296,67 @@ static void dates(void **state)
 	assert_like_libc(UINT64_MAX);
 }
 
+enum { SECONDS = 4, HANDLERS = 3000 };
+
+static char seconds_like_libc[SECONDS][32];
+static volatile sig_atomic_t handled, wrong;
+
+static bool is_right(unsigned int second)
+{
+	char room[32];
+	struct out out = out_into(room, sizeof(room));
+
+	out_time(&out, UINT64_C(1000000000) * second);
+	return memcmp(room, seconds_like_libc[second], sizeof("1970-01-01T00:00:00.000000") - 1) ==
+	       0;
+}
+
+static void on_timer(int signal)
+{
+	(void)signal;
+	wrong += !is_right(SECONDS / 2 + (unsigned int)handled % (SECONDS / 2));
+	handled++;
+}
+
+/* A handler that comes in the midst of it has another second. */
+static void times_in_a_handler(void **state)
+{
+	const struct itimerval often = {{0, 20}, {0, 20}}, never = {{0, 0}, {0, 0}};
+	struct sigaction action = {.sa_handler = on_timer}, before;
+
+	(void)state;
+	for (int second = 0; second < SECONDS; second++)
+		snprintf(seconds_like_libc[second], sizeof(seconds_like_libc[second]),
+			 "1970-01-01T00:00:%02d.000000", second);
+	sigaction(SIGALRM, &action, &before);
+	setitimer(ITIMER_REAL, &often, NULL);
+	/* Each twice: made, and kept. */
+	for (unsigned int i = 0; handled < HANDLERS; i++)
+		if (!is_right(i / 2 % (SECONDS / 2)))
+			wrong++;
+	setitimer(ITIMER_REAL, &never, NULL);
+	sigaction(SIGALRM, &before, NULL);
+	assert_int_equal(wrong, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(golden_text),	   cmocka_unit_test(golden_json),
-		cmocka_unit_test(keys_in_order),   cmocka_unit_test(colors),
-		cmocka_unit_test(columns),	   cmocka_unit_test(note_lines),
-		cmocka_unit_test(wild_names),	   cmocka_unit_test(longest_json),
-		cmocka_unit_test(any_room),	   cmocka_unit_test(plain_notes),
-		cmocka_unit_test(longest_emitted), cmocka_unit_test(lost_are_told),
-		cmocka_unit_test(dates),	   cmocka_unit_test(who),
+		cmocka_unit_test(golden_text),
+		cmocka_unit_test(golden_json),
+		cmocka_unit_test(keys_in_order),
+		cmocka_unit_test(colors),
+		cmocka_unit_test(columns),
+		cmocka_unit_test(note_lines),
+		cmocka_unit_test(wild_names),
+		cmocka_unit_test(longest_json),
+		cmocka_unit_test(any_room),
+		cmocka_unit_test(plain_notes),
+		cmocka_unit_test(longest_emitted),
+		cmocka_unit_test(lost_are_told),
+		cmocka_unit_test(dates),
+		cmocka_unit_test(who),
+		cmocka_unit_test(times_in_a_handler),
 	};
 
 	return cmocka_run_group_tests_name("render", tests, NULL, NULL);
