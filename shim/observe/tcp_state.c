@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -103,12 +104,14 @@ bool sock_lingers_zero(int fd)
 
 int tcp_ask(int fd, struct tcp_facts *ret)
 {
-	struct tcp_info info = {0};
+	struct tcp_info info;
 	uint32_t len = sizeof(info);
 	const int rc = sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len);
 
 	if (rc < 0)
 		return rc;
+	if (len < sizeof(info)) /* an older kernel knows less */
+		memset((char *)&info + len, 0, sizeof(info) - len);
 	*ret = (struct tcp_facts){
 		.state = (uint8_t)state_from_kernel(info.tcpi_state),
 		.was_connected = info.tcpi_bytes_acked || info.tcpi_bytes_received,
