@@ -12,7 +12,10 @@ void complain(const char *const *parts);
 
 #define COMPLAIN(...) complain((const char *const[]){__VA_ARGS__, NULL})
 
-/* Read the environment into set; what is not understood is told and left at its default. */
+/*
+ * Read the environment into set, which is all zero; what is not understood is told
+ * and left at its default.
+ */
 void environment_read(struct settings *set);
 
 /*

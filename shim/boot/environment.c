@@ -12,7 +12,7 @@
 
 void environment_read(struct settings *set)
 {
-	settings_init(set);
+	settings_init_zeroed(set);
 	for (unsigned int i = 0; i < settings_count; i++) {
 		const struct setting *setting = &settings_table[i];
 		const char *value = secure_getenv(setting->variable);

@@ -273,6 +273,11 @@ const unsigned int settings_count = sizeof(settings_table) / sizeof(settings_tab
 void settings_init(struct settings *set)
 {
 	memset(set, 0, sizeof(*set));
+	settings_init_zeroed(set);
+}
+
+void settings_init_zeroed(struct settings *set)
+{
 	set->calls = CALL_BIT(CALL_LOGGED) - 1;
 }
 

@@ -25,16 +25,19 @@ struct settings {
 	bool reuseport;
 	bool report;
 	uint8_t wait_seconds;
-	bool some_ports; /* false: all ports are touched */
-	uint64_t ports[65536 / 64];
 	uint32_t calls;	  /* set of enum call_id */
 	const char *only; /* lists of names, or NULL; point into the text that was parsed */
 	const char *skip;
 	unsigned int stack; /* caller frames with every event */
+	bool some_ports;    /* false: all ports are touched */
+	uint64_t ports[65536 / 64];
 };
 
 /* All at their defaults. */
 void settings_init(struct settings *set);
+
+/* The same for one that is all zero, as static memory begins: its pages are not touched. */
+void settings_init_zeroed(struct settings *set);
 
 struct setting {
 	const char *variable;
