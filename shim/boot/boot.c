@@ -74,6 +74,14 @@ static bool wants_color(const struct settings *set)
 	return set->color == COLOR_ALWAYS;
 }
 
+/* Without events it is hardly ever asked whose the memory is. */
+static bool can_tell_processes_apart(const struct settings *set)
+{
+	const bool later = set->log == LOG_OFF && !set->report;
+
+	return (later ? process_init_later() : process_init()) == 0;
+}
+
 __attribute__((constructor)) static void boot(void)
 {
 	libc_resolve();
@@ -82,7 +90,7 @@ __attribute__((constructor)) static void boot(void)
 	environment_make_absolute(&shim.set);
 	if (!acts_in(&shim.set, shim.prog))
 		return;
-	if (process_init() < 0) {
+	if (!can_tell_processes_apart(&shim.set)) {
 		COMPLAIN("this kernel can't tell a forked process apart (MADV_WIPEONFORK); "
 			 "nothing is done");
 		return;

@@ -10,8 +10,26 @@
 #include "sys/clock.h"
 #include "sys/sys.h"
 
+/* Always zero: nobody's, as the page is when a fork has wiped it. */
 static struct process not_ready;
-struct process *process_page = &not_ready;
+_Atomic(struct process *) process_page = &not_ready;
+
+/* A page that forks wipe, where there is none yet. Who comes second throws his away. */
+static int make_page(void)
+{
+	struct process *page, *none = &not_ready;
+	int rc;
+
+	if (atomic_load(&process_page) != &not_ready)
+		return 0;
+	page = sys_mmap_pages(sizeof(*page));
+	if (sys_failed(page))
+		return -ENOMEM;
+	rc = sys_madvise(page, sizeof(*page), MADV_WIPEONFORK);
+	if (rc < 0 || !atomic_compare_exchange_strong(&process_page, &none, page))
+		sys_munmap(page, sizeof(*page));
+	return rc;
+}
 
 /* Weak: where libc keeps it in libpthread, that library is not ours to load. */
 extern __typeof__(pthread_getcpuclockid) pthread_getcpuclockid __attribute__((weak));
@@ -48,7 +66,7 @@ static bool claim(pid_t pid)
 	uint64_t unborn = 0;
 	pid_t nobody = 0;
 
-	if (memory_is_borrowed(pid))
+	if (memory_is_borrowed(pid) || make_page() < 0)
 		return false;
 	atomic_compare_exchange_strong(&this_process.born, &unborn, clock_ns(CLOCK_MONOTONIC));
 	return atomic_compare_exchange_strong(&this_process.owner, &nobody, pid) || nobody == pid;
@@ -56,18 +74,18 @@ static bool claim(pid_t pid)
 
 int process_init(void)
 {
-	struct process *page = sys_mmap_pages(sizeof(*page));
-	int rc;
+	const int rc = make_page();
 
-	if (sys_failed(page))
-		return -ENOMEM;
-	rc = sys_madvise(page, sizeof(*page), MADV_WIPEONFORK);
 	if (rc < 0)
 		return rc;
-	process_page = page;
-	atomic_store(&page->owner, sys_getpid());
-	atomic_store(&page->born, clock_ns(CLOCK_MONOTONIC));
+	atomic_store(&this_process.owner, sys_getpid());
+	atomic_store(&this_process.born, clock_ns(CLOCK_MONOTONIC));
 	return 0;
+}
+
+int process_init_later(void)
+{
+	return sys_madvise(NULL, 0, MADV_WIPEONFORK); /* of nothing: EINVAL where unknown */
 }
 
 pid_t process_owner(void)

@@ -28,12 +28,15 @@ struct process {
 	_Atomic(int) ring_fd; /* the descriptor through which that is so */
 };
 
-extern struct process *process_page;
+extern _Atomic(struct process *) process_page;
 
-#define this_process (*process_page)
+#define this_process (*atomic_load_explicit(&process_page, memory_order_relaxed))
 
-/* At load: let forks wipe the page, and claim it. Return 0 or -errno. */
+/* At load: make the page, and claim it. Return 0 or -errno. */
 int process_init(void);
+
+/* The same with less work: can the kernel do it? Then it is made when it is first needed. */
+int process_init_later(void);
 
 /* The caller's pid where this memory is its own, else 0 (a vfork child). */
 pid_t process_owner(void);

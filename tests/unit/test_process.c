@@ -14,6 +14,8 @@
 #include "sys/sys.h"
 #include "unit.h"
 
+enum { THREADS = 8 };
+
 /* The child ends well: by _exit(0). */
 static void must_end_well(pid_t child)
 {
@@ -22,6 +24,18 @@ static void must_end_well(pid_t child)
 	MUST(child > 0);
 	MUST(waitpid(child, &status, 0) == child);
 	MUST(status == 0);
+}
+
+/* A forked child that does that and ends. */
+static pid_t fork_that(void (*body)(void))
+{
+	const pid_t child = fork_for_a_while();
+
+	if (child == 0) {
+		body();
+		_exit(0);
+	}
+	return child;
 }
 
 /* The memory is this process's own, and the counters are new. */
@@ -108,6 +122,82 @@ static void at_load(void **state)
 	in_child(at_load_body, NULL);
 }
 
+static void *claim_at_once(void *arg)
+{
+	pthread_barrier_wait(arg);
+	MUST(process_owner() == getpid());
+	return (void *)(uintptr_t)atomic_load(&this_process.born);
+}
+
+/* Threads that claim at the same time all see one birth. */
+static void claim_by_threads(void)
+{
+	pthread_t threads[THREADS];
+	pthread_barrier_t barrier;
+	void *births[THREADS];
+
+	pthread_barrier_init(&barrier, NULL, THREADS);
+	for (int i = 0; i < THREADS; i++)
+		MUST(pthread_create(&threads[i], NULL, claim_at_once, &barrier) == 0);
+	for (int i = 0; i < THREADS; i++)
+		MUST(pthread_join(threads[i], &births[i]) == 0);
+	for (int i = 0; i < THREADS; i++)
+		MUST(births[i] == births[0]);
+}
+
+static void later_body(void *arg)
+{
+	(void)arg;
+	MUST(process_init_later() == 0);
+	MUST(owner_in_vfork_child() == 0);
+	MUST(owner_in_spawned_child() == 0);
+	MUST(atomic_load(&this_process.owner) == 0);
+	must_be_new();
+	use_counters();
+	MUST(owner_in_vfork_child() == 0);
+	must_end_well(fork_that(must_be_new));
+	must_be_own();
+	MUST(atomic_load(&this_process.seq) == 42);
+}
+
+/* Made when it is first needed, it is as if it had been made at load. */
+static void made_later(void **state)
+{
+	(void)state;
+	in_child(later_body, NULL);
+}
+
+static void later_in_child_body(void *arg)
+{
+	(void)arg;
+	MUST(process_init_later() == 0);
+	must_end_well(fork_that(must_be_new));
+	MUST(atomic_load(&this_process.owner) == 0);
+	must_be_new();
+}
+
+/* A child that needs it first makes its own alone. */
+static void made_later_in_child(void **state)
+{
+	(void)state;
+	in_child(later_in_child_body, NULL);
+}
+
+static void later_race_body(void *arg)
+{
+	(void)arg;
+	MUST(process_init_later() == 0);
+	for (int round = 0; round < 50; round++)
+		must_end_well(fork_that(claim_by_threads));
+}
+
+/* Threads that need it first at the same time make one. */
+static void made_later_by_threads(void **state)
+{
+	(void)state;
+	in_child(later_race_body, NULL);
+}
+
 static void fork_body(void *arg)
 {
 	const int depth = *(int *)arg;
@@ -192,8 +282,6 @@ static void vfork_before_claim(void **state)
 	(void)state;
 	in_child(unclaimed_body, NULL);
 }
-
-enum { THREADS = 8 };
 
 static void *thread_ids(void *arg)
 {
@@ -305,37 +393,12 @@ static void vfork_from_threads(void **state)
 	in_child(vfork_from_thread_body, NULL);
 }
 
-static void *claim_at_once(void *arg)
-{
-	pthread_barrier_wait(arg);
-	MUST(process_owner() == getpid());
-	return (void *)(uintptr_t)atomic_load(&this_process.born);
-}
-
 static void race_body(void *arg)
 {
 	(void)arg;
 	MUST(process_init() == 0);
-	for (int round = 0; round < 50; round++) {
-		const pid_t child = fork_for_a_while();
-
-		if (child == 0) {
-			pthread_t threads[THREADS];
-			pthread_barrier_t barrier;
-			void *births[THREADS];
-
-			pthread_barrier_init(&barrier, NULL, THREADS);
-			for (int i = 0; i < THREADS; i++)
-				MUST(pthread_create(&threads[i], NULL, claim_at_once, &barrier) ==
-				     0);
-			for (int i = 0; i < THREADS; i++)
-				MUST(pthread_join(threads[i], &births[i]) == 0);
-			for (int i = 0; i < THREADS; i++)
-				MUST(births[i] == births[0]);
-			_exit(0);
-		}
-		must_end_well(child);
-	}
+	for (int round = 0; round < 50; round++)
+		must_end_well(fork_that(claim_by_threads));
 }
 
 /* Threads that claim a new child's memory at the same time agree, on its birth too. */
@@ -399,6 +462,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(at_load),
+		cmocka_unit_test(made_later),
+		cmocka_unit_test(made_later_in_child),
+		cmocka_unit_test(made_later_by_threads),
 		cmocka_unit_test(owner_in_fork_child),
 		cmocka_unit_test(owner_in_vforked_child),
 		cmocka_unit_test(vfork_before_claim),
