@@ -38,9 +38,10 @@ ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -Ishim $(WARN) $(CFLAGS) \
 SHIM_CFLAGS := -fPIC -fvisibility=hidden -fexceptions -ftls-model=initial-exec \
                -fno-stack-protector -fno-plt -U_FORTIFY_SOURCE \
                -Werror=implicit-function-declaration
-SHIM_LDFLAGS := -shared -Wl,-soname,libreuse.so -Wl,-z,defs -Wl,-z,now -Wl,-z,relro \
-                -Wl,--version-script=shim/libreuse.map -Wl,--hash-style=gnu \
-                -Wl,--as-needed
+# No start files of the compiler's: each process would look for their names in vain.
+SHIM_LDFLAGS := -shared -nostartfiles -Wl,-soname,libreuse.so \
+                -Wl,-z,defs -Wl,-z,now -Wl,-z,relro -Wl,--version-script=shim/libreuse.map \
+                -Wl,--hash-style=gnu -Wl,--as-needed
 
 SHIM_SRC := $(wildcard shim/*/*.c)
 SHIM_OBJ := $(SHIM_SRC:%.c=$(OUT)/%.o)
