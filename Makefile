@@ -39,7 +39,8 @@ SHIM_CFLAGS := -fPIC -fvisibility=hidden -fexceptions -ftls-model=initial-exec \
                -fno-stack-protector -fno-plt -U_FORTIFY_SOURCE \
                -Werror=implicit-function-declaration
 # No start files of the compiler's: each process would look for their names in vain.
-SHIM_LDFLAGS := -shared -nostartfiles -Wl,-soname,libreuse.so \
+# Constants beside the code: each segment more is to be mapped by each process.
+SHIM_LDFLAGS := -shared -nostartfiles -Wl,-z,noseparate-code -Wl,-soname,libreuse.so \
                 -Wl,-z,defs -Wl,-z,now -Wl,-z,relro -Wl,--version-script=shim/libreuse.map \
                 -Wl,--hash-style=gnu -Wl,--as-needed
 
