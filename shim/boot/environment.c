@@ -74,7 +74,7 @@ static void absolute_log(const struct settings *set)
 {
 	enum { SIZE = 8192 };
 	const char *path = set->log_path;
-	char **entry = find_entry(environ, "TCPSHIM_LOG");
+	char **entry = find_entry(__environ, "TCPSHIM_LOG");
 	char *room;
 	struct out out;
 
@@ -91,7 +91,15 @@ static void absolute_log(const struct settings *set)
 		*entry = room;
 }
 
-static const char preload_separators[] = " :";
+/* How long is the first entry of a list like LD_PRELOAD's? */
+static size_t entry_len(const char *list)
+{
+	size_t len = 0;
+
+	while (list[len] && list[len] != ' ' && list[len] != ':')
+		len++;
+	return len;
+}
 
 /* Is it an entry that ld.so took from the current folder, and the one that gave us? */
 static bool is_our_relative_entry(const char *entry, size_t len)
@@ -107,7 +115,7 @@ static bool is_our_relative_entry(const char *entry, size_t len)
 static const char *find_our_entry(const char *list, size_t *ret_len)
 {
 	for (; *list; list += *ret_len + (list[*ret_len] != '\0')) {
-		*ret_len = strcspn(list, preload_separators);
+		*ret_len = entry_len(list);
 		if (is_our_relative_entry(list, *ret_len))
 			return list;
 	}
@@ -117,7 +125,7 @@ static const char *find_our_entry(const char *list, size_t *ret_len)
 static void absolute_preload(void)
 {
 	enum { SIZE = 16384 };
-	char **variable = find_entry(environ, "LD_PRELOAD"), *room, *start;
+	char **variable = find_entry(__environ, "LD_PRELOAD"), *room, *start;
 	const char *list = variable ? strchr(*variable, '=') + 1 : "", *entry;
 	struct out out;
 	size_t len;
@@ -131,7 +139,7 @@ static void absolute_preload(void)
 	start = out.at;
 	out_absolute(&out, entry, len, false);
 	/* A folder with a separator in its name can't be written there. */
-	if (strcspn(start, preload_separators) < (size_t)(out.at - start))
+	if (entry_len(start) < (size_t)(out.at - start))
 		return;
 	out_str(&out, entry + len);
 	if (!out.truncated)
@@ -140,7 +148,7 @@ static void absolute_preload(void)
 
 void environment_make_absolute(const struct settings *set)
 {
-	if (!environ)
+	if (!__environ)
 		return;
 	absolute_preload();
 	if (set->log >= LOG_FILE)

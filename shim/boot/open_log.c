@@ -83,7 +83,7 @@ static int make_ring(const char *path, int flags, uint64_t size)
 	int rc = fd < 0 ? fd : ring_open(fd, size);
 
 	if (fd >= 0 && rc < 0)
-		unlink(path);
+		sys_unlinkat(AT_FDCWD, path);
 	return rc;
 }
 

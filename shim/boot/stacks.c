@@ -10,11 +10,11 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "boot/boot.h"
 #include "facts/callsite.h"
@@ -53,7 +53,7 @@ static bool find_objects(void)
 {
 	int (*find)(void *, struct dl_found *);
 	char path[PATH_MAX];
-	const ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	const long len = sys_readlinkat(AT_FDCWD, "/proc/self/exe", path, sizeof(path) - 1);
 	const char *base = shim.prog;
 
 	if (len > 0) {
@@ -66,11 +66,11 @@ static bool find_objects(void)
 	return true;
 }
 
-static bool set_limit(rlim_t soft, const struct rlimit *old)
+static bool set_limit(uint64_t soft, const struct rlimit64 *old)
 {
-	const struct rlimit limit = {.rlim_cur = soft, .rlim_max = old->rlim_max};
+	const struct rlimit64 limit = {.rlim_cur = soft, .rlim_max = old->rlim_max};
 
-	return setrlimit(RLIMIT_NOFILE, &limit) == 0;
+	return sys_setrlimit(RLIMIT_NOFILE, &limit) == 0;
 }
 
 /* The two numbers that a pipe made now would have. */
@@ -96,10 +96,11 @@ static bool walk_works(void)
 static const char *try_out(const struct unwind *unwind)
 {
 	int before[2], after[2];
-	struct rlimit limit;
+	struct rlimit64 limit;
 	bool works;
 
-	if (!next_numbers(before) || getrlimit(RLIMIT_NOFILE, &limit) < 0 || !set_limit(0, &limit))
+	if (!next_numbers(before) || sys_getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+	    !set_limit(0, &limit))
 		return "the limit of open files can't be set";
 	works = walk_init(unwind) && walk_works();
 	if (!set_limit(limit.rlim_cur, &limit))

@@ -36,14 +36,14 @@ static bool next_part(const char **rest, const char **ret_part, size_t *ret_len)
 static uint64_t parse_size(const char *text)
 {
 	static const char units[] = "KMGkmg";
-	const size_t digits = strspn(text, "0123456789");
-	const char *unit = text[digits] ? strchr(units, text[digits]) : NULL;
+	const char *unit, *c = text;
 	uint64_t size = 0;
 
-	if (digits == 0 || digits > 13 || (text[digits] && (!unit || text[digits + 1])))
+	for (; *c >= '0' && *c <= '9' && c - text < 13; c++)
+		size = size * 10 + (uint64_t)(*c - '0');
+	unit = *c ? strchr(units, *c) : NULL;
+	if (c == text || (*c && (!unit || c[1])))
 		return 0;
-	for (size_t i = 0; i < digits; i++)
-		size = size * 10 + (uint64_t)(text[i] - '0');
 	if (unit && size > RING_SIZE_MOST)
 		return 0;
 	if (unit)

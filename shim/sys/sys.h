@@ -135,6 +135,11 @@ static inline int sys_openat(int dir, const char *path, int flags, unsigned int 
 	return (int)SYS4(SYS_openat, dir, path, flags, mode);
 }
 
+static inline int sys_unlinkat(int dir, const char *path)
+{
+	return (int)SYS3(SYS_unlinkat, dir, path, 0);
+}
+
 static inline long sys_readlinkat(int dir, const char *path, char *ret, size_t size)
 {
 	return SYS4(SYS_readlinkat, dir, path, ret, size);
