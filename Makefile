@@ -44,7 +44,9 @@ SHIM_LDFLAGS := -shared -nostartfiles -Wl,-z,noseparate-code -Wl,-soname,libreus
                 -Wl,-z,defs -Wl,-z,now -Wl,-z,relro -Wl,--version-script=shim/libreuse.map \
                 -Wl,--hash-style=gnu -Wl,--as-needed
 
-SHIM_SRC := $(wildcard shim/*/*.c)
+# The large tables come last: what a start writes to then lies in one page before them.
+TABLES   := $(addprefix shim/,facts/shim.c observe/choices.c observe/fdtable.c)
+SHIM_SRC := $(filter-out $(TABLES),$(wildcard shim/*/*.c)) $(TABLES)
 SHIM_OBJ := $(SHIM_SRC:%.c=$(OUT)/%.o)
 # What tests and the tool link: the library without its hooks and its boot.
 CORE_OBJ := $(filter-out $(OUT)/shim/hooks/% $(OUT)/shim/boot/%,$(SHIM_OBJ))
