@@ -2,16 +2,16 @@
  * dump.c - tcpshim dump: the flight recorder's events, in order of time, as the
  * lines that the log would have had; with --follow also those that still come.
  *
- * The file is read into a copy, chunk by chunk. What differs from the last copy is
- * new, so that following needs nothing of the writers, who never notice.
- *
- * They write on while we read: of a process that has gone on to another chunk we may
- * see the end and not what came before. So all is read twice, and only what the first
- * reading found, or what comes before that, is shown.
+ * The writers write on while we read: of a process that has gone on to another chunk we
+ * may see the end and not what came before. So each time we look twice, and only what the
+ * first look found, or what comes before that and the second look found, is shown. And of
+ * what is just being overwritten we may see the beginning and not what came next: what the
+ * second look finds overwritten is not shown, unless we follow and have the rest already.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,28 +24,14 @@
 #include "facts/settings.h"
 #include "log/render.h"
 #include "records.h"
-
-/* A record of the copy, and by what it is sorted. */
-struct entry {
-	uint64_t time_ns, seq;
-	uint64_t at;
-	int32_t pid;
-	bool late; /* found by the second reading */
-};
+#include "ring_reader.h"
 
 struct dump {
 	const char *path;
 	bool follow;
 	struct settings set; /* format and color */
 	bool colored;
-	int fd;
-	struct ring_head head;
-	size_t size; /* of all chunks */
-	char *copy;  /* of them, as they were last read */
-	char *fresh; /* one chunk as it is now */
-	struct entry *entries;
-	size_t count, room;
-	bool again; /* this is the second reading */
+	struct ring_reader reader;
 };
 
 static bool failed(const struct dump *dump, const char *what)
@@ -54,88 +40,9 @@ static bool failed(const struct dump *dump, const char *what)
 	return false;
 }
 
-/* Room for all chunks of that ring, none of which has been read. */
-static bool make_copy(struct dump *dump, const struct ring_head *head)
-{
-	free(dump->copy);
-	free(dump->fresh);
-	dump->head = *head;
-	dump->size = head->chunks * head->chunk_size;
-	dump->copy = calloc(1, dump->size);
-	dump->fresh = malloc(head->chunk_size);
-	return dump->copy && dump->fresh ? true : failed(dump, "no memory for a copy of it");
-}
-
-static bool add_entry(struct dump *dump, uint64_t at)
-{
-	struct entry *more = dump->entries;
-	struct event ev;
-
-	if (!record_read(dump->copy + at, &ev))
-		return true;
-	if (dump->count == dump->room) {
-		dump->room = dump->room ? dump->room * 2 : 4096;
-		more = realloc(dump->entries, dump->room * sizeof(*more));
-		if (!more)
-			return failed(dump, "no memory for its events");
-		dump->entries = more;
-	}
-	more[dump->count++] = (struct entry){ev.time_ns, ev.seq, at, ev.pid, dump->again};
-	return true;
-}
-
-/* Whole records in fresh that were not there before become entries. */
-static bool find_new(struct dump *dump, uint64_t start, size_t len)
-{
-	char *old = dump->copy + start;
-	size_t size;
-
-	for (size_t at = 0; at < len; at += size ? size : RECORD_ALIGN) {
-		size = record_size(dump->fresh + at, len - at);
-		if (!size || memcmp(dump->fresh + at, old + at, size) == 0)
-			continue;
-		memcpy(old + at, dump->fresh + at, size);
-		if (!add_entry(dump, start + at))
-			return false;
-	}
-	memcpy(old, dump->fresh, len);
-	return true;
-}
-
-/* Somebody has truncated the file, and the next program made a ring of another size of it. */
-static bool keep_up(struct dump *dump)
-{
-	struct ring_head head;
-
-	if (pread(dump->fd, &head, sizeof(head), 0) != sizeof(head) || !ring_head_is_known(&head) ||
-	    head.size == dump->head.size)
-		return true;
-	dump->count = 0;
-	return make_copy(dump, &head);
-}
-
-/* Read what there is now. */
-static bool read_ring(struct dump *dump)
-{
-	if (!keep_up(dump))
-		return false;
-	for (uint32_t chunk = 0; chunk < dump->head.chunks; chunk++) {
-		const uint64_t at = ring_chunk_at(&dump->head, chunk);
-		const uint64_t start = at - RING_DATA_AT;
-		const ssize_t got = pread(dump->fd, dump->fresh, dump->head.chunk_size, (off_t)at);
-
-		if (got < 0)
-			return failed(dump, strerror(errno));
-		if (memcmp(dump->fresh, dump->copy + start, (size_t)got) != 0 &&
-		    !find_new(dump, start, (size_t)got))
-			return false;
-	}
-	return true;
-}
-
 static int in_time(const void *a, const void *b)
 {
-	const struct entry *x = a, *y = b;
+	const struct ring_entry *x = a, *y = b;
 
 	if (x->time_ns != y->time_ns)
 		return x->time_ns < y->time_ns ? -1 : 1;
@@ -144,58 +51,82 @@ static int in_time(const void *a, const void *b)
 	return x->seq < y->seq ? -1 : x->seq > y->seq;
 }
 
-static int by_process(const void *a, const void *b)
-{
-	const struct entry *x = a, *y = b;
+/* A process, and the number of its newest event that the first look found; 0: none. */
+struct process {
+	int32_t pid;
+	uint64_t newest;
+};
 
-	if (x->pid != y->pid)
-		return x->pid < y->pid ? -1 : 1;
-	return x->seq < y->seq ? -1 : x->seq > y->seq;
+static int by_pid(const void *a, const void *b)
+{
+	const struct process *x = a, *y = b;
+
+	return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+static struct process *find_process(struct process *processes, size_t count, int32_t pid)
+{
+	const struct process key = {.pid = pid};
+
+	return bsearch(&key, processes, count, sizeof(key), by_pid);
+}
+
+/* Those whose events the second look found: how many. */
+static size_t list_processes(const struct ring_reader *reader, size_t first, struct process *ret)
+{
+	size_t count = 0, found = 0;
+
+	for (size_t i = first; i < reader->count; i++)
+		ret[count++] = (struct process){.pid = reader->entries[i].pid};
+	qsort(ret, count, sizeof(*ret), by_pid);
+	for (size_t i = 0; i < count; i++)
+		if (i == 0 || ret[i].pid != ret[i - 1].pid)
+			ret[found++] = ret[i];
+	for (size_t i = 0; found && i < first; i++) {
+		const struct ring_entry *entry = &reader->entries[i];
+		struct process *process = find_process(ret, found, entry->pid);
+
+		if (process && process->newest < entry->seq)
+			process->newest = entry->seq;
+	}
+	return found;
 }
 
 /*
- * What has come since the first reading, by the process's own count, is left for the
- * next time: there it is new again. Return whether there is such.
+ * What has come since the first look, which found that many entries, by the process's own
+ * count, is left for the next time. What is to be shown now comes to the front: how many
+ * entries. False for want of memory.
  */
-static bool leave_late(struct dump *dump)
+static bool leave_late(struct ring_reader *reader, size_t first, size_t *ret_shown)
 {
-	const size_t found = dump->count;
-	int32_t pid = 0;
-	bool seen = false;
+	struct process *processes = malloc((reader->count - first + 1) * sizeof(*processes));
+	size_t count;
 
-	if (!found)
+	if (!processes)
 		return false;
-	qsort(dump->entries, found, sizeof(*dump->entries), by_process);
-	/* From the newest of each process on, until one that the first reading found. */
-	for (size_t i = found; i-- > 0;) {
-		struct entry *entry = &dump->entries[i];
+	count = list_processes(reader, first, processes);
+	*ret_shown = first;
+	for (size_t i = first; i < reader->count; i++) {
+		const struct ring_entry entry = reader->entries[i];
+		const struct process *process = find_process(processes, count, entry.pid);
 
-		seen = (seen && pid == entry->pid) || !entry->late;
-		pid = entry->pid;
-		if (seen)
+		if (!process || process->newest < entry.seq)
 			continue;
-		memset(dump->copy + entry->at, 0, sizeof(struct ring_record));
-		*entry = dump->entries[--dump->count];
+		reader->entries[i] = reader->entries[*ret_shown];
+		reader->entries[(*ret_shown)++] = entry;
 	}
-	return dump->count < found;
+	free(processes);
+	return true;
 }
 
-/* The same event still, and not one that the second reading found in its place. */
-static bool is_still(const struct dump *dump, const struct entry *entry, struct event *ret)
-{
-	const char *record = dump->copy + entry->at;
-
-	return record_size(record, dump->size - entry->at) && record_read(record, ret) &&
-	       ret->pid == entry->pid && ret->seq == entry->seq && ret->time_ns == entry->time_ns;
-}
-
-static void print_entry(const struct dump *dump, const struct entry *entry)
+static void print_entry(const struct dump *dump, const struct ring_entry *entry)
 {
 	char line[RECORD_MOST];
 	struct out out = out_into(line, sizeof(line));
 	struct event ev;
 
-	if (!is_still(dump, entry, &ev))
+	if ((entry->gone && !dump->follow) ||
+	    !record_read(reader_record(&dump->reader, entry), &ev))
 		return;
 	if (dump->set.format == FORMAT_JSON)
 		render_json(&out, &ev);
@@ -206,20 +137,18 @@ static void print_entry(const struct dump *dump, const struct entry *entry)
 }
 
 /* False where nobody can be told any more. */
-static bool print_new(struct dump *dump)
+static bool print(const struct dump *dump, size_t count)
 {
-	if (dump->count)
-		qsort(dump->entries, dump->count, sizeof(*dump->entries), in_time);
-	for (size_t i = 0; i < dump->count; i++)
-		print_entry(dump, &dump->entries[i]);
-	dump->count = 0;
+	qsort(dump->reader.entries, count, sizeof(*dump->reader.entries), in_time);
+	for (size_t i = 0; i < count; i++)
+		print_entry(dump, &dump->reader.entries[i]);
 	return fflush(stdout) == 0;
 }
 
 static bool open_ring(struct dump *dump)
 {
-	dump->fd = open(dump->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	return dump->fd >= 0 ? true : failed(dump, strerror(errno));
+	dump->reader.fd = open(dump->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	return dump->reader.fd >= 0 ? true : failed(dump, strerror(errno));
 }
 
 static bool is_zeros(const struct ring_head *head)
@@ -236,7 +165,7 @@ static bool is_zeros(const struct ring_head *head)
 static bool find_ring(struct dump *dump, bool *ret_found)
 {
 	struct ring_head head = {.name = ""};
-	const ssize_t got = pread(dump->fd, &head, sizeof(head), 0);
+	const ssize_t got = pread(dump->reader.fd, &head, sizeof(head), 0);
 
 	*ret_found = false;
 	if (got < 0)
@@ -250,26 +179,33 @@ static bool find_ring(struct dump *dump, bool *ret_found)
 	if (!ring_head_is_known(&head))
 		return failed(dump, "a flight recorder of another version of libreuse");
 	*ret_found = true;
-	return make_copy(dump, &head);
+	return reader_begin(&dump->reader, &head) ? true : failed(dump, strerror(errno));
 }
 
 /* What was there when we began. With *ret_more something has come since. */
 static bool dump_once(struct dump *dump, bool *ret_more)
 {
-	dump->again = false;
-	if (!read_ring(dump))
-		return false;
-	dump->again = true;
-	if (!read_ring(dump))
-		return false;
-	*ret_more = leave_late(dump);
-	return print_new(dump);
+	struct ring_reader *reader = &dump->reader;
+	size_t first, shown;
+	bool good;
+
+	if (!reader_look(reader))
+		return failed(dump, strerror(errno));
+	first = reader->count;
+	if (first == 0)
+		return true;
+	if (!reader_look(reader) || !leave_late(reader, first, &shown))
+		return failed(dump, strerror(errno));
+	*ret_more = shown < reader->count;
+	good = print(dump, shown);
+	reader_drop(reader, shown);
+	return good;
 }
 
 /* Dump what there is, where there is a ring. */
 static bool dump_found(struct dump *dump, bool *ret_more)
 {
-	bool found = dump->copy != NULL;
+	bool found = dump->reader.chunks != NULL;
 
 	*ret_more = false;
 	if (!found && !find_ring(dump, &found))
@@ -277,20 +213,41 @@ static bool dump_found(struct dump *dump, bool *ret_more)
 	return found ? dump_once(dump, ret_more) : true;
 }
 
+/*
+ * Until somebody writes, or it is time to look at what was written before, at *written. False
+ * where waiting fails.
+ */
+static bool await_more(const struct dump *dump, int watch, int64_t *written)
+{
+	_Alignas(struct inotify_event) char said[4096];
+	struct pollfd wait = {.fd = watch, .events = POLLIN};
+	const int64_t due = dump->reader.chunks ? reader_due(&dump->reader, *written) : -1;
+	const int ready = poll(&wait, 1, due < 0 ? -1 : (int)(due / 1000000) + 1);
+
+	if (ready < 0)
+		return errno == EINTR ? true : failed(dump, strerror(errno));
+	if (ready == 0)
+		return true;
+	if (read(watch, said, sizeof(said)) < 0)
+		return failed(dump, strerror(errno));
+	*written = reader_now();
+	return true;
+}
+
 /* A writer's pwrite wakes us; many within a moment are read together. */
 static bool dump_on(struct dump *dump)
 {
 	static const struct timespec moment = {.tv_nsec = 20000000};
 	const int watch = inotify_init1(IN_CLOEXEC);
-	_Alignas(struct inotify_event) char said[4096];
 	bool more, good = watch >= 0 && inotify_add_watch(watch, dump->path, IN_MODIFY) >= 0;
+	int64_t written = 0;
 
 	if (!good)
 		return failed(dump, strerror(errno));
 	do {
 		good = dump_found(dump, &more);
 		nanosleep(&moment, NULL);
-	} while (good && (more || read(watch, said, sizeof(said)) > 0));
+	} while (good && (more || await_more(dump, watch, &written)));
 	close(watch);
 	return good;
 }
@@ -301,11 +258,9 @@ static int show(struct dump *dump)
 
 	if (good)
 		good = dump->follow ? dump_on(dump) : dump_found(dump, &more);
-	if (dump->fd >= 0)
-		close(dump->fd);
-	free(dump->copy);
-	free(dump->fresh);
-	free(dump->entries);
+	if (dump->reader.fd >= 0)
+		close(dump->reader.fd);
+	reader_end(&dump->reader);
 	return good ? STATUS_FINE : STATUS_USAGE;
 }
 
@@ -372,7 +327,7 @@ int dump_main(int argc, char **argv)
 		{"version", no_argument, NULL, VERSION},
 		{0},
 	};
-	struct dump dump = {.fd = -1};
+	struct dump dump = {.reader = {.fd = -1}};
 	bool understood = true;
 	int option;
 

@@ -14,7 +14,6 @@
 
 size_t record_size(const void *bytes, size_t len)
 {
-	uint64_t words[RECORD_MOST / sizeof(uint64_t)];
 	struct ring_record head;
 
 	if (len < sizeof(head))
@@ -25,8 +24,18 @@ size_t record_size(const void *bytes, size_t len)
 	    head.event_size > sizeof(struct event) ||
 	    head.event_size < offsetof(struct event, more))
 		return 0;
-	memcpy(words, bytes, head.size);
-	return ring_record_sum(words, head.size) == head.sum ? head.size : 0;
+	return ring_record_sum(bytes, head.size) == head.sum ? head.size : 0;
+}
+
+struct record_key record_key(const void *record)
+{
+	const char *event = (const char *)record + sizeof(struct ring_record);
+	struct record_key key;
+
+	memcpy(&key.time_ns, event + offsetof(struct event, time_ns), sizeof(key.time_ns));
+	memcpy(&key.seq, event + offsetof(struct event, seq), sizeof(key.seq));
+	memcpy(&key.pid, event + offsetof(struct event, pid), sizeof(key.pid));
+	return key;
 }
 
 /* A bool in memory that somebody else wrote. */

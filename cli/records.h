@@ -11,8 +11,17 @@
 #include "reuse/event.h"
 #include "reuse/ring.h"
 
+/* By what a record is told from others and sorted. */
+struct record_key {
+	uint64_t time_ns, seq;
+	int32_t pid;
+};
+
 /* How many of these len bytes (aligned as a record) are a whole record; 0: they begin with none. */
 size_t record_size(const void *bytes, size_t len);
+
+/* Of a whole record. */
+struct record_key record_key(const void *record);
 
 /*
  * The event of a whole record; the places that it names are known to the renderers

@@ -1,11 +1,14 @@
 """The flight recorder: TCPSHIM_LOG=ring:PATH, and tcpshim dump that reads it."""
 
+import fcntl
 import os
 import resource
 import select
 import signal
 import stat
+import struct
 import subprocess
+import time
 
 from harness import contract, kernel, paths
 from harness.case import Case, needs_root, read_line, shimmed, wait_until
@@ -26,6 +29,51 @@ def is_waiting(follower):
         sleeps = file.read().rsplit(")", 1)[1].split()[0] == "S"
     return sleeps and "anon_inode:inotify" in [os.readlink(folder + "fd/" + fd)
                                                for fd in os.listdir(folder + "fd")]
+
+
+def bytes_read(process):
+    """By its system calls, until now."""
+    with open("/proc/%d/io" % process.pid) as file:
+        return int(dict(line.split(": ") for line in file)["rchar"])
+
+
+class Chunk:
+    """A chunk of a ring, under the test's hands (include/reuse/ring.h)."""
+
+    TIMES, DATA, LEFT = 4096, 12288, 1
+
+    def __init__(self, file, number):
+        self.size = struct.unpack("Q", os.pread(file, 8, 40))[0]
+        self.start = self.DATA + number * self.size
+        self._file = file
+        self._time_at = self.TIMES + 8 * number
+        self._records = []
+        data = os.pread(file, self.size, self.start)
+        for at in range(0, self.size, 16):
+            magic, size = struct.unpack_from("IH", data, at)
+            if magic == 0x72636e65:
+                self._records.append((self.start + at, data[at:at + size]))
+
+    @classmethod
+    def all_in(cls, file):
+        """Those that were written to."""
+        times = struct.unpack("1024Q", os.pread(file, 8192, cls.TIMES))
+        return [cls(file, number) for number, time in enumerate(times) if time]
+
+    @property
+    def time(self):
+        return struct.unpack("Q", os.pread(self._file, 8, self._time_at))[0]
+
+    def be_older(self, ns):
+        """As if it had been written to before."""
+        os.pwrite(self._file, struct.pack("Q", time.time_ns() - ns & ~1 | self.time & 1),
+                  self._time_at)
+
+    def take_out(self):
+        """Its last record is not there any more; a function that puts it in again."""
+        at, record = self._records.pop()
+        os.pwrite(self._file, bytes(len(record)), at)
+        return lambda: os.pwrite(self._file, record, at)
 
 
 class RecorderCase(Case):
@@ -423,6 +471,77 @@ class Dump(RecorderCase):
             self.assertEqual(seqs, [3, 4])
             follower.terminate()
             self.assertEqual(follower.wait(10), -signal.SIGTERM)
+
+    def follow(self, log):
+        return self.start([paths.tool(), "dump", "--follow", "--json", log.path])
+
+    def seqs(self, follower, count):
+        """The next lines: the numbers of their events."""
+        return [contract.parse(read_line(follower).encode())["seq"] for _ in range(count)]
+
+    def open(self, log):
+        file = os.open(log.path, os.O_RDWR)
+        self.addCleanup(os.close, file)
+        return file
+
+    def test_what_was_never_written_is_not_read(self):
+        log = self.ring()
+        p = self.puppet(log)
+        p(MAKE)
+        if os.lseek(self.open(log), USUAL // 2, os.SEEK_HOLE) != USUAL // 2:
+            self.skipTest("a file system that does not tell")
+        follower = self.follow(log)
+        self.seqs(follower, 2)
+        self.assertLess(bytes_read(follower), 1 << 20)
+
+    def test_follow_reads_only_what_may_be_new(self):
+        """Not the whole file for each event."""
+        log = self.ring(size="1M", lapped=True)
+        p = self.puppet(log)
+        p("for _ in range(3000): " + MAKE)
+        follower = self.follow(log)
+        while self.seqs(follower, 1) != [6000]:
+            pass
+        before = bytes_read(follower)
+        for seq in range(6001, 6081, 2):
+            p(MAKE)
+            self.assertEqual(self.seqs(follower, 2), [seq, seq + 1])
+        self.assertLess(bytes_read(follower) - before, 20 << 20)
+
+    def test_follow_finds_what_comes_late(self):
+        """In a chunk that its process has left; a thread of it was slow."""
+        log = self.ring(size="64K")
+        p = self.puppet(log)
+        p("for _ in range(15): " + MAKE)
+        left = [chunk for chunk in Chunk.all_in(self.open(log)) if chunk.time & Chunk.LEFT]
+        put_in = left[0].take_out()
+        left[0].be_older(300000000)
+        follower = self.follow(log)
+        seqs = self.seqs(follower, 29)
+        put_in()
+        self.assertEqual(seqs + self.seqs(follower, 1),
+                         list(range(1, 19)) + list(range(20, 31)) + [19])
+
+    def test_follow_finds_what_is_written_without_a_time(self):
+        """By whoever has the chunk; and once more when it is let go."""
+        log = self.ring(size="64K")
+        p = self.puppet(log)
+        p("for _ in range(2): " + MAKE)
+        p.close()
+        file = self.open(log)
+        chunk, = Chunk.all_in(file)
+        put_in = [chunk.take_out() for _ in range(3)]
+        chunk.be_older(3600 * 10**9)
+        fcntl.lockf(file, fcntl.LOCK_EX, chunk.size, chunk.start)
+        follower = self.follow(log)
+        self.assertEqual(self.seqs(follower, 1), [1])
+        put_in.pop()()
+        self.assertEqual(self.seqs(follower, 1), [2])
+        wait_until(lambda: is_waiting(follower), "it has looked")
+        for put in reversed(put_in):
+            put()
+        fcntl.lockf(file, fcntl.LOCK_UN, chunk.size, chunk.start)
+        self.assertEqual(self.seqs(follower, 2), [3, 4])
 
     def test_a_full_disk_is_told_once(self):
         log = self.ring()

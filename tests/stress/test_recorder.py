@@ -9,10 +9,11 @@ TCPSHIM_KILLS is how many writers are killed (200).
 
 import os
 import random
+import re
 import subprocess
 import threading
 
-from harness import contract, paths
+from harness import contract, paths, strace
 from harness.case import Case, environment, read_line, shimmed, timeout, wait_until
 
 KILLS = int(os.environ.get("TCPSHIM_KILLS", "200"))
@@ -78,29 +79,44 @@ def numbers(events):
     return [events[seq] for seq in sorted(events) if events[seq] is not None]
 
 
-def dump(ring):
+def dump(ring, wrapper=()):
     """Exit status, standard output and standard error."""
-    done = subprocess.run([paths.tool(), "dump", "--json", ring], env=environment(),
+    done = subprocess.run([*wrapper, paths.tool(), "dump", "--json", ring], env=environment(),
                           stdin=subprocess.DEVNULL, capture_output=True)
     return done.returncode, done.stdout, done.stderr
 
 
 class OneWriter(Case):
+    """Dumps in the midst of a program's calls: it goes from chunk to chunk while one is read."""
 
-    def test_no_event_is_left_out_before_the_newest(self):
-        """Dumps in the midst of its calls: it goes from chunk to chunk while one is read."""
-        ring = self.path("ring")
-        p = self.puppet(LOG="ring:%s:4M" % ring)
+    def setUp(self):
+        super().setUp()
+        self.ring = self.path("ring")
+        p = self.puppet(LOG="ring:%s:1M" % self.ring)
         p("s = socket.socket()")
         p.begin("while True: s.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)")
-        wait_until(lambda: len(dump(ring)[1].splitlines()) > 2000, "a ring full of events")
-        for _ in range(40):
-            status, out, err = dump(ring)
-            self.assertEqual((status, err), (0, b""))
-            seqs = [contract.parse(line)["seq"] for line in out.splitlines(True)[-500:]]
-            gaps = [(one, next) for one, next in zip(seqs, seqs[1:]) if next != one + 1]
-            self.assertEqual(gaps, [])
-        p.kill()
+        self.addCleanup(p.kill)
+        wait_until(lambda: b'"seq":1,' not in (dump(self.ring)[1] or b'"seq":1,'), "a full ring")
+
+    def check_gaps(self, wrapper=()):
+        status, out, err = dump(self.ring, wrapper)
+        self.assertEqual((status, err), (0, b""))
+        seqs = [int(seq) for seq in re.findall(rb'"seq":(\d+),', out)]
+        self.assertGreater(len(seqs), 1000)
+        gaps = [(one, next) for one, next in zip(seqs, seqs[1:]) if next != one + 1]
+        self.assertEqual(gaps, [])
+
+    def test_no_event_is_left_out_between_two(self):
+        for _ in range(100):
+            self.check_gaps()
+
+    def test_nor_where_the_writer_overtakes(self):
+        """Behind the first chunk, the oldest, the reader stands still."""
+        if strace.available():
+            self.skipTest(strace.available())
+        for call in range(3, 7):
+            self.check_gaps((paths.find("strace"), "-o", "/dev/null", "-e", "trace=pread64", "-e",
+                             "inject=pread64:delay_exit=10000:when=%d" % call))
 
 
 class Recorder(Case):
