@@ -6,7 +6,7 @@
  * may see the end and not what came before. So each time we look twice, and only what the
  * first look found, or what comes before that and the second look found, is shown. And of
  * what is just being overwritten we may see the beginning and not what came next: what the
- * second look finds overwritten is not shown, unless we follow and have the rest already.
+ * second look finds overwritten is not shown, nor what is older, unless we follow.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +31,7 @@ struct dump {
 	bool follow;
 	struct settings set; /* format and color */
 	bool colored;
+	bool printed; /* anything */
 	struct ring_reader reader;
 };
 
@@ -51,10 +52,10 @@ static int in_time(const void *a, const void *b)
 	return x->seq < y->seq ? -1 : x->seq > y->seq;
 }
 
-/* A process, and the number of its newest event that the first look found; 0: none. */
+/* A process, and the newest of some events of it; 0: none. */
 struct process {
 	int32_t pid;
-	uint64_t newest;
+	uint64_t seq, time_ns;
 };
 
 static int by_pid(const void *a, const void *b)
@@ -71,25 +72,72 @@ static struct process *find_process(struct process *processes, size_t count, int
 	return bsearch(&key, processes, count, sizeof(key), by_pid);
 }
 
-/* Those whose events the second look found: how many. */
+/* Each once: how many. */
+static size_t sort_processes(struct process *processes, size_t count)
+{
+	size_t found = 0;
+
+	qsort(processes, count, sizeof(*processes), by_pid);
+	for (size_t i = 0; i < count; i++)
+		if (i == 0 || processes[i].pid != processes[i - 1].pid)
+			processes[found++] = processes[i];
+	return found;
+}
+
+static void note_newest(struct process *processes, size_t count, const struct ring_entry *entry)
+{
+	struct process *process = find_process(processes, count, entry->pid);
+
+	if (process && process->seq < entry->seq)
+		process->seq = entry->seq;
+	if (process && process->time_ns < entry->time_ns)
+		process->time_ns = entry->time_ns;
+}
+
+/* Those whose events the second look found, with the newest that the first one found. */
 static size_t list_processes(const struct ring_reader *reader, size_t first, struct process *ret)
 {
-	size_t count = 0, found = 0;
+	size_t count = 0;
 
 	for (size_t i = first; i < reader->count; i++)
 		ret[count++] = (struct process){.pid = reader->entries[i].pid};
-	qsort(ret, count, sizeof(*ret), by_pid);
-	for (size_t i = 0; i < count; i++)
-		if (i == 0 || ret[i].pid != ret[i - 1].pid)
-			ret[found++] = ret[i];
-	for (size_t i = 0; found && i < first; i++) {
-		const struct ring_entry *entry = &reader->entries[i];
-		struct process *process = find_process(ret, found, entry->pid);
+	count = sort_processes(ret, count);
+	for (size_t i = 0; count && i < first; i++)
+		note_newest(ret, count, &reader->entries[i]);
+	return count;
+}
 
-		if (process && process->newest < entry->seq)
-			process->newest = entry->seq;
+/*
+ * What is older than an event of its process that has been overwritten goes with it. The same
+ * number may be a later program's, and the time a clock's that was set back.
+ */
+static bool leave_gone(struct ring_reader *reader)
+{
+	struct ring_entry *const end = reader->entries + reader->count;
+	struct process *gone;
+	size_t count = 0;
+
+	for (struct ring_entry *entry = reader->entries; entry < end; entry++)
+		count += entry->gone;
+	gone = malloc((count + 1) * sizeof(*gone));
+	if (!gone)
+		return false;
+	count = 0;
+	for (struct ring_entry *entry = reader->entries; entry < end; entry++)
+		if (entry->gone)
+			gone[count++] = (struct process){.pid = entry->pid};
+	count = sort_processes(gone, count);
+	for (struct ring_entry *entry = reader->entries; count && entry < end; entry++)
+		if (entry->gone)
+			note_newest(gone, count, entry);
+	for (struct ring_entry *entry = reader->entries; count && entry < end; entry++) {
+		const struct process *process = find_process(gone, count, entry->pid);
+
+		if (process && entry->seq <= process->seq && entry->time_ns <= process->time_ns)
+			entry->gone = true;
 	}
-	return found;
+	free(gone);
+	return true;
 }
 
 /*
@@ -110,7 +158,7 @@ static bool leave_late(struct ring_reader *reader, size_t first, size_t *ret_sho
 		const struct ring_entry entry = reader->entries[i];
 		const struct process *process = find_process(processes, count, entry.pid);
 
-		if (!process || process->newest < entry.seq)
+		if (!process || process->seq < entry.seq)
 			continue;
 		reader->entries[i] = reader->entries[*ret_shown];
 		reader->entries[(*ret_shown)++] = entry;
@@ -119,7 +167,7 @@ static bool leave_late(struct ring_reader *reader, size_t first, size_t *ret_sho
 	return true;
 }
 
-static void print_entry(const struct dump *dump, const struct ring_entry *entry)
+static void print_entry(struct dump *dump, const struct ring_entry *entry)
 {
 	char line[RECORD_MOST];
 	struct out out = out_into(line, sizeof(line));
@@ -134,6 +182,7 @@ static void print_entry(const struct dump *dump, const struct ring_entry *entry)
 		render_text(&out, &ev, dump->colored);
 	if (!out.truncated)
 		fwrite_unlocked(line, 1, out_len(&out), stdout);
+	dump->printed = true;
 }
 
 /* Where the run of entries in order of time ends that begins there. */
@@ -178,7 +227,7 @@ static bool sort(struct ring_entry *entries, size_t count)
 }
 
 /* False where nobody can be told any more. */
-static bool print(const struct dump *dump, size_t count)
+static bool print(struct dump *dump, size_t count)
 {
 	if (!sort(dump->reader.entries, count))
 		return failed(dump, strerror(errno));
@@ -236,7 +285,7 @@ static bool dump_once(struct dump *dump, bool *ret_more)
 	first = reader->count;
 	if (first == 0)
 		return true;
-	if (!reader_look(reader) || !leave_late(reader, first, &shown))
+	if (!reader_look(reader) || !leave_gone(reader) || !leave_late(reader, first, &shown))
 		return failed(dump, strerror(errno));
 	*ret_more = shown < reader->count;
 	good = print(dump, shown);
@@ -294,13 +343,24 @@ static bool dump_on(struct dump *dump)
 	return good;
 }
 
+/* Once; again where meanwhile all that was found has been overwritten. */
+static bool dump_now(struct dump *dump)
+{
+	enum { TRIES = 100 };
+	bool more = true, good = true;
+
+	for (int i = 0; i < TRIES && good && more && !dump->printed; i++)
+		good = dump_found(dump, &more);
+	return good;
+}
+
 static int show(struct dump *dump)
 {
-	bool more, good = open_ring(dump);
+	bool good = open_ring(dump);
 
 	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
 	if (good)
-		good = dump->follow ? dump_on(dump) : dump_found(dump, &more);
+		good = dump->follow ? dump_on(dump) : dump_now(dump);
 	if (dump->reader.fd >= 0)
 		close(dump->reader.fd);
 	reader_end(&dump->reader);

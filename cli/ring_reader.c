@@ -51,7 +51,6 @@ struct ring_chunk {
 	uint64_t time;	       /* as in the table */
 	int64_t changed, read; /* when that was first seen, and when the chunk was read; 0: never */
 	bool held;	       /* locked, at the last look */
-	bool in_use;	       /* by a holder, from that look to this one */
 	uint32_t count;
 	struct ring_seen *seen; /* its records, in their order */
 };
@@ -176,8 +175,7 @@ static bool may_have_new(struct ring_chunk *chunk, uint64_t time, int64_t now)
 	else if (changed)
 		chunk->changed = now;
 	chunk->time = time;
-	chunk->in_use = changed || chunk->held;
-	return chunk->in_use || now >= chunk->read + pause_of(chunk);
+	return changed || chunk->held || now >= chunk->read + pause_of(chunk);
 }
 
 /*
@@ -261,18 +259,13 @@ static bool remember(struct ring_reader *reader, struct ring_chunk *chunk)
 	return true;
 }
 
-/*
- * It has been overwritten, by the chunk's holder as the table or the lock told: then so were all
- * that were older, or they soon will be. Entries of looks before the last may have been dropped,
- * or have moved.
- */
-static void tell_gone(struct ring_reader *reader, const struct ring_chunk *chunk,
-		      const struct ring_seen *seen)
+/* It has been overwritten. Of looks before the last, entries may have been dropped, or moved. */
+static void tell_gone(struct ring_reader *reader, const struct ring_seen *seen)
 {
 	struct ring_entry *entry;
 	struct ring_record head;
 
-	if (!chunk->in_use || seen->entry >= reader->count)
+	if (seen->entry >= reader->count)
 		return;
 	entry = &reader->entries[seen->entry];
 	memcpy(&head, reader_record(reader, entry), sizeof(head));
@@ -298,7 +291,7 @@ static bool find_records(struct ring_reader *reader, struct ring_chunk *chunk, s
 		memcpy(&head, bytes + at, sizeof(head));
 		seen = (struct ring_seen){head.sum, (uint32_t)at, (uint32_t)reader->count};
 		for (; old < end && old->at < at; old++)
-			tell_gone(reader, chunk, old);
+			tell_gone(reader, old);
 		if (old < end && old->at == at && old->sum == head.sum)
 			seen = *old++;
 		else if (!add_entry(reader, bytes + at, size))
@@ -307,7 +300,7 @@ static bool find_records(struct ring_reader *reader, struct ring_chunk *chunk, s
 			return false;
 	}
 	for (; old < end; old++)
-		tell_gone(reader, chunk, old);
+		tell_gone(reader, old);
 	return remember(reader, chunk);
 }
 
