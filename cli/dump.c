@@ -185,52 +185,11 @@ static void print_entry(struct dump *dump, const struct ring_entry *entry)
 	dump->printed = true;
 }
 
-/* Where the run of entries in order of time ends that begins there. */
-static size_t run_end(const struct ring_entry *entries, size_t from, size_t count)
-{
-	while (from < count && ++from < count)
-		if (in_time(entries + from - 1, entries + from) > 0)
-			break;
-	return from;
-}
-
-/* The run up to the middle, and the one from there to the end, become one. */
-static void merge(const struct ring_entry *from, size_t middle, size_t end, struct ring_entry *ret)
-{
-	size_t a = 0, b = middle;
-
-	while (a < middle && b < end)
-		*ret++ = in_time(from + a, from + b) <= 0 ? from[a++] : from[b++];
-	memcpy(ret, from + a, (middle - a) * sizeof(*ret));
-	memcpy(ret + (middle - a), from + b, (end - b) * sizeof(*ret));
-}
-
-/* They are found in long runs, often a single one: these are merged. False for want of memory. */
-static bool sort(struct ring_entry *entries, size_t count)
-{
-	struct ring_entry *from = entries, *into, *const other = malloc(count * sizeof(*other));
-
-	if (!other)
-		return false;
-	for (into = other; run_end(from, 0, count) < count;
-	     from = into, into = into == other ? entries : other) {
-		for (size_t at = 0, middle, end; at < count; at = end) {
-			middle = run_end(from, at, count);
-			end = run_end(from, middle, count);
-			merge(from + at, middle - at, end - at, into + at);
-		}
-	}
-	if (from != entries)
-		memcpy(entries, from, count * sizeof(*entries));
-	free(other);
-	return true;
-}
-
 /* False where nobody can be told any more. */
 static bool print(struct dump *dump, size_t count)
 {
-	if (!sort(dump->reader.entries, count))
-		return failed(dump, strerror(errno));
+	if (count)
+		qsort(dump->reader.entries, count, sizeof(*dump->reader.entries), in_time);
 	for (size_t i = 0; i < count; i++)
 		print_entry(dump, &dump->reader.entries[i]);
 	return fflush(stdout) == 0;
