@@ -20,6 +20,7 @@ enum status {
 /* The subcommands: argv[0] is the subcommand's own name. Return the exit status. */
 int run_main(int argc, char **argv);
 int dump_main(int argc, char **argv);
+int why_main(int argc, char **argv);
 
 /*
  * One line on standard error, "tcpshim NAME: …" (no name: "tcpshim: …"). What the user gave may

@@ -13,6 +13,7 @@ static const struct subcommand {
 	const char *about;
 } subcommands[] = {
 	{"run", run_main, "run a program under libreuse.so"},
+	{"why", why_main, "say who has a port, and whether a bind would work"},
 	{"dump", dump_main, "print what a flight recorder has kept"},
 };
 

@@ -1,0 +1,111 @@
+/*
+ * owners.c - see owners.h.
+ */
+#include "owners.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct search {
+	struct owners *owners;
+	size_t count;
+	bool sees_all;
+};
+
+static int by_inode(const void *a, const void *b)
+{
+	const struct owners *x = a, *y = b;
+
+	return x->inode < y->inode ? -1 : x->inode > y->inode;
+}
+
+/* The inode of "socket:[123]"; 0 where the link is something else. */
+static uint32_t socket_inode(int folder, const char *name)
+{
+	char link[64];
+	const ssize_t len = readlinkat(folder, name, link, sizeof(link) - 1);
+	uint32_t inode;
+
+	if (len < 0)
+		return 0;
+	link[len] = '\0';
+	return sscanf(link, "socket:[%u]", &inode) == 1 ? inode : 0;
+}
+
+static void read_name(pid_t pid, char ret[16])
+{
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	file = fopen(path, "re");
+	ret[0] = '\0';
+	if (!file)
+		return;
+	if (fgets(ret, 16, file))
+		ret[strcspn(ret, "\n")] = '\0';
+	fclose(file);
+}
+
+/* A process may have a socket open under several numbers: it is one owner. */
+static void add_owner(struct owners *owners, pid_t pid, pid_t *last)
+{
+	if (*last == pid)
+		return;
+	*last = pid;
+	if (owners->count < OWNERS_NAMED) {
+		owners->named[owners->count].pid = pid;
+		read_name(pid, owners->named[owners->count].prog);
+	}
+	owners->count++;
+}
+
+/* The last process that was counted for each entry stands in last[]. */
+static void search_process(struct search *search, pid_t pid, pid_t *last)
+{
+	char path[64];
+	struct dirent *entry;
+	DIR *folder;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	folder = opendir(path);
+	if (!folder) {
+		search->sees_all &= errno == ENOENT; /* it has ended */
+		return;
+	}
+	while ((entry = readdir(folder))) {
+		const struct owners key = {.inode = socket_inode(dirfd(folder), entry->d_name)};
+		struct owners *found = NULL;
+
+		if (key.inode)
+			found = bsearch(&key, search->owners, search->count, sizeof(key), by_inode);
+		if (found)
+			add_owner(found, pid, &last[found - search->owners]);
+	}
+	closedir(folder);
+}
+
+bool owners_find(struct owners *owners, size_t count)
+{
+	struct search search = {.owners = owners, .count = count, .sees_all = true};
+	pid_t *last = calloc(count + 1, sizeof(*last));
+	DIR *processes = opendir("/proc");
+	struct dirent *entry;
+
+	search.sees_all = last && processes;
+	while (search.owners && last && processes && (entry = readdir(processes))) {
+		const long pid = strtol(entry->d_name, NULL, 10);
+
+		if (pid > 0)
+			search_process(&search, (pid_t)pid, last);
+	}
+	if (processes)
+		closedir(processes);
+	free(last);
+	return search.sees_all;
+}

@@ -1,0 +1,30 @@
+/*
+ * owners.h - which processes have a socket open, as /proc tells it.
+ */
+#ifndef CLI_OWNERS_H
+#define CLI_OWNERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { OWNERS_NAMED = 4 };
+
+/* The processes that have the socket with that inode open: how many, and the first of them. */
+struct owners {
+	uint32_t inode;
+	uint32_t count;
+	struct {
+		pid_t pid;
+		char prog[16]; /* as in /proc/PID/comm */
+	} named[OWNERS_NAMED];
+};
+
+/*
+ * Look through all processes. The entries must be in the order of their inodes, each once.
+ * Return false where the descriptors of some process can't be seen: others may have them too.
+ */
+bool owners_find(struct owners *owners, size_t count);
+
+#endif

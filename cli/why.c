@@ -1,0 +1,408 @@
+/*
+ * why.c - tcpshim why: who has a port, and would a bind to it work now, without
+ * SO_REUSEADDR and with it?
+ *
+ * Who has it, sock_diag tells. Without the option every socket that overlaps is in the
+ * way, with it every listener. Of what does not listen the kernel alone knows whether it
+ * was made with the option. So it is asked: a socket of ours is bound, with the option, and
+ * closed. That can hinder nobody whom the others do not hinder already.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "facts/endpoint.h"
+#include "facts/names.h"
+#include "log/note_text.h"
+#include "observe/conflict.h"
+#include "observe/explain.h"
+#include "port.h"
+
+static const char me[] = "why";
+
+static void out_owners(struct out *out, const struct port_sock *row, bool sees_all)
+{
+	const struct owners *owners = row->owners;
+
+	for (uint32_t i = 0; owners && i < owners->count && i < OWNERS_NAMED; i++) {
+		out_str(out, i ? ", " : "  ");
+		out_plain(out, owners->named[i].prog, strlen(owners->named[i].prog));
+		out_char(out, '[');
+		out_i64(out, owners->named[i].pid);
+		out_char(out, ']');
+	}
+	if (owners && owners->count > OWNERS_NAMED) {
+		out_str(out, " and ");
+		out_u64(out, owners->count - OWNERS_NAMED);
+		out_str(out, " more");
+	}
+	if (owners && !owners->count) {
+		out_str(out, sees_all ? "  a process out of sight, uid "
+				      : "  a process of another user, uid ");
+		out_u64(out, row->sock.uid);
+	}
+}
+
+static void print_row(const struct port *port, const struct port_sock *row)
+{
+	enum { LOCAL = 13, PEER = 36, OWNER = 58 };
+	const struct diag_sock *sock = &row->sock;
+	const bool bound = sock->state == STATE_CLOSED;
+	char line[512];
+	struct out out = out_into(line, sizeof(line) - 1);
+
+	out_str(&out, bound ? "(bound)" : state_name((enum tcp_state_id)sock->state));
+	out_column(&out, LOCAL);
+	out_endpoint(&out, &sock->local);
+	out_column(&out, PEER);
+	if (sock->peer.port)
+		out_endpoint(&out, &sock->peer);
+	else
+		out_char(&out, '-');
+	out_column(&out, OWNER - 2);
+	out_owners(&out, row, port->sees_all);
+	if (sock->has_timer) {
+		out_str(&out, "  for ");
+		out_u64(&out, (sock->timer_ms + 999) / 1000);
+		out_str(&out, " s more");
+	} else if (conflict_is_dying(sock)) {
+		out_str(&out, "  until the peer has answered");
+	}
+	*out.at = '\0';
+	puts(line);
+}
+
+static void print_rows(const struct port *port)
+{
+	enum { MOST = 40 };
+
+	for (size_t i = 0; i < port->count && i < MOST; i++)
+		print_row(port, &port->socks[i]);
+	if (port->count > MOST)
+		printf("and %zu more\n", port->count - MOST);
+	if (port->count)
+		putchar('\n');
+}
+
+union address {
+	struct sockaddr any;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
+static socklen_t address_of(const struct endpoint *at, uint16_t port, union address *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->any.sa_family = at->family;
+	if (at->family == AF_INET) {
+		ret->in.sin_port = htons(port);
+		memcpy(&ret->in.sin_addr, at->addr, sizeof(ret->in.sin_addr));
+		return sizeof(ret->in);
+	}
+	ret->in6.sin6_port = htons(port);
+	ret->in6.sin6_scope_id = at->scope;
+	memcpy(&ret->in6.sin6_addr, at->addr, sizeof(ret->in6.sin6_addr));
+	return sizeof(ret->in6);
+}
+
+/* Bind a socket of ours there, and close it. Return 0 or errno. */
+static int try_bind(const struct endpoint *at, uint16_t port, bool reuse)
+{
+	const int fd = socket(at->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const int on = reuse;
+	union address address;
+	const socklen_t len = address_of(at, port, &address);
+	int err = 0;
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    bind(fd, &address.any, len) < 0)
+		err = errno;
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+/* Is a socket of this machine's IPv6 for IPv6 alone, unless told otherwise? */
+static bool is_v6only(void)
+{
+	const int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int on = 0;
+	socklen_t len = sizeof(on);
+
+	if (fd >= 0) {
+		getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, &len);
+		close(fd);
+	}
+	return on;
+}
+
+/* What would become of a bind there, and why, as an event that has failed tells it. */
+struct verdict {
+	int without, with; /* errno, 0 where it works */
+	struct event why;
+};
+
+static void name_owner(struct holders *holders, const struct port *port)
+{
+	for (size_t i = 0; holders->inode && i < port->count; i++) {
+		const struct port_sock *row = &port->socks[i];
+
+		if (row->sock.inode != holders->inode || !row->owners || !row->owners->count)
+			continue;
+		holders->pid = row->owners->named[0].pid;
+		memcpy(holders->prog, row->owners->named[0].prog, sizeof(holders->prog));
+		return;
+	}
+}
+
+static void count_holders(struct holders *holders, const struct port *port,
+			  const struct endpoint *at)
+{
+	const struct conflict_sock asks = {
+		.local = *at,
+		.uid = geteuid(),
+		.state = STATE_CLOSED,
+		.v6only = at->family == AF_INET6 && is_v6only(),
+	};
+
+	for (size_t i = 0; i < port->count; i++)
+		conflict_count(holders, &asks, &port->socks[i].sock);
+	holders->had_option = true; /* said of what is in the way of a bind with it */
+	holders->looked_up = true;
+	name_owner(holders, port);
+}
+
+/* Without the option whatever overlaps is in the way. With it a listener is; of the rest, ask. */
+static void judge_held(struct verdict *verdict, const struct port *port, const struct endpoint *at)
+{
+	const struct holders *holders = &verdict->why.more.holders;
+
+	count_holders(&verdict->why.more.holders, port, at);
+	if (!holders->listeners && !holders->bound && !holders->live && !holders->dying)
+		return;
+	verdict->without = EADDRINUSE;
+	verdict->with = holders->listeners ? EADDRINUSE : try_bind(at, port->number, true);
+	if (verdict->with == EADDRINUSE && conflict_note(holders) != NOTE_COUNT)
+		verdict->why.notes |= NOTE_BIT(conflict_note(holders));
+}
+
+/* Is it for want of an address, or of a right, whoever is there? */
+static bool is_refused(struct verdict *verdict, const struct endpoint *at, int err)
+{
+	struct event *why = &verdict->why;
+
+	why->error = err ? err : EACCES;
+	explain_bind(why, at);
+	if (!err && why->notes)
+		err = EACCES; /* the port is privileged */
+	verdict->without = verdict->with = err;
+	return err != 0;
+}
+
+static struct verdict judge(const struct port *port, const struct endpoint *at)
+{
+	struct verdict verdict = {.why.sock.local = *at};
+
+	if (!is_refused(&verdict, at, try_bind(at, 0, false)))
+		judge_held(&verdict, port, at);
+	return verdict;
+}
+
+static void print_answer(const char *option, int err)
+{
+	if (err)
+		printf("no, %s", error_name(err) ? error_name(err) : strerror(err));
+	else
+		printf("yes");
+	printf("%s", option);
+}
+
+static void print_notes(const struct event *why)
+{
+	for (int note = 0; note < NOTE_COUNT; note++) {
+		char text[1024];
+		struct out out = out_into(text, sizeof(text) - 1);
+
+		if (!(why->notes & NOTE_BIT(note)))
+			continue;
+		out_note(&out, (enum note_id)note, why);
+		*out.at = '\0';
+		printf("    %s\n", text);
+	}
+}
+
+/* What to do about it. */
+static void print_advice(const struct verdict *verdict)
+{
+	enum { LONGEST_WAIT_S = 120 }; /* TCPSHIM_WAIT */
+	const struct holders *holders = &verdict->why.more.holders;
+	const bool dying = verdict->why.notes & NOTE_BIT(NOTE_IN_USE_DYING);
+	const unsigned int wait_s = holders->longest_ms / 1000 + 1;
+
+	if (verdict->without == EADDRINUSE && !verdict->with)
+		puts("    a server that does not set SO_REUSEADDR can start at once under tcpshim "
+		     "run");
+	if (dying && !holders->without_end && wait_s <= LONGEST_WAIT_S)
+		printf("    tcpshim run --wait=%u waits until they are gone, and what runs under "
+		       "it\n"
+		       "    leaves none that are in the way\n",
+		       wait_s);
+}
+
+static void print_verdict(const struct verdict *verdict, const char *where)
+{
+	printf("bind %s: ", where);
+	print_answer("; with SO_REUSEADDR: ", verdict->without);
+	print_answer("\n", verdict->with);
+	print_notes(&verdict->why);
+	print_advice(verdict);
+}
+
+static bool is_same(const struct verdict *a, const struct verdict *b)
+{
+	return a->without == b->without && a->with == b->with && a->why.notes == b->why.notes &&
+	       memcmp(&a->why.more.holders, &b->why.more.holders, sizeof(a->why.more.holders)) == 0;
+}
+
+/* The port, and the address before it; ret->family 0: none was named. False where it is none. */
+static bool parse(const char *text, struct endpoint *ret)
+{
+	const char *colon = strrchr(text, ':'), *digits = colon ? colon + 1 : text;
+	char host[128], *scope, *end;
+	const size_t len = colon ? (size_t)(colon - text) : 0;
+	unsigned long port;
+
+	port = strtoul(digits, &end, 10);
+	if (*digits < '0' || *digits > '9' || *end || port == 0 || port > 65535 ||
+	    len >= sizeof(host))
+		return false;
+	*ret = (struct endpoint){.port = (uint16_t)port};
+	memcpy(host, text, len);
+	host[len] = '\0';
+	if (!len || strcmp(host, "*") == 0)
+		return true;
+	if (inet_pton(AF_INET, host, ret->addr) == 1) {
+		ret->family = AF_INET;
+		return true;
+	}
+	if (host[0] != '[' || host[len - 1] != ']')
+		return false;
+	host[len - 1] = '\0';
+	scope = strchr(host, '%');
+	if (scope) {
+		*scope++ = '\0';
+		ret->scope = if_nametoindex(scope);
+		if (!ret->scope)
+			ret->scope = (uint32_t)strtoul(scope, NULL, 10);
+	}
+	ret->family = AF_INET6;
+	return inet_pton(AF_INET6, host + 1, ret->addr) == 1;
+}
+
+/* Of one address. Return whether a bind there would work with SO_REUSEADDR. */
+static bool answer(const struct port *port, const struct endpoint *at)
+{
+	const struct verdict verdict = judge(port, at);
+	char where[128];
+	struct out out = out_into(where, sizeof(where) - 1);
+
+	out_endpoint(&out, at);
+	*out.at = '\0';
+	print_verdict(&verdict, where);
+	return !verdict.with;
+}
+
+/* Of both wildcards, or of the one that there is. */
+static bool answer_any(const struct port *port)
+{
+	const struct endpoint v4 = {.family = AF_INET, .port = port->number};
+	const struct endpoint v6 = {.family = AF_INET6, .port = port->number};
+	const struct verdict verdict4 = judge(port, &v4), verdict6 = judge(port, &v6);
+	char where[64];
+	bool good;
+
+	if (try_bind(&v6, 0, false) != 0)
+		return answer(port, &v4);
+	if (!is_same(&verdict4, &verdict6)) {
+		good = answer(port, &v4);
+		return answer(port, &v6) && good;
+	}
+	snprintf(where, sizeof(where), "0.0.0.0:%u or [::]:%u", port->number, port->number);
+	print_verdict(&verdict4, where);
+	return !verdict4.with;
+}
+
+static int help(void)
+{
+	puts("Usage: tcpshim why PORT | ADDRESS:PORT\n"
+	     "Say who has a TCP port, and whether a bind to it would work now, without\n"
+	     "SO_REUSEADDR and with it. Without an address: of 0.0.0.0 and of [::].\n"
+	     "\n"
+	     "  --help, --version\n"
+	     "\n"
+	     "The exit status is 0 where a bind with SO_REUSEADDR would work, else 1; 2 after\n"
+	     "wrong usage.");
+	return STATUS_FINE;
+}
+
+static int why(const char *text)
+{
+	struct endpoint asked;
+	struct port port = {0};
+	int rc, status = STATUS_USAGE;
+	bool good;
+
+	if (!parse(text, &asked)) {
+		cli_say(me, "%s is no port, nor an address and port (see tcpshim why --help)",
+			text);
+		return STATUS_USAGE;
+	}
+	port.number = asked.port;
+	rc = port_look(&port);
+	if (rc < 0) {
+		cli_say(me, "sock_diag: %s", strerror(-rc));
+	} else {
+		print_rows(&port);
+		good = asked.family ? answer(&port, &asked) : answer_any(&port);
+		status = good ? STATUS_FINE : STATUS_NO;
+	}
+	port_free(&port);
+	return status;
+}
+
+int why_main(int argc, char **argv)
+{
+	enum { HELP = 256, VERSION };
+	static const struct option options[] = {
+		{"help", no_argument, NULL, HELP},
+		{"version", no_argument, NULL, VERSION},
+		{0},
+	};
+	char text[256];
+	struct out wrong = out_into(text, sizeof(text) - 1);
+	int option;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		switch (option) {
+		case HELP:
+			return help();
+		case VERSION:
+			return cli_version();
+		default:
+			cli_refused(&wrong, option, argv, options);
+			*wrong.at = '\0';
+			return cli_usage(me, text);
+		}
+	}
+	if (argc - optind != 1)
+		return cli_usage(me, "one PORT is to be given");
+	return why(argv[optind]);
+}

@@ -1,0 +1,284 @@
+"""tcpshim why: who has a port. What it says of a bind is held against binds that the test makes."""
+
+import errno
+import os
+import re
+import socket
+
+from harness import kernel, paths
+from harness.case import Case, needs_ipv6, needs_root, wait_until
+
+ADDRESSES = ("0.0.0.0", "127.0.0.1", "127.0.0.2", "[::]", "[::1]")
+VERDICT = re.compile(r"^bind (\S+?)(?: or (\S+?))?: (.*); with SO_REUSEADDR: (.*)$", re.M)
+
+
+def family_of(host):
+    return socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+
+
+def bound(host, port, reuse, v6only=None):
+    """A socket that is bound there."""
+    sock = socket.socket(family_of(host))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
+    if v6only is not None:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6only)
+    try:
+        sock.bind((host.strip("[]"), port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def kernels_answer(host, port, reuse):
+    try:
+        bound(host, port, reuse).close()
+        return "yes"
+    except OSError as error:
+        return "no, " + errno.errorcode[error.errno]
+
+
+class WhyCase(Case):
+
+    def setUp(self):
+        super().setUp()
+        self.addresses = [host for host in ADDRESSES
+                          if family_of(host) == socket.AF_INET or kernel.has_ipv6()]
+
+    def why(self, *words, prefix=()):
+        """Exit status and standard output."""
+        status, out, err = self.run_program([*prefix, paths.tool(), "why", *map(str, words)])
+        self.assertEqual(err, b"")
+        return status, out.decode()
+
+    def verdicts(self, *words):
+        """{address and port: (a bind without, with the option)}; the status follows from them."""
+        status, out = self.why(*words)
+        said = {where: (without, with_it) for first, second, without, with_it
+                in VERDICT.findall(out) for where in (first, second) if where}
+        worst = max((with_it != "yes" for _, with_it in said.values()), default=None)
+        self.assertEqual(status, worst, out)
+        return said
+
+    def agree(self, port):
+        """The tool and the kernel, about each address. What was said."""
+        answers = {}
+        for host in self.addresses:
+            where = "%s:%d" % (host, port)
+            expected = tuple(kernels_answer(host, port, reuse) for reuse in (0, 1))
+            self.assertEqual(self.verdicts(where), {where: expected})
+            answers[where] = expected
+        wildcards = {where: answer for where, answer in answers.items()
+                     if where.startswith(("0.0.0.0", "[::]"))}
+        self.assertEqual(self.verdicts(port), wildcards)
+        return answers
+
+    def connection(self, listener):
+        """Both ends."""
+        ours = socket.create_connection(listener.getsockname()[:2])
+        self.addCleanup(ours.close)
+        theirs, _ = listener.accept()
+        self.addCleanup(theirs.close)
+        return ours, theirs
+
+    def listener(self, reuse, host="127.0.0.1", port=0, v6only=None):
+        sock = bound(host, port, reuse, v6only)
+        self.addCleanup(sock.close)
+        sock.listen()
+        return sock, sock.getsockname()[1]
+
+
+class Answers(WhyCase):
+    """Would a bind work?"""
+
+    def test_nobody(self):
+        port = self.port()
+        self.assertEqual(set(self.agree(port).values()), {("yes", "yes")})
+
+    def test_bound(self):
+        for reuse in 0, 1:
+            with self.subTest(reuse), bound("127.0.0.1", 0, reuse) as sock:
+                answers = self.agree(sock.getsockname()[1])
+                self.assertIn(("no, EADDRINUSE", "yes" if reuse else "no, EADDRINUSE"),
+                              answers.values())
+
+    def test_listener(self):
+        for reuse in 0, 1:
+            for host in "127.0.0.1", "0.0.0.0":
+                with self.subTest(reuse=reuse, host=host):
+                    _, port = self.listener(reuse, host)
+                    self.assertIn(("no, EADDRINUSE", "no, EADDRINUSE"), self.agree(port).values())
+
+    @needs_ipv6
+    def test_listener_of_ipv6(self):
+        for host, v6only in ("[::]", 0), ("[::]", 1), ("[::1]", 0):
+            with self.subTest(host=host, v6only=v6only):
+                self.agree(self.listener(1, host, v6only=v6only)[1])
+
+    def test_live_connections(self):
+        for reuse in 0, 1:
+            with self.subTest(reuse):
+                listener, port = self.listener(reuse)
+                _, theirs = self.connection(listener)
+                listener.close()
+                self.agree(port)
+                theirs.close()
+
+    def test_ends_of_connections(self):
+        """FIN_WAIT_2 without a process, then TIME_WAIT."""
+        for reuse in 0, 1:
+            with self.subTest(reuse):
+                listener, port = self.listener(reuse)
+                ours, theirs = self.connection(listener)
+                cookie = kernel.cookie_of(theirs)
+                listener.close()
+                theirs.close()
+                wait_until(lambda: kernel.state_of(cookie) == "FIN_WAIT_2", "FIN_WAIT_2")
+                self.agree(port)
+                ours.close()
+                wait_until(lambda: kernel.state_of(cookie) == "TIME_WAIT", "TIME_WAIT")
+                answer = ("no, EADDRINUSE", "yes" if reuse else "no, EADDRINUSE")
+                self.assertEqual(self.agree(port)["127.0.0.1:%d" % port], answer)
+
+    def test_an_address_that_is_not_ours(self):
+        port = self.port()
+        where = "192.0.2.1:%d" % port  # RFC 5737: nobody's
+        self.assertEqual(self.verdicts(where), {where: ("no, EADDRNOTAVAIL",) * 2})
+        self.assertIn("no interface here has the address", self.why(where)[1])
+
+    @needs_root
+    def test_a_privileged_port(self):
+        kernel.unshare(kernel.CLONE_NEWNET)
+        kernel.loopback_up()
+        status, out = self.why(80, prefix=("setpriv", "--bounding-set", "-net_bind_service"))
+        self.assertEqual(status, 1)
+        self.assertEqual(set(VERDICT.findall(out)[0][2:]), {"no, EACCES"})
+        self.assertIn("port 80 is below 1024", out)
+        self.assertEqual(self.why(80)[0], 0)
+
+    def test_nothing_is_left_behind(self):
+        """What is tried is gone when the tool is."""
+        listener, port = self.listener(1)
+        _, theirs = self.connection(listener)
+        listener.close()
+        before = kernel.diag()
+        self.verdicts(port)
+        left = [found for found in kernel.diag() if port in (found.local[1], found.peer[1])]
+        self.assertEqual(sorted(map(str, left)), sorted(
+            str(found) for found in before if port in (found.local[1], found.peer[1])))
+
+
+class Holders(WhyCase):
+    """Who is on the port?"""
+
+    def rows(self, port):
+        """Each as a list of words."""
+        return [line.split() for line in self.why(port)[1].split("\n\n")[0].splitlines()]
+
+    def hold(self, sock, **how):
+        """A process that has it open."""
+        return self.start(["/bin/sleep", "1000"], pass_fds=[sock.fileno()], **how)
+
+    def test_states_and_processes(self):
+        listener, port = self.listener(1)
+        ours, theirs = self.connection(listener)
+        self.addCleanup(listener.dup().close)  # a second number is no second owner
+        me = "%s[%d]" % (open("/proc/self/comm").read().strip().replace(" ", "_"), os.getpid())
+        here, there = "127.0.0.1:%d" % port, "127.0.0.1:%d" % ours.getsockname()[1]
+        self.assertEqual(self.rows(port), [["LISTEN", here, "-", me],
+                                           ["ESTABLISHED", here, there, me]])
+        theirs.close()
+        wait_until(lambda: self.rows(port)[1][0] == "FIN_WAIT_2", "FIN_WAIT_2")
+        row = self.rows(port)[1]
+        self.assertEqual((row[1:4], row[5:]), ([here, there, "for"], ["s", "more"]))
+        self.assertLessEqual(int(row[4]), 60)
+
+    def test_bound_only(self):
+        with bound("127.0.0.1", 0, 1) as sock:
+            rows = self.rows(sock.getsockname()[1])
+        self.assertEqual([row[0] for row in rows], ["(bound)"])
+
+    def test_time_left(self):
+        listener, port = self.listener(1)
+        ours, theirs = self.connection(listener)
+        cookie = kernel.cookie_of(theirs)
+        theirs.close()
+        ours.close()
+        wait_until(lambda: kernel.state_of(cookie) == "TIME_WAIT", "TIME_WAIT")
+        before = kernel.by_cookie(cookie).expires
+        told = int(re.search(r"TIME_WAIT .* for (\d+) s more", self.why(port)[1]).group(1))
+        after = kernel.by_cookie(cookie).expires
+        self.assertLessEqual(-(-after // 1000), told)
+        self.assertLessEqual(told, -(-before // 1000))
+
+    def test_several_processes(self):
+        listener, port = self.listener(1)
+        names = {"sleep[%d]" % self.hold(listener).pid for _ in range(3)}
+        listener.close()
+        self.assertEqual({word.strip(",") for word in self.rows(port)[0][3:]}, names)
+
+    def test_more_processes_than_are_named(self):
+        listener, port = self.listener(1)
+        for _ in range(6):
+            self.hold(listener)
+        listener.close()
+        row = self.rows(port)[0][3:]
+        self.assertEqual((len(row), row[4:]), (7, ["and", "2", "more"]))
+
+    @needs_root
+    def test_a_process_that_can_not_be_seen(self):
+        """Another user's: root without its privileges is nobody special."""
+        listener, port = self.listener(1)
+        self.hold(listener, user=65534)
+        listener.close()
+        _, out = self.why(port, prefix=("setpriv", "--bounding-set",
+                                        "-sys_ptrace,-dac_override,-dac_read_search"))
+        self.assertIn("a process of another user, uid 0", out)
+
+    def test_many(self):
+        listener, port = self.listener(1)
+        listener.listen(64)
+        ends = [self.connection(listener) for _ in range(50)]
+        out = self.why(port)[1]
+        self.assertEqual(out.count("ESTABLISHED"), 39)
+        self.assertIn("\nand 11 more\n", out)
+        for ours, theirs in ends:
+            ours.close()
+            theirs.close()
+
+    def test_advice(self):
+        """What it says to do works."""
+        listener, port = self.listener(1)
+        ours, theirs = self.connection(listener)
+        listener.close()
+        theirs.close()
+        ours.close()
+        self.assertIn("tcpshim run", self.why(port)[1])
+        bind = "import socket; socket.socket().bind(('127.0.0.1', %d))" % port
+        self.assertEqual(self.run_program([paths.PYTHON, "-c", bind])[0], 1)
+        self.assertEqual(self.run_program([paths.tool(), "run", paths.PYTHON, "-c", bind])[0], 0)
+
+
+class Usage(WhyCase):
+
+    def test_wrong(self):
+        for words in ((), ("1", "2"), ("0",), ("65536",), ("x",), ("",), ("-1",), ("80x",),
+                      ("1.2.3:80",), ("::1:80",), ("[::1]",), ("[::1]:",), ("[::1:80",),
+                      ("localhost:80",), ("--x", "80"), ("+80",), (" 80",)):
+            status, out, err = self.run_program([paths.tool(), "why", *words])
+            self.assertEqual((status, out, err.count(b"\n")), (2, b"", 1), words)
+            self.assertTrue(err.startswith(b"tcpshim why: "), err)
+
+    def test_ways_to_say_it(self):
+        port = self.port()
+        both = self.verdicts(port)
+        self.assertEqual(self.verdicts(":%d" % port), both)
+        self.assertEqual(self.verdicts("*:%d" % port), both)
+        self.assertEqual(self.why("--help")[0], 0)
+
+    @needs_ipv6
+    def test_an_address_with_its_interface(self):
+        port = self.port()
+        for scope in "lo", "1":
+            self.assertEqual(self.verdicts("[fe80::1%%%s]:%d" % (scope, port)),
+                             {"[fe80::1%%1]:%d" % port: ("no, EADDRNOTAVAIL",) * 2})
