@@ -119,7 +119,8 @@ class Storm(Case):
     def test_to_a_flight_recorder(self):
         """One that is large enough for all: nothing may be missing."""
         ring, path = self.path("ring"), self.path("events.json")
-        counts = self.blow(shimmed(LOG="ring:%s:256M" % ring))
+        size = max(256 << 20, int(SECONDS * CALLS) * 700)  # 350 bytes a call, twice
+        counts = self.blow(shimmed(LOG="ring:%s:%d" % (ring, size)))
         with open(path, "wb") as file:
             subprocess.run([paths.tool(), "dump", "--json", ring], stdout=file, check=True)
         self.check_all(path, counts)
