@@ -162,6 +162,18 @@ class File(RecorderCase):
         self.refused(log, "ENOSPC")
         self.assertEqual(os.listdir(disk), [])
 
+    @needs_root
+    def test_a_file_system_that_gives_no_blocks_when_asked(self):
+        """ramfs knows no fallocate: the file is written from end to end."""
+        disk = self.path("disk")
+        os.mkdir(disk)
+        kernel.mount(disk, "ramfs")
+        self.addCleanup(kernel.unmount, disk)
+        log = self.ring("disk/ring", "1M")
+        self.puppet(log)(MAKE)
+        self.assertEqual(self.calls(log), ["socket", "close"])
+        self.assertEqual(os.path.getsize(log.path), 1 << 20)
+
     def test_an_empty_file_becomes_one(self):
         log = self.ring(size="64K")
         with open(log.path, "wb"):

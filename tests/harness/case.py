@@ -108,7 +108,7 @@ class Case(unittest.TestCase):
         """A small disk of this test's own: its folder. For tests that need root."""
         folder = self.path("disk")
         os.mkdir(folder)
-        kernel.mount_tmpfs(folder, size)
+        kernel.mount(folder, "tmpfs", "size=%d" % size)
         self.addCleanup(kernel.unmount, folder)
         return folder
 

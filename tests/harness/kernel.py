@@ -114,8 +114,8 @@ def loopback_up():
         fcntl.ioctl(sock, siocsifflags, struct.pack("16sh14x", b"lo", flags | iff_up))
 
 
-def mount_tmpfs(where, size):
-    """A small disk, in a mount namespace of this process."""
+def mount(where, kind, options=""):
+    """A disk in memory (tmpfs, ramfs), in a mount namespace of this process."""
     unshare(CLONE_NEWNS)
     ms_rec, ms_private = 0x4000, 1 << 18
     try:
@@ -125,8 +125,8 @@ def mount_tmpfs(where, size):
         if error.errno != errno.EINVAL:
             raise
         raise unittest.SkipTest("the root folder is no mount point") from None
-    check(LIBC.mount(b"tmpfs", os.fsencode(where), b"tmpfs", 0, b"size=%d" % size),
-          "mount tmpfs")
+    check(LIBC.mount(b"none", os.fsencode(where), kind.encode(), 0, options.encode()),
+          "mount " + kind)
 
 
 def fill(folder):
