@@ -42,6 +42,9 @@ class WhyCase(Case):
 
     def setUp(self):
         super().setUp()
+        if os.geteuid() == 0:  # alone: no other test's sockets between two answers
+            kernel.unshare(kernel.CLONE_NEWNET)
+            kernel.loopback_up()
         self.addresses = [host for host in ADDRESSES
                           if family_of(host) == socket.AF_INET or kernel.has_ipv6()]
 
@@ -148,8 +151,6 @@ class Answers(WhyCase):
 
     @needs_root
     def test_a_privileged_port(self):
-        kernel.unshare(kernel.CLONE_NEWNET)
-        kernel.loopback_up()
         status, out = self.why(80, prefix=("setpriv", "--bounding-set", "-net_bind_service"))
         self.assertEqual(status, 1)
         self.assertEqual(set(VERDICT.findall(out)[0][2:]), {"no, EACCES"})
