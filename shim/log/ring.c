@@ -129,10 +129,12 @@ int ring_open(int fd, uint64_t size)
 
 /*
  * Somebody has truncated the file: it is a ring again, with all its blocks where
- * the disk has them to give.
+ * the disk has them to give. The head comes first: a kill must not leave a whole file
+ * without one, which nobody would mend. And last: it may be truncated in between.
  */
 static bool mend(int fd)
 {
+	write_head(fd);
 	if (allocate(fd) < 0)
 		sys_ftruncate(fd, (int64_t)ring.size);
 	return write_head(fd) == 0;
