@@ -5,7 +5,8 @@
  * Who has it, sock_diag tells. Without the option every socket that overlaps is in the
  * way, with it every listener. Of what does not listen the kernel alone knows whether it
  * was made with the option. So it is asked: a socket of ours is bound, with the option, and
- * closed. That can hinder nobody whom the others do not hinder already.
+ * closed. In that moment it can hinder a bind without the option to another address of the
+ * port (docs/DECISIONS.md).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -129,6 +130,14 @@ static int try_bind(const struct endpoint *at, uint16_t port, bool reuse)
 	return err;
 }
 
+/* Is the address one that can be bound at all? Return 0 or errno. */
+static int try_address(const struct endpoint *at)
+{
+	const int err = try_bind(at, 0, false);
+
+	return err == EADDRINUSE ? 0 : err; /* for want of a free port, which says nothing */
+}
+
 /* Is a socket of this machine's IPv6 for IPv6 alone, unless told otherwise? */
 static bool is_v6only(void)
 {
@@ -210,7 +219,7 @@ static struct verdict judge(const struct port *port, const struct endpoint *at)
 {
 	struct verdict verdict = {.why.sock.local = *at};
 
-	if (!is_refused(&verdict, at, try_bind(at, 0, false)))
+	if (!is_refused(&verdict, at, try_address(at)))
 		judge_held(&verdict, port, at);
 	return verdict;
 }
@@ -328,7 +337,7 @@ static bool answer_any(const struct port *port)
 	char where[64];
 	bool good;
 
-	if (try_bind(&v6, 0, false) != 0)
+	if (try_address(&v6) != 0)
 		return answer(port, &v4);
 	if (!is_same(&verdict4, &verdict6)) {
 		good = answer(port, &v4);

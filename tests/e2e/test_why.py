@@ -150,6 +150,19 @@ class Answers(WhyCase):
         self.assertIn("no interface here has the address", self.why(where)[1])
 
     @needs_root
+    def test_no_free_port_left(self):
+        """For the kernel to choose from: that says nothing of a port that is named."""
+        with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as file:
+            file.write("40000 40001")
+        taken = []
+        for host in "127.0.0.1", "[::1]":
+            if host in self.addresses:
+                taken += [bound(host, port, 0) for port in (40000, 40001)]
+        self.assertEqual(set(self.agree(20000).values()), {("yes", "yes")})
+        for sock in taken:
+            sock.close()
+
+    @needs_root
     def test_a_privileged_port(self):
         status, out = self.why(80, prefix=("setpriv", "--bounding-set", "-net_bind_service"))
         self.assertEqual(status, 1)
