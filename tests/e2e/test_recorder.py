@@ -10,7 +10,7 @@ import struct
 import subprocess
 import time
 
-from harness import contract, kernel, paths
+from harness import contract, kernel, paths, strace
 from harness.case import Case, needs_root, read_line, shimmed, wait_until
 from harness.oracle import OracleCase
 
@@ -359,6 +359,26 @@ class Harm(RecorderCase):
           "resource.RLIM_INFINITY))")
         p(MAKE)
         self.assertEqual([contract.lost(event) for event in log.read()], [0, 0, 200, 0])
+
+    def test_killed_while_it_mends_the_file(self):
+        """Before any system call by which a truncated ring becomes one again."""
+        if strace.available():
+            self.skipTest(strace.available())
+        log = self.ring(size="64K", lapped=True)
+        self.puppet(log)(MAKE)
+        calls = ["fallocate:1"] + ["pwrite64:%d" % n for n in range(1, 5)]
+        for name, when in (call.split(":") for call in calls):
+            traced = strace.command(self.path("trace"), shimmed(LOG=log.where),
+                                    [paths.PYTHON, "-c", "import os, socket; "
+                                     "os.truncate(%r, 0); %s" % (log.path, MAKE)],
+                                    ("fallocate", "pwrite64"), fast=False)
+            traced[1:1] = ["-e", "inject=%s:signal=SIGKILL:when=%s" % (name, when)]
+            status, _, err = self.run_program(traced)
+            self.assertEqual((status, err), (-signal.SIGKILL, b""), (name, when))
+            p = self.puppet(log)
+            p(MAKE)
+            pid = p.eval("os.getpid()")
+            self.assertEqual([event["seq"] for event in log.read() if event["pid"] == pid], [1, 2])
 
     def test_deleted(self):
         """The lines go on into the deleted file; the next program makes a new one."""
