@@ -402,7 +402,7 @@ static void forget_chunks(int fd)
 static int64_t begin_chunk(int fd, uint64_t word, uint16_t size, uint64_t time)
 {
 	const struct place here = unpacked(word);
-	uint32_t used;
+	uint32_t used = 0;
 	const int chunk = take_chunk(fd, word == 0, size, &time, &used);
 	const struct place next = {(uint16_t)(here.turn + 1), (uint16_t)(chunk + 1), used + size};
 

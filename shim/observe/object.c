@@ -181,6 +181,7 @@ static bool best_symbol(ElfW(Sym) * ret, const struct symbols *symbols, uint64_t
 	const uint64_t count = count_symbols(symbols, scratch);
 	bool found = false;
 
+	*ret = (ElfW(Sym)){0};
 	for (uint64_t i = 0; i < count && i < MOST;) {
 		const size_t n = peek_items(scratch, symbols->table + i * sizeof(*ret),
 					    sizeof(*ret), count - i);
