@@ -58,7 +58,7 @@ bool wait_for_dying(__typeof__(bind) *way, int fd, const struct sockaddr *addr, 
 		};
 
 		ret->at_all = true;
-		ret->interrupted = sys_sleep(&time) == -EINTR;
+		ret->interrupted = sys_nap(&time) == -EINTR;
 		ret->ms = ms_since(start);
 		if (ret->interrupted)
 			return false;

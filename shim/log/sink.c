@@ -116,7 +116,7 @@ static long write_masked(int signal, write_way *way, int fd, const struct iovec 
 	sys_sigpending(&pending);
 	rc = way(fd, line);
 	if (rc < 0 && !(pending & set))
-		sys_sigtimedwait(&set, &at_once);
+		sys_sigtimedwait(&set, NULL, &at_once);
 	sys_sigprocmask(SIG_SETMASK, &old, NULL);
 	return rc;
 }

@@ -269,10 +269,15 @@ static inline int sys_sleep(const struct timespec *time)
 	return (int)SYS6(SYS_ppoll, 0, 0, time, 0, 0, 0);
 }
 
-static inline int sys_sigtimedwait(const uint64_t *set, const struct timespec *limit)
+/* Take away a signal of the set, or wait for one. Its number, or -errno. */
+static inline int sys_sigtimedwait(const uint64_t *set, void *ret_info,
+				   const struct timespec *limit)
 {
-	return (int)SYS4(SYS_rt_sigtimedwait, set, 0, limit, sizeof(uint64_t));
+	return (int)SYS4(SYS_rt_sigtimedwait, set, ret_info, limit, sizeof(uint64_t));
 }
+
+/* Sleep, or less; -EINTR only where a handler of the program's ran. No cancellation point. */
+int sys_nap(const struct timespec *time);
 
 /*
  * Copy len bytes (4096 at most) from a pointer of the program's, which may be

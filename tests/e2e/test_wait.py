@@ -1,5 +1,6 @@
 """TCPSHIM_WAIT: a bind that only dying connections refuse waits until they are gone."""
 
+import ctypes
 import os
 import re
 import signal
@@ -11,6 +12,8 @@ from harness import kernel
 from harness.case import Case, needs_root, read_line, shimmed, wait_until
 
 SOCK_DESTROY = 21
+SI_USER, SI_QUEUE, SI_TIMER = 0, -1, -2
+PTRACE_ATTACH, PTRACE_DETACH, WALL = 16, 17, 0x40000000
 
 
 def destroy(entry):
@@ -79,11 +82,11 @@ class Waiting(Case):
         return kernel.by_cookie(cookie)
 
     def asleep(self, pid, thread=None):
-        """Wait until that thread naps, by a poll of nothing or a sleep."""
+        """Wait until that thread naps, waiting for a signal."""
         def naps():
             with open("/proc/%d/task/%d/wchan" % (pid, thread or pid)) as file:
                 where = file.read()
-            return "poll" in where or "nanosleep" in where
+            return "sigtimedwait" in where
         wait_until(naps, "the nap")
 
     def naps(self, pid):
@@ -375,6 +378,92 @@ class Signals(Waiting):
         self.asleep(p.pid)
         os.kill(p.pid, signal.SIGTERM)
         self.assertEqual(p.process.wait(10), -signal.SIGTERM)
+
+    def test_what_the_handler_is_told(self):
+        """The signal comes as it was sent: by whom, how, and what came with it."""
+        port = self.port()
+        client, = self.last_ack(port)
+        process = self.start([self.program("signalled_wait"), str(port)], shimmed(WAIT=100))
+
+        def told(send):
+            self.asleep(process.pid)
+            send()
+            return read_line(process)
+
+        def queue(number, value):
+            kernel.LIBC.sigqueue(process.pid, number, ctypes.c_void_p(value))
+        me, real_time = os.getpid(), signal.SIGRTMIN + 1
+        line = "EADDRINUSE after 1: signal %d code %d from %d value %d\n"
+        self.assertEqual(told(lambda: queue(signal.SIGUSR1, 42)),
+                         line % (signal.SIGUSR1, SI_QUEUE, me, 42))
+        self.assertEqual(told(lambda: queue(real_time, 43)), line % (real_time, SI_QUEUE, me, 43))
+        self.assertEqual(told(lambda: os.kill(process.pid, signal.SIGCHLD)),
+                         line % (signal.SIGCHLD, SI_USER, me, 0))
+        # One that the program blocks stays pending, and the wait goes on.
+        self.asleep(process.pid)
+        os.kill(process.pid, signal.SIGUSR2)
+        client.close()
+        self.assertEqual(read_line(process), "bound, SIGUSR2 is pending\n")
+
+    def test_a_timer_goes_on(self):
+        port = self.port()
+        client, = self.last_ack(port)
+        process = self.start([self.program("signalled_wait"), str(port), "timer"],
+                             shimmed(WAIT=100))
+        # It may have come before the wait as well.
+        line = "^EADDRINUSE after [1-9][0-9]*: signal %d code %d from 0 value 77\n$"
+        for _ in range(3):
+            self.assertRegex(read_line(process), line % (signal.SIGRTMIN + 2, SI_TIMER))
+        client.close()
+        self.assertEqual(read_line(process), "bound\n")
+
+    def undisturbed(self, disturb, prepare=""):
+        """A bind in a thread of its own outlasts that: no handler of the program's has run."""
+        log, port = self.log(), self.port()
+        client, = self.last_ack(port)
+        p = self.puppet(log, WAIT=100)
+        p("import signal, threading\n" + prepare)
+        self.begin_in_thread(p, port)
+        thread = p.eval("t.native_id")
+        self.asleep(p.pid, thread)
+        disturb(p, thread)
+        self.asleep(p.pid, thread)
+        self.assertEqual(p.eval("t.is_alive()"), True)
+        client.close()
+        p("t.join()")
+        self.assertEqual(p.eval("r"), [0, 4242])
+        self.assertEqual(self.notes(self.last_bind(log)), ["reuse-enabled", "waited"])
+
+    def begin_in_thread(self, p, port):
+        p("s = socket.socket(); r = []\n"
+          "addr = struct.pack('=H', 2) + struct.pack('>H4s8x', %d, socket.inet_aton('127.0.0.1'))\n"
+          "def binds():\n"
+          "    ctypes.set_errno(4242)\n"
+          "    r.append(C.bind(s.fileno(), addr, 16)); r.append(ctypes.get_errno())\n"
+          "t = threading.Thread(target=binds); t.start()" % port)
+
+    def test_setuid_of_another_thread(self):
+        """libc sends each thread a signal of its own, and waits until all have handled it."""
+        self.undisturbed(lambda p, _: self.assertEqual(p.eval("C.setuid(os.getuid())"), 0))
+
+    def test_setuid_in_a_program_with_handlers(self):
+        self.undisturbed(lambda p, _: self.assertEqual(p.eval("C.setgid(os.getgid())"), 0),
+                         "signal.signal(signal.SIGUSR1, lambda *_: None)")
+
+    def test_ignored_signals(self):
+        def disturb(p, _):
+            for number in (signal.SIGUSR1, signal.SIGWINCH, signal.SIGCONT):
+                os.kill(p.pid, number)
+        self.undisturbed(disturb, "signal.signal(signal.SIGUSR1, signal.SIG_IGN)")
+
+    def test_traced(self):
+        """A debugger attaches, and goes again."""
+        def disturb(_, thread):
+            if kernel.LIBC.ptrace(PTRACE_ATTACH, thread, None, None) != 0:
+                self.skipTest("no ptrace here")
+            os.waitpid(thread, WALL)
+            self.assertEqual(kernel.LIBC.ptrace(PTRACE_DETACH, thread, None, None), 0)
+        self.undisturbed(disturb)
 
     def test_no_cancellation_point(self):
         """A thread that is cancelled while its bind waits comes back from it first."""
