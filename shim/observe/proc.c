@@ -101,7 +101,6 @@ int proc_list(int dir, const char *path, proc_visit *visit, void *arg)
 	return rc;
 }
 
-enum { MOST_DESCRIPTORS = 2000, MOST_MS = 20 };
 enum { FOUND = 1, GIVEN_UP };
 
 struct search {
@@ -189,11 +188,12 @@ static int search_all(struct search *search, struct processes *all)
 	return rc == 0 && listed != 0 ? GIVEN_UP : rc;
 }
 
-void proc_find_owner(uint32_t inode, struct proc_owner *ret)
+void proc_find_owner_within(uint32_t inode, uint64_t most_ns, unsigned int most_descriptors,
+			    struct proc_owner *ret)
 {
 	struct search search = {
-		.deadline_ns = clock_ns(CLOCK_MONOTONIC) + MOST_MS * UINT64_C(1000000),
-		.left = MOST_DESCRIPTORS,
+		.deadline_ns = clock_ns(CLOCK_MONOTONIC) + most_ns,
+		.left = most_descriptors,
 	};
 	struct processes *all = sys_mmap_pages(sizeof(*all));
 	struct out out = out_into(search.wanted, sizeof(search.wanted));
@@ -221,4 +221,11 @@ void proc_find_owner(uint32_t inode, struct proc_owner *ret)
 
 	while (len > 0 && ret->prog[len - 1] == '\n')
 		ret->prog[--len] = '\0';
+}
+
+void proc_find_owner(uint32_t inode, struct proc_owner *ret)
+{
+	enum { MOST_DESCRIPTORS = 2000, MOST_NS = 20000000 };
+
+	proc_find_owner_within(inode, MOST_NS, MOST_DESCRIPTORS, ret);
 }

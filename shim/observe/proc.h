@@ -34,4 +34,8 @@ struct proc_owner {
  */
 void proc_find_owner(uint32_t inode, struct proc_owner *ret);
 
+/* The same, for who has more time, or less. */
+void proc_find_owner_within(uint32_t inode, uint64_t most_ns, unsigned int most_descriptors,
+			    struct proc_owner *ret);
+
 #endif
