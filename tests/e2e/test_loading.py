@@ -8,6 +8,7 @@ from harness import paths
 from harness.case import Case, environment, shimmed
 
 EARLY = r"""
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>

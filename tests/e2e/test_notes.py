@@ -1134,7 +1134,9 @@ class DoubleClose(Notes):
         """The child has closed nothing; the parent has."""
         log = self.log()
         p = self.puppet(log)
-        p("n = socket.socket().detach(); k = socket.socket().detach(); os.close(n)\n"
+        # Python's fork opens and closes a file itself since 3.12: at the lowest number.
+        p("low = os.dup(0)\n"
+          "n = socket.socket().detach(); k = socket.socket().detach(); os.close(n); os.close(low)\n"
           "pid = os.fork()\n"
           "if pid == 0:\n"
           "    C.close(n); C.close(k); C.close(k); os._exit(0)\n"

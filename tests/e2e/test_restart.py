@@ -1,6 +1,7 @@
 """The main job: a server that crashed with clients connected starts again at once."""
 
 import os
+import re
 import socket
 
 from harness import paths
@@ -178,7 +179,10 @@ class Real(Restart):
         socat = paths.find("socat")
         if not socat:
             self.skipTest("no socat")
-        return [socat, "-d", "-d", "TCP-LISTEN:%d,bind=127.0.0.1" % port, "PIPE"]
+        version = re.search(rb"version (\d+)\.(\d+)", self.run_program([socat, "-V"])[1])
+        # Since 1.8 it sets the option itself, unless it is told to leave it alone.
+        alone = ",reuseaddr=" if tuple(map(int, version.groups())) >= (1, 8) else ""
+        return [socat, "-d", "-d", "TCP-LISTEN:%d,bind=127.0.0.1%s" % (port, alone), "PIPE"]
 
     def run_socat(self, port, env):
         with open(self.path("socat.err"), "wb") as err:
