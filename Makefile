@@ -52,6 +52,8 @@ SHIM_OBJ := $(SHIM_SRC:%.c=$(OUT)/%.o)
 CORE_OBJ := $(filter-out $(OUT)/shim/hooks/% $(OUT)/shim/boot/%,$(SHIM_OBJ))
 
 CLI_OBJ  := $(patsubst %.c,$(OUT)/%.o,$(wildcard cli/*.c))
+# Of the tool what tests link too.
+PURE_CLI := $(addprefix $(OUT)/cli/,run_options.o records.o cli.o)
 
 UNIT     := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
 DEMOS    := $(patsubst demo/%.c,$(OUT)/demo/%,$(wildcard demo/*.c))
@@ -87,10 +89,11 @@ $(OUT)/cli/%.o: cli/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Icli -MMD -MP -c -o $@ $<
 
-$(OUT)/unit/%: tests/unit/%.c $(CORE_OBJ)
+$(OUT)/unit/%: tests/unit/%.c $(CORE_OBJ) $(PURE_CLI)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(CORE_OBJ) $(LDFLAGS) -lcmocka -lpthread
+	$(Q)$(CC) $(ALL_CFLAGS) -Icli -MMD -MP -o $@ $< $(CORE_OBJ) $(PURE_CLI) $(LDFLAGS) \
+		-lcmocka -lpthread
 
 $(OUT)/demo/%: demo/%.c
 	$(call say,CC,$<)
@@ -106,9 +109,7 @@ $(OUT)/tests/%: tests/%.c
 programs: $(PROGRAMS) $(DEMOS)
 
 # tests/fuzz/run builds these with clang, libFuzzer and sanitizers.
-FUZZ_OBJ := $(CORE_OBJ) $(addprefix $(OUT)/,shim/boot/open_log.o shim/boot/complain.o \
-                                            cli/run_options.o cli/records.o \
-                                            cli/cli.o)
+FUZZ_OBJ := $(CORE_OBJ) $(addprefix $(OUT)/,shim/boot/open_log.o shim/boot/complain.o) $(PURE_CLI)
 $(OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_OBJ)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -Icli -fsanitize=fuzzer -MMD -MP -o $@ $< $(FUZZ_OBJ)

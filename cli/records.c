@@ -1,6 +1,6 @@
 /*
  * records.c - see records.h. A right sum tells that a record is whole, not that it
- * is honest: what the renderers rely on is looked at as well.
+ * is honest: what the renderers rely on is looked at as well (facts/event_shape.h).
  */
 #include "records.h"
 
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "facts/callsite.h"
+#include "facts/event_shape.h"
 #include "facts/frames.h"
 #include "facts/ring_file.h"
 #include "facts/sum.h"
@@ -36,73 +37,6 @@ struct record_key record_key(const void *record)
 	memcpy(&key.seq, event + offsetof(struct event, seq), sizeof(key.seq));
 	memcpy(&key.pid, event + offsetof(struct event, pid), sizeof(key.pid));
 	return key;
-}
-
-/* A bool in memory that somebody else wrote. */
-static bool is_bool(const bool *place)
-{
-	uint8_t byte;
-
-	memcpy(&byte, place, sizeof(byte));
-	return byte <= 1;
-}
-
-static bool is_view(const struct sock_view *view)
-{
-	bool good = view->was < STATE_COUNT && view->state < STATE_COUNT &&
-		    view->n_via <= VIA_MAX && is_bool(&view->has_timer);
-
-	/* A way leads over states that are known. */
-	for (unsigned int i = 0; good && i < view->n_via; i++)
-		good = view->via[i] != STATE_UNKNOWN && view->via[i] < STATE_COUNT;
-	return good;
-}
-
-static bool may_have_args(uint8_t call)
-{
-	const uint32_t calls = CALL_BIT(CALL_socket) | CALL_BIT(CALL_setsockopt) |
-			       CALL_BIT(CALL_getsockopt) | CALL_BIT(CALL_listen) |
-			       CALL_BIT(CALL_shutdown) | CALL_BIT(CALL_dup2) | CALL_BIT(CALL_dup3) |
-			       CALL_BIT(CALL_fcntl);
-
-	return (calls & CALL_BIT(call)) != 0;
-}
-
-/* A dying one is named by its state. */
-static bool is_holders(const struct holders *holders, bool dying)
-{
-	return holders->state < STATE_COUNT && !(dying && holders->state == STATE_UNKNOWN) &&
-	       is_bool(&holders->looked_up) && is_bool(&holders->unsure) &&
-	       is_bool(&holders->had_option) && is_bool(&holders->more) &&
-	       memchr(holders->prog, 0, sizeof(holders->prog));
-}
-
-static bool is_more(const struct event *ev)
-{
-	const uint32_t in_use = NOTE_BIT(NOTE_IN_USE_LISTENER) | NOTE_BIT(NOTE_IN_USE_BOUND) |
-				NOTE_BIT(NOTE_IN_USE_DYING);
-
-	if (ev->has_closed && !is_view(&ev->more.closed.sock))
-		return false;
-	if ((ev->notes & in_use) &&
-	    !is_holders(&ev->more.holders, ev->notes & NOTE_BIT(NOTE_IN_USE_DYING)))
-		return false;
-	if (ev->call == CALL_setsockopt || ev->call == CALL_getsockopt)
-		return is_bool(&ev->more.value.readable);
-	return true;
-}
-
-static bool is_event(const struct event *ev)
-{
-	const struct note_figures *figures = &ev->figures;
-
-	return ev->call < CALL_COUNT && is_bool(&ev->by_shim) && is_bool(&ev->has_fd) &&
-	       is_bool(&ev->has_ret) && is_bool(&ev->has_sock) && is_bool(&ev->has_args) &&
-	       (!ev->has_args || may_have_args(ev->call)) &&
-	       ev->prepared <= (REUSED_ADDR | REUSED_PORT) && ev->notes < NOTE_BIT(NOTE_COUNT) &&
-	       is_view(&ev->sock) && is_more(ev) && figures->closed_call < CALL_COUNT &&
-	       is_bool(&figures->listened) && is_bool(&figures->retransmitted) &&
-	       is_bool(&figures->wait_interrupted);
 }
 
 /* The renderers look places up in tables, which here hold those of the records. */
@@ -189,7 +123,7 @@ bool record_read(const void *record, struct event *ret)
 	memcpy(&head, at, sizeof(head));
 	memset(ret, 0, sizeof(*ret));
 	memcpy(ret, at + sizeof(head), head.event_size);
-	if (!is_event(ret))
+	if (!event_is_sound(ret))
 		return false;
 	ret->stack = ret->figures.closed_at = 0;
 	at += sizeof(head) + head.event_size;

@@ -13,12 +13,12 @@
 #include "reuse/tcp.h"
 
 enum call_id {
-#define CALL(name) CALL_##name,
+#define CALL(name, args, more) CALL_##name,
 #include "reuse/calls.def"
 	CALL_LOGGED, /* those above make events */
 	CALL_LAST_LOGGED = CALL_LOGGED - 1,
 #define CARRIER(name) CALL_##name,
-#define MOMENT(name) CALL_##name,
+#define MOMENT(name, args, more) CALL_##name,
 #include "reuse/calls.def"
 	CALL_COUNT
 };
@@ -27,12 +27,15 @@ enum call_id {
 #define CALL_BIT(call) (1u << (call))
 
 enum note_id {
-#define NOTE(id, code) NOTE_##id,
+#define NOTE(id, code, holds) NOTE_##id,
 #include "reuse/notes.def"
 	NOTE_COUNT
 };
 
-#define NOTE_BIT(note) (1u << (note))
+/* A set of notes, a bit each. */
+#define NOTE_BIT(note) (UINT64_C(1) << (note))
+_Static_assert(NOTE_COUNT < 64, "a note more than a set of 64 bits has room for");
+_Static_assert(CALL_COUNT <= 32, "a call more than a set of 32 bits has room for");
 
 /* One end of a connection. family 0: not known. port: host byte order. */
 struct endpoint {
@@ -40,6 +43,27 @@ struct endpoint {
 	uint16_t port;
 	uint32_t scope;	  /* interface of a link-local IPv6 address, else 0 */
 	uint8_t addr[16]; /* AF_INET: the first 4, in network order */
+};
+
+/*
+ * The parts of an event. Each has the first; its call (calls.def) tells which of the
+ * two unions' members it may have, its notes (notes.def) which it has.
+ */
+enum event_part {
+	PART_EVENT,
+	PART_SOCKET, /* union event_args */
+	PART_SOCKOPT,
+	PART_BACKLOG,
+	PART_HOW,
+	PART_NEWFD,
+	PART_FCNTL,
+	PART_VALUE, /* union event_more */
+	PART_HOLDERS,
+	PART_CLOSED,
+	PART_TOTALS,
+	PART_FIGURES,
+	PART_NOTHING,
+	PART_PLAIN = PART_NOTHING,
 };
 
 enum { VIA_MAX = 8 };
@@ -115,27 +139,13 @@ union event_more {
 
 /* The figures in the notes' sentences, each set with its note; and the age at exit. */
 struct note_figures {
-	uint64_t lost;		/* lost-events: how many before this one */
-	uint64_t age_ns;	/* exit: since the socket was first seen; 0: not known */
-	uint64_t closed_ago_ns; /* double-close */
-	uint32_t unread;	/* reset: bytes; 0: SO_LINGER 0 did it */
-	uint32_t close_wait_ms; /* close-wait: at least */
-	uint32_t waited_ms;	/* waited */
-	uint32_t ports_taken;	/* ports-exhausted */
-	uint16_t first_port;	/* ports-exhausted */
-	uint16_t last_port;	/* ports-exhausted */
-	uint16_t unprivileged;	/* privileged-port: the first that anybody may bind */
-	uint32_t closed_at;	/* double-close: stack, as event.stack */
-	int32_t closed_by;	/* double-close: thread */
-	uint8_t closed_call;	/* double-close: enum call_id */
-	bool listened;		/* still-open: a listener */
-	bool retransmitted;	/* peer-reset: a timeout is possible too */
-	bool wait_interrupted;	/* waited: by a signal */
+#define FIGURE(type, name, kind) type name;
+#include "reuse/figures.def"
 };
 
 /*
  * What most events need stands first, what only some have comes last: the flight
- * recorder keeps no more of an event than says something (log/record.c).
+ * recorder keeps no more of an event than says something (facts/event_shape.c).
  */
 struct event {
 	uint64_t time_ns;  /* CLOCK_REALTIME, when the call had returned */
@@ -149,12 +159,12 @@ struct event {
 	uint8_t call; /* enum call_id */
 	bool by_shim;
 	bool has_fd, has_ret, has_sock, has_args;
-	bool has_closed : 1, has_totals : 1;
-	bool tried_reuse : 1; /* gentle: SO_REUSEADDR was on for a second try, in vain */
-	uint8_t reuse : 2;    /* reuse-enabled: TCPSHIM_REUSE (enum reuse_mode) */
-	uint8_t prepared;     /* reuse-enabled: the SO_ options that were set (REUSED_…) */
-	uint32_t notes;	      /* set of enum note_id */
-	uint32_t stack;	      /* the call site's number (facts/callsite.h); 0: no frames */
+	bool has_closed, has_totals;
+	uint64_t notes;	  /* set of enum note_id */
+	uint32_t stack;	  /* the call site's number (facts/callsite.h); 0: no frames */
+	bool tried_reuse; /* gentle: SO_REUSEADDR was on for a second try, in vain */
+	uint8_t reuse;	  /* reuse-enabled: TCPSHIM_REUSE (enum reuse_mode) */
+	uint8_t prepared; /* reuse-enabled: the SO_ options that were set (REUSED_…) */
 	char prog[16];
 	union event_args args;
 	struct sock_view sock;

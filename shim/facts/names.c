@@ -55,9 +55,9 @@ const char *error_name(int error)
 }
 
 static const char *const call_names[CALL_COUNT] = {
-#define CALL(name) [CALL_##name] = #name,
+#define CALL(name, args, more) [CALL_##name] = #name,
 #define CARRIER(name) [CALL_##name] = #name,
-#define MOMENT(name) [CALL_##name] = #name,
+#define MOMENT(name, args, more) [CALL_##name] = #name,
 #include "reuse/calls.def"
 };
 
@@ -87,7 +87,7 @@ const char *state_name(enum tcp_state_id state)
 const char *note_code(enum note_id note)
 {
 	static const char *const codes[NOTE_COUNT] = {
-#define NOTE(id, code) [NOTE_##id] = (code),
+#define NOTE(id, code, holds) [NOTE_##id] = (code),
 #include "reuse/notes.def"
 	};
 

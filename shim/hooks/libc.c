@@ -139,13 +139,13 @@ static int kernel_prctl(int option, ...)
 
 /* A call without its kernel_ function above does not compile. */
 struct libc_calls libc = {
-#define CALL(name) .name = kernel_##name,
+#define CALL(name, args, more) .name = kernel_##name,
 #define CARRIER(name) .name = kernel_##name,
 #include "reuse/calls.def"
 };
 
 const struct libc_calls by_syscall = {
-#define CALL(name) .name = kernel_##name,
+#define CALL(name, args, more) .name = kernel_##name,
 #define CARRIER(name) .name = kernel_##name,
 #include "reuse/calls.def"
 };
@@ -161,7 +161,7 @@ static void look_up(const char *name, void *slot)
 
 void libc_resolve(void)
 {
-#define CALL(name) look_up(#name, &libc.name);
+#define CALL(name, args, more) look_up(#name, &libc.name);
 #define CARRIER(name) look_up(#name, &libc.name);
 #include "reuse/calls.def"
 }

@@ -20,7 +20,7 @@ extern void closefrom(int first);
 #endif
 
 struct libc_calls {
-#define CALL(name) __typeof__(name) *name;
+#define CALL(name, args, more) __typeof__(name) *name;
 #define CARRIER(name) __typeof__(name) *name;
 #include "reuse/calls.def"
 };

@@ -7,6 +7,7 @@
 
 #include "facts/callsite.h"
 #include "facts/endpoint.h"
+#include "facts/event_shape.h"
 #include "facts/frames.h"
 #include "facts/names.h"
 #include "log/args.h"
@@ -142,26 +143,26 @@ static void key_args(struct out *out, const struct event *ev)
 
 	char *brace = out->at;
 
-	switch (ev->call) {
-	case CALL_socket:
+	switch (call_args((enum call_id)ev->call)) {
+	case PART_SOCKET:
 		socket_args(out, ev);
 		break;
-	case CALL_setsockopt:
-	case CALL_getsockopt:
+	case PART_SOCKOPT:
 		sockopt_args(out, ev);
 		break;
-	case CALL_listen:
+	case PART_BACKLOG:
 		key_i64(out, KEY("backlog"), ev->args.backlog);
 		break;
-	case CALL_shutdown:
+	case PART_HOW:
 		key_constant(out, KEY("how"), constant_name(NAMES_how, how), how);
 		break;
-	case CALL_dup2:
-	case CALL_dup3:
+	case PART_NEWFD:
 		key_i64(out, KEY("newfd"), ev->args.newfd);
 		break;
-	case CALL_fcntl:
+	case PART_FCNTL:
 		fcntl_args(out, ev);
+		break;
+	default:
 		break;
 	}
 	if (brace < out->end)
@@ -241,9 +242,9 @@ static void key_notes(struct out *out, const struct event *ev)
 	if (!ev->notes)
 		return;
 	out_str(out, KEY("notes"));
-	for (int note = 0; note < NOTE_COUNT; note++) {
-		if (!(ev->notes & NOTE_BIT(note)))
-			continue;
+	for (uint64_t left = ev->notes; left; left &= left - 1) {
+		const int note = __builtin_ctzll(left);
+
 		out_str(out, before);
 		out_str(out, note_code((enum note_id)note));
 		out_str(out, "\",\"text\":\"");

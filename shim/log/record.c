@@ -1,39 +1,15 @@
 /*
  * record.c - see record.h. Of an event only its beginning is kept, as far as it
- * says something.
+ * says something (facts/event_shape.h).
  */
 #include "log/record.h"
 
 #include <string.h>
 
 #include "facts/callsite.h"
+#include "facts/event_shape.h"
 #include "facts/frames.h"
 #include "facts/ring_file.h"
-
-/* The notes whose sentences have figures, or name who holds a port. */
-#define WITH_FIGURES                                                                               \
-	(NOTE_BIT(NOTE_WAITED) | NOTE_BIT(NOTE_PORTS_EXHAUSTED) | NOTE_BIT(NOTE_PRIVILEGED_PORT) | \
-	 NOTE_BIT(NOTE_RESET) | NOTE_BIT(NOTE_PEER_RESET) | NOTE_BIT(NOTE_STILL_OPEN) |            \
-	 NOTE_BIT(NOTE_DOUBLE_CLOSE) | NOTE_BIT(NOTE_CLOSE_WAIT) | NOTE_BIT(NOTE_LOST_EVENTS))
-#define WITH_HOLDERS                                                                               \
-	(NOTE_BIT(NOTE_IN_USE_LISTENER) | NOTE_BIT(NOTE_IN_USE_BOUND) | NOTE_BIT(NOTE_IN_USE_DYING))
-
-/* How much of the event's beginning holds all that it says. */
-static size_t extent(const struct event *ev)
-{
-	const struct option_value *value = &ev->more.value;
-	const bool has_value =
-		(ev->call == CALL_setsockopt || ev->call == CALL_getsockopt) && value->readable;
-
-	if ((ev->notes & WITH_FIGURES) || ev->figures.age_ns)
-		return sizeof(*ev);
-	if ((ev->notes & WITH_HOLDERS) || ev->has_closed || ev->has_totals)
-		return offsetof(struct event, figures);
-	if (!has_value)
-		return offsetof(struct event, more);
-	return offsetof(struct event, more.value.bytes) +
-	       (value->len < sizeof(value->bytes) ? value->len : sizeof(value->bytes));
-}
 
 bool record_is_long(const struct event *ev)
 {
@@ -82,7 +58,7 @@ static void put_places(struct room *room, enum place_kind kind, uint32_t stack, 
 uint16_t record_of(const struct event *ev, uint64_t *words, size_t size)
 {
 	char *start = (char *)words;
-	const size_t says = extent(ev);
+	const size_t says = event_extent(ev);
 	const size_t event_size =
 		(says + sizeof(uint64_t) - 1) / sizeof(uint64_t) * sizeof(uint64_t);
 	struct room room = {.at = start + sizeof(struct ring_record), .end = start + size};

@@ -6,6 +6,7 @@
 
 #include "facts/callsite.h"
 #include "facts/endpoint.h"
+#include "facts/event_shape.h"
 #include "facts/frames.h"
 #include "facts/names.h"
 #include "log/args.h"
@@ -89,45 +90,49 @@ static void out_address_arg(struct out *out, const struct endpoint *end)
 		out_char(out, '?');
 }
 
+static void out_fcntl_args(struct out *out, const struct event *ev)
+{
+	const int command = ev->args.fcntl.command;
+
+	separate(out);
+	out_constant(out, 0, constant_name(NAMES_fcntl, command), command);
+	separate(out);
+	out_i64(out, ev->args.fcntl.newfd);
+}
+
 static void out_text_args(struct out *out, const struct event *ev)
 {
 	const int how = ev->args.how;
 
 	if (ev->has_fd)
 		out_i64(out, ev->fd);
-	switch (ev->call) {
-	case CALL_socket:
+	if (ev->call == CALL_bind)
+		out_address_arg(out, &ev->sock.local);
+	else if (ev->call == CALL_connect)
+		out_address_arg(out, &ev->sock.peer);
+	switch (call_args((enum call_id)ev->call)) {
+	case PART_SOCKET:
 		out_socket_args(out, ev);
 		break;
-	case CALL_bind:
-		out_address_arg(out, &ev->sock.local);
-		break;
-	case CALL_connect:
-		out_address_arg(out, &ev->sock.peer);
-		break;
-	case CALL_setsockopt:
-	case CALL_getsockopt:
+	case PART_SOCKOPT:
 		out_sockopt_args(out, ev);
 		break;
-	case CALL_listen:
+	case PART_BACKLOG:
 		separate(out);
 		out_i64(out, ev->args.backlog);
 		break;
-	case CALL_shutdown:
+	case PART_HOW:
 		separate(out);
 		out_constant(out, 0, constant_name(NAMES_how, how), how);
 		break;
-	case CALL_dup2:
-	case CALL_dup3:
+	case PART_NEWFD:
 		separate(out);
 		out_i64(out, ev->args.newfd);
 		break;
-	case CALL_fcntl:
-		separate(out);
-		out_constant(out, 0, constant_name(NAMES_fcntl, ev->args.fcntl.command),
-			     ev->args.fcntl.command);
-		separate(out);
-		out_i64(out, ev->args.fcntl.newfd);
+	case PART_FCNTL:
+		out_fcntl_args(out, ev);
+		break;
+	default:
 		break;
 	}
 }
@@ -241,9 +246,9 @@ static void out_note_line(struct line *line, const char *head)
 
 static void out_notes(struct line *line, const struct event *ev)
 {
-	for (int note = 0; note < NOTE_COUNT; note++) {
-		if (!(ev->notes & NOTE_BIT(note)))
-			continue;
+	for (uint64_t left = ev->notes; left; left &= left - 1) {
+		const int note = __builtin_ctzll(left);
+
 		out_note_line(line, "note: ");
 		out_note(line->out, (enum note_id)note, ev);
 		paint(line, PLAIN);

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "facts/callsite.h"
+#include "facts/event_shape.h"
 #include "facts/frames.h"
 #include "fuzz.h"
 #include "reuse/event.h"
@@ -23,104 +24,99 @@ struct any_event {
 	} frame;
 };
 
-static inline void be_state(uint8_t *state)
+static inline void be_number(void *at, size_t size, uint64_t below)
 {
-	*state = *state % STATE_COUNT;
+	uint64_t number = 0;
+
+	memcpy(&number, at, size);
+	number %= below;
+	memcpy(at, &number, size);
 }
 
-static inline void be_known_state(uint8_t *state)
+static inline void be_notes(uint64_t *notes)
 {
-	*state = (uint8_t)(1 + *state % (STATE_COUNT - 1));
+	*notes &= NOTE_BIT(NOTE_COUNT) - 1;
+	while (__builtin_popcountll(*notes) > MOST_NOTES)
+		*notes &= *notes - 1;
 }
 
-static inline void be_bool(bool *it)
-{
-	uint8_t byte;
-
-	memcpy(&byte, it, 1);
-	*it = byte & 1;
-}
-
-static inline void be_endpoint(struct endpoint *end)
+static inline void be_family(uint16_t *family)
 {
 	static const uint16_t families[] = {0, AF_INET, AF_INET6};
 
-	end->family = families[end->family % 3];
+	*family = families[*family % 3];
 }
 
-static inline void be_view(struct sock_view *view)
+/* One value that the member can have. */
+static inline void be_member(struct event *ev, const struct event_member *member)
 {
-	be_endpoint(&view->local);
-	be_endpoint(&view->peer);
-	be_state(&view->was);
-	be_state(&view->state);
-	view->n_via = view->n_via % (VIA_MAX + 1);
-	/* A way leads over states that are known. */
-	for (int i = 0; i < VIA_MAX; i++)
-		be_known_state(&view->via[i]);
-	be_bool(&view->has_timer);
+	uint8_t *at = (uint8_t *)ev + member->at;
+
+	switch ((enum member_kind)member->kind) {
+	case KIND_NUMBER:
+	case KIND_SIGNED:
+	case KIND_BYTES:
+	case KIND_TALLY:
+		return;
+	case KIND_TEXT:
+		at[member->size - 1] = '\0';
+		return;
+	case KIND_FLAG:
+		be_number(at, member->size, 2);
+		return;
+	case KIND_TWO_BITS:
+		be_number(at, member->size, 4);
+		return;
+	case KIND_FAMILY:
+		be_family((uint16_t *)(void *)at);
+		return;
+	case KIND_CALL:
+		be_number(at, member->size, CALL_COUNT);
+		return;
+	case KIND_STATE:
+		be_number(at, member->size, STATE_COUNT);
+		return;
+	case KIND_LENGTH:
+		be_number(at, member->size, VIA_MAX + 1);
+		return;
+	case KIND_STATES:
+		/* A way leads over states that are known. */
+		for (int i = 0; i < member->size; i++)
+			at[i] = (uint8_t)(1 + at[i] % (STATE_COUNT - 1));
+		return;
+	case KIND_NOTES:
+		be_notes((uint64_t *)(void *)at);
+		return;
+	}
 }
 
-static inline bool has_arguments(const struct event *ev)
+static inline void be_part(struct event *ev, enum event_part part)
 {
-	const uint32_t calls = CALL_BIT(CALL_socket) | CALL_BIT(CALL_listen) |
-			       CALL_BIT(CALL_setsockopt) | CALL_BIT(CALL_getsockopt) |
-			       CALL_BIT(CALL_shutdown) | CALL_BIT(CALL_dup2) | CALL_BIT(CALL_dup3) |
-			       CALL_BIT(CALL_fcntl);
-
-	return calls & CALL_BIT(ev->call);
+	for (unsigned int i = 0; i < event_member_count; i++)
+		if (event_members[i].part == part)
+			be_member(ev, &event_members[i]);
 }
 
-static inline bool is_sockopt(const struct event *ev)
-{
-	return ev->call == CALL_setsockopt || ev->call == CALL_getsockopt;
-}
-
-/* The parts of the union that this call has; the others were never this event's. */
+/* The part of the union that this call has; the others were never this event's. */
 static inline void be_more(struct event *ev)
 {
-	const uint32_t in_use = NOTE_BIT(NOTE_IN_USE_LISTENER) | NOTE_BIT(NOTE_IN_USE_BOUND) |
-				NOTE_BIT(NOTE_IN_USE_DYING);
-	struct holders *holders = &ev->more.holders;
+	const enum event_part more = call_more((enum call_id)ev->call);
 
-	ev->has_closed = ev->call == CALL_dup2 || ev->call == CALL_dup3 ? ev->has_closed : 0;
-	ev->has_totals = ev->call == CALL_exit ? ev->has_totals : 0;
-	if (ev->call != CALL_bind && ev->call != CALL_listen)
-		ev->notes &= ~in_use;
-	if (is_sockopt(ev)) {
-		be_bool(&ev->more.value.readable);
-	} else if (ev->has_closed) {
-		be_view(&ev->more.closed.sock);
-	} else if (ev->notes & in_use) {
-		be_endpoint(&holders->local);
-		be_endpoint(&holders->peer);
-		holders->prog[sizeof(holders->prog) - 1] = '\0';
-		be_known_state(&holders->state);
-		be_bool(&holders->looked_up);
-		be_bool(&holders->unsure);
-		be_bool(&holders->had_option);
-		be_bool(&holders->more);
-	}
+	ev->has_closed &= more == PART_CLOSED;
+	ev->has_totals &= more == PART_TOTALS;
+	for (int note = 0; note < NOTE_COUNT; note++)
+		if (note_holds((enum note_id)note) == PART_HOLDERS && more != PART_HOLDERS)
+			ev->notes &= ~NOTE_BIT(note);
+	be_part(ev, more);
+	if (more == PART_HOLDERS && ev->more.holders.state == STATE_UNKNOWN)
+		ev->more.holders.state = STATE_TIME_WAIT;
 }
 
 static inline void be_event(struct event *ev)
 {
-	ev->call %= CALL_COUNT;
-	ev->notes &= NOTE_BIT(NOTE_COUNT) - 1;
-	while (__builtin_popcount(ev->notes) > MOST_NOTES)
-		ev->notes &= ev->notes - 1;
-	ev->prepared %= (REUSED_ADDR | REUSED_PORT) + 1;
-	be_bool(&ev->by_shim);
-	be_bool(&ev->has_fd);
-	be_bool(&ev->has_ret);
-	be_bool(&ev->has_sock);
-	be_bool(&ev->has_args);
-	be_bool(&ev->figures.listened);
-	be_bool(&ev->figures.retransmitted);
-	be_bool(&ev->figures.wait_interrupted);
-	ev->figures.closed_call %= CALL_LOGGED;
-	ev->has_args = ev->has_args && has_arguments(ev);
-	be_view(&ev->sock);
+	be_part(ev, PART_EVENT);
+	be_part(ev, PART_FIGURES);
+	ev->has_args &= call_args((enum call_id)ev->call) != PART_NOTHING;
 	be_more(ev);
 }
 

@@ -223,7 +223,7 @@ static void state_names(void **state)
 static void calls_by_name(void **state)
 {
 	(void)state;
-#define CALL(name)                                                                                 \
+#define CALL(name, args, more)                                                                     \
 	assert_int_equal(call_by_name(#name, strlen(#name)), CALL_##name);                         \
 	assert_int_equal(call_by_name(#name ",x", strlen(#name)), CALL_##name);                    \
 	assert_int_equal(call_by_name(#name "x", strlen(#name) + 1), -1);                          \
@@ -247,14 +247,6 @@ static void no_calls_by_name(void **state)
 	assert_string_equal(call_name(CALL_##name), #name);
 #define ALIAS(name, call) assert_int_equal(call_by_name(#name, strlen(#name)), -1);
 #include "reuse/calls.def"
-}
-
-/* Every call that is logged has a bit of its own in a set of 32. */
-static void calls_fit_a_set(void **state)
-{
-	(void)state;
-	assert_in_range(CALL_COUNT, 1, 32);
-	assert_in_range(NOTE_COUNT, 1, 32);
 }
 
 /* The codes of notes are what the contract lists: small letters and dashes, each once. */
@@ -297,7 +289,6 @@ int main(void)
 		cmocka_unit_test(state_names),
 		cmocka_unit_test(calls_by_name),
 		cmocka_unit_test(no_calls_by_name),
-		cmocka_unit_test(calls_fit_a_set),
 		cmocka_unit_test(note_codes),
 	};
 

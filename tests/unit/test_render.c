@@ -1064,9 +1064,9 @@ static int rule_of(enum note_id note)
 }
 
 /* All that the call may bear, at once or not. */
-static uint32_t all_notes(const struct event *ev)
+static uint64_t all_notes(const struct event *ev)
 {
-	uint32_t notes = 0;
+	uint64_t notes = 0;
 
 	for (int note = 0; note < NOTE_COUNT; note++)
 		if (note_rules[rule_of((enum note_id)note)].calls & CALL_BIT(ev->call))
@@ -1075,9 +1075,9 @@ static uint32_t all_notes(const struct event *ev)
 }
 
 /* The longest notes that the call can bear at once. */
-static uint32_t longest_notes(const struct event *ev)
+static uint64_t longest_notes(const struct event *ev)
 {
-	uint32_t notes = NOTE_BIT(NOTE_LOST_EVENTS);
+	uint64_t notes = NOTE_BIT(NOTE_LOST_EVENTS);
 	size_t longest[COLUMNS] = {0};
 	int chosen[COLUMNS] = {-1, -1, -1};
 

@@ -79,7 +79,7 @@ static void defaults(void **state)
 	assert_null(set.skip);
 	for (unsigned int port = 0; port <= 65535; port++)
 		assert_true(settings_port(&set, (uint16_t)port));
-#define CALL(name) assert_true(set.calls &CALL_BIT(CALL_##name));
+#define CALL(name, args, more) assert_true(set.calls &CALL_BIT(CALL_##name));
 #define CARRIER(name) assert_false(set.calls &CALL_BIT(CALL_##name));
 #include "reuse/calls.def"
 }
@@ -335,7 +335,7 @@ static void calls(void **state)
 	uint32_t every = 0;
 
 	(void)state;
-#define CALL(name)                                                                                 \
+#define CALL(name, args, more)                                                                     \
 	assert_int_equal(parsed(variable, #name).calls, CALL_BIT(CALL_##name));                    \
 	every |= CALL_BIT(CALL_##name);                                                            \
 	strcat(strcat(all, *all ? "," : ""), #name);

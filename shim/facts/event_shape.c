@@ -1,0 +1,190 @@
+/*
+ * event_shape.c - see event_shape.h.
+ */
+#include "facts/event_shape.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+const struct event_member event_members[] = {
+#define MEMBER(in, path, is)                                                                       \
+	{                                                                                          \
+		.at = offsetof(struct event, path),                                                \
+		.size = sizeof(((struct event *)0)->path),                                         \
+		.part = PART_##in,                                                                 \
+		.kind = KIND_##is,                                                                 \
+	},
+#include "reuse/members.def"
+};
+const unsigned int event_member_count = sizeof(event_members) / sizeof(event_members[0]);
+
+/* The notes that need a part. */
+#define NOTE(id, code, holds) | (PART_##holds == PART_FIGURES ? NOTE_BIT(NOTE_##id) : 0)
+static const uint64_t with_figures = 0
+#include "reuse/notes.def"
+	;
+#define NOTE(id, code, holds) | (PART_##holds == PART_HOLDERS ? NOTE_BIT(NOTE_##id) : 0)
+static const uint64_t with_holders = 0
+#include "reuse/notes.def"
+	;
+
+enum event_part call_args(enum call_id call)
+{
+	static const uint8_t parts[CALL_COUNT] = {
+#define CALL(name, args, more) [CALL_##name] = PART_##args,
+#define CARRIER(name) [CALL_##name] = PART_NOTHING,
+#define MOMENT(name, args, more) [CALL_##name] = PART_##args,
+#include "reuse/calls.def"
+	};
+
+	return (enum event_part)parts[call];
+}
+
+enum event_part call_more(enum call_id call)
+{
+	static const uint8_t parts[CALL_COUNT] = {
+#define CALL(name, args, more) [CALL_##name] = PART_##more,
+#define CARRIER(name) [CALL_##name] = PART_NOTHING,
+#define MOMENT(name, args, more) [CALL_##name] = PART_##more,
+#include "reuse/calls.def"
+	};
+
+	return (enum event_part)parts[call];
+}
+
+enum event_part note_holds(enum note_id note)
+{
+	static const uint8_t parts[NOTE_COUNT] = {
+#define NOTE(id, code, holds) [NOTE_##id] = PART_##holds,
+#include "reuse/notes.def"
+	};
+
+	return (enum event_part)parts[note];
+}
+
+bool event_has(const struct event *ev, enum event_part part)
+{
+	const enum call_id call = (enum call_id)ev->call;
+
+	switch (part) {
+	case PART_EVENT:
+		return true;
+	case PART_VALUE:
+		return call_more(call) == PART_VALUE && ev->more.value.readable;
+	case PART_HOLDERS:
+		return (ev->notes & with_holders) != 0;
+	case PART_CLOSED:
+		return ev->has_closed;
+	case PART_TOTALS:
+		return ev->has_totals;
+	case PART_FIGURES:
+		return (ev->notes & with_figures) || ev->figures.age_ns;
+	default:
+		return ev->has_args && call_args(call) == part;
+	}
+}
+
+size_t event_extent(const struct event *ev)
+{
+	const struct option_value *value = &ev->more.value;
+
+	if (event_has(ev, PART_FIGURES))
+		return sizeof(*ev);
+	if (event_has(ev, PART_HOLDERS) || ev->has_closed || ev->has_totals)
+		return offsetof(struct event, figures);
+	if (!event_has(ev, PART_VALUE))
+		return offsetof(struct event, more);
+	return offsetof(struct event, more.value.bytes) +
+	       (value->len < sizeof(value->bytes) ? value->len : sizeof(value->bytes));
+}
+
+static bool is_family(const uint8_t *at)
+{
+	uint16_t family;
+
+	memcpy(&family, at, sizeof(family));
+	return family == AF_INET || family == AF_INET6 || !family;
+}
+
+static bool is_notes(const uint8_t *at)
+{
+	uint64_t notes;
+
+	memcpy(&notes, at, sizeof(notes));
+	return notes < NOTE_BIT(NOTE_COUNT);
+}
+
+static bool is_sound(const struct event_member *member, const uint8_t *at)
+{
+	switch ((enum member_kind)member->kind) {
+	case KIND_NUMBER:
+	case KIND_SIGNED:
+	case KIND_BYTES:
+	case KIND_TALLY:
+	case KIND_STATES: /* as far as they are in use: is_way */
+		return true;
+	case KIND_TEXT:
+		return memchr(at, 0, member->size);
+	case KIND_FLAG:
+		return *at <= 1;
+	case KIND_TWO_BITS:
+		return *at < 4;
+	case KIND_FAMILY:
+		return is_family(at);
+	case KIND_CALL:
+		return *at < CALL_COUNT;
+	case KIND_STATE:
+		return *at < STATE_COUNT;
+	case KIND_LENGTH:
+		return *at <= VIA_MAX;
+	case KIND_NOTES:
+		return is_notes(at);
+	}
+	return false;
+}
+
+static bool part_is_sound(const struct event *ev, enum event_part part)
+{
+	for (unsigned int i = 0; i < event_member_count; i++)
+		if (event_members[i].part == part &&
+		    !is_sound(&event_members[i], (const uint8_t *)ev + event_members[i].at))
+			return false;
+	return true;
+}
+
+/* A way leads over states that are known. */
+static bool is_way(const struct sock_view *view)
+{
+	for (unsigned int i = 0; i < view->n_via; i++)
+		if (view->via[i] == STATE_UNKNOWN || view->via[i] >= STATE_COUNT)
+			return false;
+	return true;
+}
+
+/* What of the union event_more an event has is what its call may have. */
+static bool more_is_sound(const struct event *ev)
+{
+	const enum event_part may = call_more((enum call_id)ev->call);
+	const struct holders *holders = &ev->more.holders;
+
+	if (may != PART_NOTHING && (may == PART_VALUE || event_has(ev, may)) &&
+	    !part_is_sound(ev, may))
+		return false;
+	if (ev->has_closed && !(may == PART_CLOSED && is_way(&ev->more.closed.sock)))
+		return false;
+	if (ev->has_totals && may != PART_TOTALS)
+		return false;
+	if ((ev->notes & with_holders) && may != PART_HOLDERS)
+		return false;
+	/* A dying one is named by its state. */
+	return !(ev->notes & NOTE_BIT(NOTE_IN_USE_DYING)) || holders->state != STATE_UNKNOWN;
+}
+
+bool event_is_sound(const struct event *ev)
+{
+	if (!part_is_sound(ev, PART_EVENT) || !is_way(&ev->sock))
+		return false;
+	if (ev->has_args && call_args((enum call_id)ev->call) == PART_NOTHING)
+		return false;
+	return more_is_sound(ev) && part_is_sound(ev, PART_FIGURES);
+}

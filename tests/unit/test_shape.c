@@ -1,0 +1,265 @@
+/*
+ * test_shape.c - facts/event_shape, and all that lives by it: an event of each row of
+ * calls.def and notes.def, with every member of its parts, goes into a record of the
+ * flight recorder and comes back the same.
+ */
+#include "facts/event_shape.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "log/record.h"
+#include "log/render.h"
+#include "records.h"
+#include "unit.h"
+
+enum { ROOM = 8192 };
+
+struct lines {
+	char json[ROOM], text[ROOM];
+};
+
+static void render(struct lines *ret, const struct event *ev)
+{
+	struct out out = out_into(ret->json, sizeof(ret->json) - 1);
+
+	render_json(&out, ev);
+	assert_false(out.truncated);
+	*out.at = 0;
+	out = out_into(ret->text, sizeof(ret->text) - 1);
+	render_text(&out, ev, false);
+	assert_false(out.truncated);
+	*out.at = 0;
+}
+
+/* Something that is not 0, and not what its neighbour has. */
+static void fill(struct event *ev, const struct event_member *member)
+{
+	const unsigned int number = 1 + (unsigned int)(member - event_members) % 100;
+	uint8_t *at = (uint8_t *)ev + member->at;
+	const uint16_t family = AF_INET6;
+
+	switch ((enum member_kind)member->kind) {
+	case KIND_NUMBER:
+	case KIND_SIGNED:
+	case KIND_BYTES:
+	case KIND_TALLY:
+		memset(at, (int)number, member->size);
+		return;
+	case KIND_TEXT:
+		memset(at, 'a' + (int)number % 26, member->size - 1u);
+		return;
+	case KIND_FLAG:
+	case KIND_TWO_BITS:
+		*at = 1;
+		return;
+	case KIND_FAMILY:
+		memcpy(at, &family, sizeof(family));
+		return;
+	case KIND_STATE:
+		*at = (uint8_t)(1 + number % (STATE_COUNT - 1));
+		return;
+	case KIND_LENGTH:
+		*at = VIA_MAX;
+		return;
+	case KIND_STATES:
+		for (int i = 0; i < member->size; i++)
+			at[i] = (uint8_t)(1 + i % (STATE_COUNT - 1));
+		return;
+	case KIND_CALL:
+	case KIND_NOTES:
+		return; /* the test's own */
+	}
+}
+
+static void fill_part(struct event *ev, enum event_part part)
+{
+	for (unsigned int i = 0; i < event_member_count; i++)
+		if (event_members[i].part == part)
+			fill(ev, &event_members[i]);
+}
+
+/*
+ * All that an event of this call with these notes can have; and the figures and the
+ * call's part of the union whether or not the tables say that the notes need them.
+ */
+static struct event full_event(enum call_id call, uint64_t notes)
+{
+	const enum event_part args = call_args(call), more = call_more(call);
+	struct event ev = {0};
+
+	fill_part(&ev, PART_EVENT);
+	ev.call = (uint8_t)call;
+	ev.notes = notes;
+	ev.stack = 0; /* a number of this process's own */
+	ev.error = EADDRINUSE;
+	ev.has_args = args != PART_NOTHING;
+	ev.has_closed = more == PART_CLOSED;
+	ev.has_totals = more == PART_TOTALS;
+	fill_part(&ev, args);
+	fill_part(&ev, more);
+	if (more == PART_VALUE)
+		ev.more.value.len = sizeof(ev.more.value.bytes);
+	fill_part(&ev, PART_FIGURES);
+	ev.figures.closed_call = CALL_shutdown;
+	ev.figures.closed_at = 0;
+	if (call != CALL_exit)
+		ev.figures.age_ns = 0;
+	return ev;
+}
+
+static struct event through_record(const struct event *ev)
+{
+	uint64_t words[RECORD_SHORT / sizeof(uint64_t)];
+	const uint16_t size = record_of(ev, words, sizeof(words));
+	struct event read;
+
+	assert_int_equal(record_size(words, sizeof(words)), size);
+	assert_true(record_read(words, &read));
+	return read;
+}
+
+/* What it shows, and each member of the parts that it has. */
+static void goes_and_comes_back(enum call_id call, uint64_t notes)
+{
+	static struct lines before, after;
+	const struct event ev = full_event(call, notes);
+	const struct event read = through_record(&ev);
+
+	assert_true(event_is_sound(&ev));
+	render(&before, &ev);
+	render(&after, &read);
+	assert_string_equal(before.json, after.json);
+	assert_string_equal(before.text, after.text);
+	for (unsigned int i = 0; i < event_member_count; i++) {
+		const struct event_member *member = &event_members[i];
+
+		if (event_has(&ev, (enum event_part)member->part))
+			assert_memory_equal((const char *)&ev + member->at,
+					    (const char *)&read + member->at, member->size);
+	}
+}
+
+static void every_call(void **state)
+{
+	(void)state;
+	for (int call = 0; call < CALL_COUNT; call++)
+		goes_and_comes_back((enum call_id)call, 0);
+}
+
+static bool may_bear(enum call_id call, enum note_id note)
+{
+	return note_holds(note) != PART_HOLDERS || call_more(call) == PART_HOLDERS;
+}
+
+/* Whatever a sentence takes its figures from: notes.def must say so. */
+static void every_note(void **state)
+{
+	(void)state;
+	for (int note = 0; note < NOTE_COUNT; note++) {
+		int bearers = 0;
+
+		for (int call = 0; call < CALL_COUNT; call++)
+			if (may_bear((enum call_id)call, (enum note_id)note)) {
+				goes_and_comes_back((enum call_id)call, NOTE_BIT(note));
+				bearers++;
+			}
+		assert_true(bearers > 0);
+	}
+}
+
+/* The value of an option is kept as far as it goes. */
+static void every_length(void **state)
+{
+	(void)state;
+	for (uint32_t len = 0; len < 2 * sizeof(((struct option_value *)0)->bytes); len++) {
+		struct event ev = full_event(CALL_setsockopt, 0), read;
+		const size_t kept =
+			len < sizeof(ev.more.value.bytes) ? len : sizeof(ev.more.value.bytes);
+
+		ev.more.value.len = len;
+		read = through_record(&ev);
+		assert_int_equal(read.more.value.len, len);
+		assert_memory_equal(read.more.value.bytes, ev.more.value.bytes, kept);
+	}
+}
+
+/* Each member of the parts that a sound event has; a value that its kind can't have. */
+static bool spoil(struct event *ev, const struct event_member *member)
+{
+	uint8_t *at = (uint8_t *)ev + member->at;
+
+	switch ((enum member_kind)member->kind) {
+	case KIND_NUMBER:
+	case KIND_SIGNED:
+	case KIND_BYTES:
+	case KIND_TALLY:
+		return false;
+	case KIND_TEXT:
+	case KIND_FLAG:
+	case KIND_TWO_BITS:
+	case KIND_FAMILY:
+	case KIND_CALL:
+	case KIND_STATE:
+	case KIND_LENGTH:
+	case KIND_STATES:
+	case KIND_NOTES:
+		memset(at, 0xff, member->size);
+		return true;
+	}
+	return false;
+}
+
+static void nothing_unsound(void **state)
+{
+	(void)state;
+	for (int call = 0; call < CALL_COUNT; call++) {
+		const bool holders = call_more((enum call_id)call) == PART_HOLDERS;
+		const uint64_t notes =
+			NOTE_BIT(NOTE_LOST_EVENTS) | (holders ? NOTE_BIT(NOTE_IN_USE_DYING) : 0);
+
+		for (unsigned int i = 0; i < event_member_count; i++) {
+			struct event ev = full_event((enum call_id)call, notes);
+			const bool has = event_has(&ev, (enum event_part)event_members[i].part);
+
+			if (has && spoil(&ev, &event_members[i]))
+				assert_false(event_is_sound(&ev));
+		}
+	}
+}
+
+/* A part of the union that another kind of call has. */
+static void nothing_of_another_call(void **state)
+{
+	struct event ev = full_event(CALL_close, 0);
+
+	(void)state;
+	assert_true(event_is_sound(&ev));
+	ev.has_args = true;
+	assert_false(event_is_sound(&ev));
+	ev = full_event(CALL_close, 0);
+	ev.has_closed = true;
+	assert_false(event_is_sound(&ev));
+	ev = full_event(CALL_close, 0);
+	ev.has_totals = true;
+	assert_false(event_is_sound(&ev));
+	ev = full_event(CALL_close, NOTE_BIT(NOTE_IN_USE_BOUND));
+	assert_false(event_is_sound(&ev));
+	ev = full_event(CALL_bind, NOTE_BIT(NOTE_IN_USE_DYING));
+	assert_true(event_is_sound(&ev));
+	ev.more.holders.state = STATE_UNKNOWN;
+	assert_false(event_is_sound(&ev));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_call),
+		cmocka_unit_test(every_note),
+		cmocka_unit_test(every_length),
+		cmocka_unit_test(nothing_unsound),
+		cmocka_unit_test(nothing_of_another_call),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
