@@ -111,6 +111,7 @@ struct holders {
 	uint32_t listeners, bound, live, dying;
 	uint32_t longest_ms;  /* of the dying: the longest time left */
 	uint32_t without_end; /* of the dying: those that tell no time */
+	uint32_t dying_in;    /* of the dying: the set of their states */
 	/* The one to name: a listener if any, else a live one, else the last to go. */
 	struct endpoint local, peer;
 	uint32_t inode, uid;
@@ -136,6 +137,9 @@ union event_more {
 		uint32_t unlisted;		/* descriptors that there was no time for */
 	} totals;				/* exit: the last of its events */
 };
+
+/* Why a close made the kernel send RST: bytes were not read, or SO_LINGER 0. */
+enum reset_cause { RESET_UNREAD, RESET_LINGER };
 
 /* The figures in the notes' sentences, each set with its note; and the age at exit. */
 struct note_figures {

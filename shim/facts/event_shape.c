@@ -114,6 +114,14 @@ static bool is_notes(const uint8_t *at)
 	return notes < NOTE_BIT(NOTE_COUNT);
 }
 
+static bool is_state_set(const uint8_t *at)
+{
+	uint32_t states;
+
+	memcpy(&states, at, sizeof(states));
+	return states < STATE_BIT(STATE_COUNT);
+}
+
 static bool is_sound(const struct event_member *member, const uint8_t *at)
 {
 	switch ((enum member_kind)member->kind) {
@@ -137,6 +145,8 @@ static bool is_sound(const struct event_member *member, const uint8_t *at)
 		return *at < STATE_COUNT;
 	case KIND_LENGTH:
 		return *at <= VIA_MAX;
+	case KIND_STATE_SET:
+		return is_state_set(at);
 	case KIND_NOTES:
 		return is_notes(at);
 	}

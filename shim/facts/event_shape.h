@@ -18,13 +18,14 @@ enum member_kind {
 	KIND_TEXT,   /* ended by 0 within its array */
 	KIND_FLAG,   /* a bool */
 	KIND_TWO_BITS,
-	KIND_FAMILY, /* AF_INET, AF_INET6 or 0 */
-	KIND_CALL,   /* enum call_id */
-	KIND_STATE,  /* enum tcp_state_id */
-	KIND_LENGTH, /* how many of the STATES */
-	KIND_STATES, /* enum tcp_state_id, none of them unknown */
-	KIND_TALLY,  /* an uint32_t for each enum tcp_state_id */
-	KIND_NOTES,  /* a set of enum note_id */
+	KIND_FAMILY,	/* AF_INET, AF_INET6 or 0 */
+	KIND_CALL,	/* enum call_id */
+	KIND_STATE,	/* enum tcp_state_id */
+	KIND_LENGTH,	/* how many of the STATES */
+	KIND_STATES,	/* enum tcp_state_id, none of them unknown */
+	KIND_TALLY,	/* an uint32_t for each enum tcp_state_id */
+	KIND_STATE_SET, /* of enum tcp_state_id, an uint32_t */
+	KIND_NOTES,	/* a set of enum note_id */
 };
 
 struct event_member {

@@ -108,10 +108,11 @@ static bool parse_format(struct settings *set, const char *text)
 	return word >= 0;
 }
 
+const char *const reuse_words[] = {"auto", "force", "gentle", "off", NULL};
+
 static bool parse_reuse(struct settings *set, const char *text)
 {
-	static const char *const words[] = {"auto", "force", "gentle", "off", NULL};
-	const int word = parse_word(text, words);
+	const int word = parse_word(text, reuse_words);
 
 	if (word >= 0)
 		set->reuse = (enum reuse_mode)word;

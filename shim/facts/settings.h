@@ -12,6 +12,8 @@
 enum log_kind { LOG_OFF, LOG_STDERR, LOG_STDOUT, LOG_FILE, LOG_UNIX, LOG_RING };
 enum log_format { FORMAT_TEXT, FORMAT_JSON };
 enum reuse_mode { REUSE_AUTO, REUSE_FORCE, REUSE_GENTLE, REUSE_OFF };
+/* As the variable spells them; NULL ends them. */
+extern const char *const reuse_words[];
 enum color_mode { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 struct settings {

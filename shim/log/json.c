@@ -6,56 +6,14 @@
 #include <string.h>
 
 #include "facts/callsite.h"
-#include "facts/endpoint.h"
 #include "facts/event_shape.h"
 #include "facts/frames.h"
 #include "facts/names.h"
 #include "log/args.h"
+#include "log/json_key.h"
+#include "log/note_keys.h"
 #include "log/note_text.h"
 #include "log/render.h"
-
-static const char quote = '"';
-
-/* Each with its comma, so that a literal is copied in one piece. */
-#define KEY(name) ",\"" name "\":"
-
-static inline void key_i64(struct out *out, const char *key, int64_t number)
-{
-	out_str(out, key);
-	out_i64(out, number);
-}
-
-static inline void key_u64(struct out *out, const char *key, uint64_t number)
-{
-	out_str(out, key);
-	out_u64(out, number);
-}
-
-/* One of our own names, which there always is. */
-static inline void key_name(struct out *out, const char *key, const char *name)
-{
-	out_str(out, key);
-	out_char(out, quote);
-	out_str(out, name);
-	out_char(out, quote);
-}
-
-/* The same, or a number where it has no name. */
-static void key_constant(struct out *out, const char *key, const char *name, int64_t number)
-{
-	out_str(out, key);
-	out_constant(out, quote, name, number);
-}
-
-static void key_endpoint(struct out *out, const char *key, const struct endpoint *end)
-{
-	if (!end->family)
-		return;
-	out_str(out, key);
-	out_char(out, '"');
-	out_endpoint(out, end);
-	out_char(out, '"');
-}
 
 static void out_who(struct out *out, const struct event *ev)
 {
@@ -63,7 +21,7 @@ static void out_who(struct out *out, const struct event *ev)
 	key_i64(out, KEY("tid"), ev->tid);
 	out_str(out, KEY("prog") "\"");
 	out_json(out, ev->prog, strnlen(ev->prog, sizeof(ev->prog)));
-	out_char(out, quote);
+	out_char(out, QUOTE);
 }
 
 /*
@@ -111,7 +69,7 @@ static void sockopt_args(struct out *out, const struct event *ev)
 	key_constant(out, KEY("option"), option_name(level, option), option);
 	if (ev->more.value.readable) {
 		out_str(out, KEY("value"));
-		out_option_value(out, quote, ev);
+		out_option_value(out, QUOTE, ev);
 	}
 }
 
@@ -121,7 +79,7 @@ static void socket_args(struct out *out, const struct event *ev)
 
 	key_constant(out, KEY("domain"), constant_name(NAMES_domain, domain), domain);
 	out_str(out, KEY("type"));
-	out_socket_type(out, quote, ev->args.socket.type);
+	out_socket_type(out, QUOTE, ev->args.socket.type);
 	key_constant(out, KEY("protocol"), constant_name(NAMES_protocol, protocol), protocol);
 }
 
@@ -177,15 +135,9 @@ static void key_via(struct out *out, const struct sock_view *sock)
 	out_str(out, KEY("via"));
 	for (unsigned int i = 0; i < sock->n_via; i++) {
 		out_char(out, i ? ',' : '[');
-		out_constant(out, quote, state_name((enum tcp_state_id)sock->via[i]), 0);
+		out_constant(out, QUOTE, state_name((enum tcp_state_id)sock->via[i]), 0);
 	}
 	out_char(out, ']');
-}
-
-static inline void key_state(struct out *out, const char *key, uint8_t state)
-{
-	if (state != STATE_UNKNOWN)
-		key_name(out, key, state_name((enum tcp_state_id)state));
 }
 
 /* sock to timer_ms; a closed socket of dup2 is shown without the way it took. */
@@ -225,7 +177,7 @@ static void key_totals(struct out *out, const struct event *ev)
 		if (!ev->more.totals.of_state[state])
 			continue;
 		out_str(out, before);
-		out_constant(out, quote, state_name((enum tcp_state_id)state), 0);
+		out_constant(out, QUOTE, state_name((enum tcp_state_id)state), 0);
 		out_char(out, ':');
 		out_u64(out, ev->more.totals.of_state[state]);
 		before = ",";
@@ -249,26 +201,12 @@ static void key_notes(struct out *out, const struct event *ev)
 		out_str(out, note_code((enum note_id)note));
 		out_str(out, "\",\"text\":\"");
 		out_note(out, (enum note_id)note, ev);
-		out_str(out, "\"}");
+		out_char(out, QUOTE);
+		out_note_keys(out, (enum note_id)note, ev);
+		out_char(out, '}');
 		before = ",{\"code\":\"";
 	}
 	out_char(out, ']');
-}
-
-static void out_frame_object(struct out *out, const struct frame *frame)
-{
-	out_str(out, "{\"module\":\"");
-	out_json(out, frame->module, strnlen(frame->module, sizeof(frame->module)));
-	out_str(out, "\",\"offset\":\"0x");
-	out_hex(out, frame->offset);
-	out_char(out, '"');
-	if (frame->symbol[0]) {
-		out_str(out, ",\"symbol\":\"");
-		out_json(out, frame->symbol, strnlen(frame->symbol, sizeof(frame->symbol)));
-		out_char(out, '"');
-		key_u64(out, KEY("symoff"), frame->symbol_offset);
-	}
-	out_char(out, '}');
 }
 
 /* As many frames as there is room for, nearest first. */

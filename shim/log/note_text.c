@@ -13,15 +13,8 @@
 
 static void out_mode(struct out *out, const struct event *ev)
 {
-	static const char *const modes[] = {
-		[REUSE_AUTO] = "auto",
-		[REUSE_FORCE] = "force",
-		[REUSE_GENTLE] = "gentle",
-		[REUSE_OFF] = "off",
-	};
-
 	out_str(out, " (TCPSHIM_REUSE=");
-	out_str(out, modes[ev->reuse]);
+	out_str(out, reuse_words[ev->reuse]);
 	out_char(out, ')');
 }
 
@@ -192,7 +185,7 @@ static void out_privileged(struct out *out, const struct event *ev)
 
 static void out_reset(struct out *out, const struct note_figures *figures)
 {
-	if (figures->unread) {
+	if (figures->reset_cause == RESET_UNREAD) {
 		out_count(out, figures->unread, "byte was", "bytes were");
 		out_str(out, " not read, so the kernel sent RST instead of FIN");
 	} else {
@@ -285,10 +278,10 @@ void out_note(struct out *out, enum note_id note, const struct event *ev)
 		out_reset(out, figures);
 		return;
 	case NOTE_PEER_RESET:
-		out_str(out, figures->retransmitted ? "the connection was over before this call, "
-						      "by a timeout or a reset by the peer"
-						    : "the connection was over before this call: "
-						      "reset by the peer");
+		out_str(out, figures->retransmits ? "the connection was over before this call, "
+						    "by a timeout or a reset by the peer"
+						  : "the connection was over before this call: "
+						    "reset by the peer");
 		return;
 	case NOTE_STILL_OPEN:
 		out_str(out, "open still through another descriptor or process, so ");

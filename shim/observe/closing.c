@@ -88,7 +88,7 @@ static void decide_question(struct closing *closing, const struct tcp_facts *fac
 /* What speaks for a reset, and how long the peer has been waiting. */
 static void ask_connection(struct closing *closing, const struct tcp_facts *facts)
 {
-	closing->retransmitted = facts->retransmitted;
+	closing->retransmits = facts->retransmits;
 	closing->was_reset = facts->state == STATE_CLOSED && closing->ask &&
 			     view_was_reset(&closing->view, closing->fd, facts);
 	if (!state_is_in(facts->state, STATES_RESETTABLE))
@@ -175,11 +175,12 @@ static void note_surprises(struct event *ev, const struct closing *closing, bool
 	    state_is_in(closing->before, STATES_RESETTABLE) &&
 	    (closing->unread || closing->lingers_zero)) {
 		ev->notes |= NOTE_BIT(NOTE_RESET);
+		ev->figures.reset_cause = closing->unread ? RESET_UNREAD : RESET_LINGER;
 		ev->figures.unread = closing->unread;
 	}
 	if (view->state == STATE_CLOSED && is_tcp && closing->was_reset) {
 		ev->notes |= NOTE_BIT(NOTE_PEER_RESET);
-		ev->figures.retransmitted = closing->retransmitted;
+		ev->figures.retransmits = closing->retransmits;
 	}
 	if (closing->before == STATE_CLOSE_WAIT && closing->silent_ms >= 1000) {
 		ev->notes |= NOTE_BIT(NOTE_CLOSE_WAIT);

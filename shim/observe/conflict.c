@@ -140,6 +140,8 @@ void conflict_count(struct holders *holders, const struct conflict_sock *asks,
 	holders->bound += rank == BOUND_RANK;
 	holders->live += rank == LIVE_RANK;
 	holders->dying += rank == DYING_RANK;
+	if (rank == DYING_RANK)
+		holders->dying_in |= STATE_BIT(other->state);
 	if (dying && !other->has_timer)
 		holders->without_end++;
 	if (dying && other->timer_ms > holders->longest_ms)

@@ -78,7 +78,7 @@ static void look_behind(struct event *ev, int fd, const struct tcp_facts *facts)
 
 	if (rc == 0 && view_was_reset(view, fd, facts)) {
 		ev->notes |= NOTE_BIT(NOTE_PEER_RESET);
-		ev->figures.retransmitted = facts->retransmitted;
+		ev->figures.retransmits = facts->retransmits;
 	}
 }
 

@@ -67,7 +67,8 @@ struct closing {
 	bool ask;	   /* after the close, where the socket is */
 	uint8_t otherwise; /* the state then, where there is nothing to ask */
 	bool by_dump;
-	bool lingers_zero, retransmitted, was_reset;
+	bool lingers_zero, was_reset;
+	uint8_t retransmits; /* as in struct tcp_facts */
 	uint32_t unread;
 	uint32_t silent_ms; /* since the last segment */
 	uint32_t stack;	    /* of the caller (facts/callsite.h) */

@@ -102,6 +102,15 @@ bool sock_lingers_zero(int fd)
 	       linger.l_linger == 0;
 }
 
+/* Segments, or probes; the backoff stays when the others have been reset. */
+static uint8_t unanswered(const struct tcp_info *info)
+{
+	const uint8_t probes =
+		info->tcpi_probes > info->tcpi_backoff ? info->tcpi_probes : info->tcpi_backoff;
+
+	return info->tcpi_retransmits > probes ? info->tcpi_retransmits : probes;
+}
+
 int tcp_ask(int fd, struct tcp_facts *ret)
 {
 	struct tcp_info info;
@@ -115,7 +124,7 @@ int tcp_ask(int fd, struct tcp_facts *ret)
 	*ret = (struct tcp_facts){
 		.state = (uint8_t)state_from_kernel(info.tcpi_state),
 		.was_connected = info.tcpi_bytes_acked || info.tcpi_bytes_received,
-		.retransmitted = info.tcpi_retransmits || info.tcpi_probes || info.tcpi_backoff,
+		.retransmits = unanswered(&info),
 		.was_disconnected = !info.tcpi_segs_in,
 		.silent_ms = info.tcpi_last_ack_recv,
 		.acked_beyond = (int64_t)(info.tcpi_bytes_acked - info.tcpi_bytes_sent +

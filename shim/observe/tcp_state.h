@@ -16,7 +16,7 @@ int tcp_state(int fd);
 struct tcp_facts {
 	uint8_t state;
 	bool was_connected;    /* the peer has acknowledged something, or sent something */
-	bool retransmitted;    /* segments went unanswered when it ended, or do now */
+	uint8_t retransmits;   /* of what went unanswered when it ended, or does now */
 	bool was_disconnected; /* by connect to AF_UNSPEC: the counts begin anew */
 	uint32_t silent_ms;    /* since the last segment came in: every one has an ACK */
 	/* Acknowledged beyond the bytes sent: 1 for a SYN of ours, 1 for a FIN of ours. */

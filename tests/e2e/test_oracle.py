@@ -43,6 +43,28 @@ class Contract(Case):
                         {"prog": "a_name_that_is_long"}):
             self.breaks(**changes)
 
+    def test_keys_of_notes(self):
+        port = {"code": "in-use-dying", "text": "1.2.3.4:5, port 80", "port": 80, "dying": 1,
+                "state": "TIME_WAIT", "peer": "1.2.3.4:5"}
+        listener = {"code": "in-use-listener", "text": "[::]:1 of x (pid 7)", "local": "[::]:1"}
+        unread = {"code": "reset", "text": "3 bytes", "cause": "unread", "unread": 3}
+        lost = {"code": "lost-events", "text": "1 event", "events": 1}
+        wait = {"code": "waited", "text": "waited 1.5 s", "waited_ms": 1599}
+        nobody = dict(listener, text="[::]:1 (inode 0, uid 0)", inode=0, uid=0, incomplete=True)
+        for note in ({"code": "half-closed", "text": "x"}, lost, unread, port, wait, nobody,
+                     dict(listener, pid=7, prog="x")):
+            contract.parse(line(dict(GOOD, notes=[note])))
+        for note in ({"code": "half-closed", "text": "x", "port": 1},
+                     {"code": "lost-events", "text": "1 event"}, dict(lost, events="1"),
+                     dict(lost, events=2), {key: unread[key] for key in reversed(unread)},
+                     dict(unread, cause="anger"), dict(wait, waited_ms=1600),
+                     {key: unread[key] for key in unread if key != "unread"},
+                     {key: port[key] for key in port if key != "state"},
+                     dict(port, had_option=False), dict(port, max_ms=0), dict(listener, pid=7),
+                     dict(listener, pid=7, uid=1), dict(listener, prog="x", pid=7),
+                     dict(listener, local="here:1", pid=7, prog="x")):
+            self.breaks(notes=[note])
+
     def test_bad_lines(self):
         good = line(GOOD)
         for bad in (good[:-1], good + b"\n", b"{}\n", b"\n", good.replace(b'"v":', b'"v": 1, "v":'),
@@ -65,7 +87,7 @@ class Contract(Case):
         for bad in ((1, 3), (2, 3), (1, 2, 2), (2, 1), (1, 2, 3, 1, 3)):
             with self.assertRaises(contract.Breach, msg=str(bad)):
                 contract.check_seq(self.seqs(*bad))
-        lost = [{"code": "lost-events", "text": "2 events were lost before this one"}]
+        lost = [{"code": "lost-events", "text": "2 events were lost before this one", "events": 2}]
         contract.check_seq(self.seqs(1) + [dict(GOOD, seq=4, notes=lost)])
         with self.assertRaises(contract.Breach):
             contract.check_seq(self.seqs(1) + [dict(GOOD, seq=5, notes=lost)])

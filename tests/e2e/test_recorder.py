@@ -246,7 +246,10 @@ class Events(RecorderCase, OracleCase):
             if not event.get(word, ":0").startswith("0.0.0.0"):
                 event[word] = event.get(word, "").rsplit(":", 1)[0]
         for note in event.get("notes", ()):
-            note["text"] = "".join(c for c in note["text"] if not c.isdigit())
+            for key in list(note):
+                if key == "code" or note[key] is True:
+                    continue
+                note[key] = "".join(c for c in str(note[key]) if not c.isdigit())
         return event
 
     def test_the_newest_are_kept(self):

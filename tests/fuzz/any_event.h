@@ -84,6 +84,9 @@ static inline void be_member(struct event *ev, const struct event_member *member
 		for (int i = 0; i < member->size; i++)
 			at[i] = (uint8_t)(1 + at[i] % (STATE_COUNT - 1));
 		return;
+	case KIND_STATE_SET:
+		be_number(at, member->size, STATE_BIT(STATE_COUNT));
+		return;
 	case KIND_NOTES:
 		be_notes((uint64_t *)(void *)at);
 		return;

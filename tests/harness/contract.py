@@ -13,10 +13,42 @@ CALLS = ("socket", "bind", "listen", "connect", "accept", "accept4", "setsockopt
          "shutdown", "close", "dup", "dup2", "dup3", "fcntl", "fclose", "close_range", "closefrom",
          "exit")
 
-NOTES = ("reuse-enabled", "reuse-respected", "reuse-too-late", "in-use-listener", "in-use-bound",
-         "in-use-dying", "waited", "ports-exhausted", "reset", "peer-reset", "still-open",
-         "half-closed", "no-wire-effect", "double-close", "close-wait", "not-local",
-         "privileged-port", "sandboxed", "lost-events")
+# The keys of each note beside code and text, in their order; OWNER is pid and prog, or else inode
+# and uid. A key with "?" may be missing: a flag that is false, a count of none, what is not known.
+NOTES = {
+    "reuse-enabled": "options mode",
+    "reuse-respected": "mode",
+    "reuse-too-late": "",
+    "in-use-listener": "local OWNER incomplete?",
+    "in-use-bound": "local peer? OWNER bound? live? dying? incomplete?",
+    "in-use-dying": "port dying state? peer max_ms? without_end? had_option?",
+    "waited": "waited_ms interrupted?",
+    "ports-exhausted": "first_port last_port taken",
+    "not-local": "local",
+    "privileged-port": "port first_unprivileged",
+    "reset": "cause unread?",
+    "peer-reset": "retransmits?",
+    "still-open": "",
+    "half-closed": "",
+    "no-wire-effect": "",
+    "double-close": "ago_ms by_call by_tid at?",
+    "close-wait": "at_least_ms",
+    "sandboxed": "",
+    "lost-events": "events",
+}
+FLAGS = ("incomplete", "had_option", "interrupted")
+ADDRESSES = ("local", "peer")
+# The least that each number can be.
+LEAST = {"bound": 1, "live": 1, "dying": 1, "max_ms": 1, "without_end": 1, "unread": 1,
+         "retransmits": 1, "events": 1, "pid": 1, "by_tid": 1, "port": 1, "at_least_ms": 1000,
+         "taken": 1, "inode": 0, "uid": 0, "waited_ms": 0, "ago_ms": 0, "first_port": 0,
+         "last_port": 0, "first_unprivileged": 1}
+WORDS = {"mode": ("auto", "force", "gentle", "off"), "cause": ("unread", "linger")}
+# What the sentence tells as it is, and what it tells in seconds.
+IN_TEXT = ("local", "peer", "pid", "inode", "uid", "port", "unread", "events", "taken", "by_tid",
+           "by_call", "first_port", "last_port", "first_unprivileged", "mode")
+IN_SECONDS = ("max_ms", "waited_ms", "at_least_ms")
+OPTIONS = (["SO_REUSEADDR"], ["SO_REUSEPORT"], ["SO_REUSEADDR", "SO_REUSEPORT"])
 
 KEYS = ("v", "time", "pid", "tid", "prog", "seq", "call", "by", "fd", "ret", "error", "args",
         "sock", "local", "peer", "was", "via", "state", "timer_ms", "closed", "age_ms", "totals",
@@ -256,27 +288,78 @@ def _view(view, what):
 
 def _notes(event):
     for note in event.get("notes", ()):
-        _hold(isinstance(note, dict) and list(note) == ["code", "text"], "a note is %r" % (note,))
+        _hold(isinstance(note, dict) and list(note)[:2] == ["code", "text"],
+              "a note is %r" % (note,))
         _hold(note["code"] in NOTES, "a note's code is %r" % note["code"])
         text = note["text"]
         _hold(isinstance(text, str) and text and "\n" not in text, "a note's text is %r" % (text,))
+        _note_keys(note, event)
     if "notes" in event:
         _hold(isinstance(event["notes"], list) and event["notes"], "notes is empty")
     for frame in event.get("stack", ()):
-        _ordered(frame, ("module", "offset", "symbol", "symoff"), "a frame")
-        _hold(frame.get("module") and "/" not in frame["module"], "a frame without a base name")
-        _hold(re.fullmatch("0x[0-9a-f]+", frame.get("offset", "")), "a frame's offset")
-        _hold(("symbol" in frame) == ("symoff" in frame), "a symbol without its offset")
+        _frame(frame)
     if "stack" in event:
         _hold(0 < len(event["stack"]) <= 32, "a stack of %d frames" % len(event["stack"]))
 
 
+def _frame(frame):
+    _ordered(frame, ("module", "offset", "symbol", "symoff"), "a frame")
+    _hold(frame.get("module") and "/" not in frame["module"], "a frame without a base name")
+    _hold(re.fullmatch("0x[0-9a-f]+", frame.get("offset", "")), "a frame's offset")
+    _hold(("symbol" in frame) == ("symoff" in frame), "a symbol without its offset")
+
+
+def _note_keys(note, event):
+    """The figures of the sentence, and nothing else."""
+    code = note["code"]
+    owner = "pid prog" if "pid" in note else "inode uid"
+    keys = NOTES[code].replace("OWNER", owner).split()
+    _ordered(list(note)[2:], [key.rstrip("?") for key in keys], "the note %s" % code)
+    for key in keys:
+        _hold(key.endswith("?") or key in note, "%s without %s" % (code, key))
+    for key in list(note)[2:]:
+        _note_value(code, key, note[key])
+        if key in IN_TEXT:
+            _hold(str(note[key]) in note["text"], "%s is not in the text: %r" % (key, note))
+        if key in IN_SECONDS:
+            seconds = "%d.%d s" % (note[key] // 1000, note[key] // 100 % 10)
+            _hold(seconds in note["text"], "%s is not in the text: %r" % (key, note))
+    if code == "reset":
+        _hold(("unread" in note) == (note["cause"] == "unread"), "a reset by %s" % note["cause"])
+    if code == "in-use-bound":
+        _hold("bound" in note or "live" in note, "in-use-bound by nobody")
+    if code == "in-use-dying" and note["dying"] == 1:
+        _hold("state" in note, "one connection without its state")
+    if code == "not-local":
+        _hold(note["local"] == event["local"], "not-local with another address")
+
+
+def _note_value(code, key, value):
+    what = "%s of %s is %r" % (key, code, value)
+    if key in FLAGS:
+        _hold(value is True, what)
+    elif key in ADDRESSES:
+        _hold(isinstance(value, str) and ADDRESS.match(value), what)
+    elif key in WORDS:
+        _hold(value in WORDS[key], what)
+    elif key in LEAST:
+        _number(value, "%s of %s" % (key, code), LEAST[key])
+    elif key == "options":
+        _hold(value in OPTIONS, what)
+    elif key == "state":
+        _hold(value in STATES, what)
+    elif key == "by_call":
+        _hold(value in CALLS, what)
+    elif key == "at":
+        _frame(value)
+    else:
+        _hold(key == "prog" and isinstance(value, str) and value, what)
+
+
 def lost(event):
     """How many events this one says were lost."""
-    for note in event.get("notes", ()):
-        if note["code"] == "lost-events":
-            return int(re.search(r"\d+", note["text"]).group())
-    return 0
+    return sum(note["events"] for note in event.get("notes", ())
+               if note["code"] == "lost-events")
 
 
 def check_seq(events):

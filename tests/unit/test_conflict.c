@@ -554,6 +554,10 @@ static void check_finds(const struct finds *finds, const char *order, size_t row
 	    holders.live != finds->live || holders.dying != finds->dying ||
 	    holders.without_end != finds->without_end || holders.longest_ms != finds->longest_ms)
 		fail_msg("row %zu: a count is wrong", row);
+	if ((holders.dying > 0) != (holders.dying_in != 0) ||
+	    (holders.dying == 1 && holders.dying_in != STATE_BIT(holders.state) &&
+	     holders.dying + holders.listeners + holders.bound + holders.live == 1))
+		fail_msg("row %zu: the dying are in states %x", row, holders.dying_in);
 	if (holders.inode != finds->inode)
 		fail_msg("row %zu: named is %u", row, holders.inode);
 	if (finds->peer_port && holders.peer.port != finds->peer_port)

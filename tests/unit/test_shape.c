@@ -6,8 +6,11 @@
 #include "facts/event_shape.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
+#include "facts/callsite.h"
+#include "facts/frames.h"
 #include "log/record.h"
 #include "log/render.h"
 #include "records.h"
@@ -38,6 +41,7 @@ static void fill(struct event *ev, const struct event_member *member)
 	const unsigned int number = 1 + (unsigned int)(member - event_members) % 100;
 	uint8_t *at = (uint8_t *)ev + member->at;
 	const uint16_t family = AF_INET6;
+	const uint32_t states = STATE_BIT(STATE_LAST_ACK);
 
 	switch ((enum member_kind)member->kind) {
 	case KIND_NUMBER:
@@ -55,6 +59,9 @@ static void fill(struct event *ev, const struct event_member *member)
 		return;
 	case KIND_FAMILY:
 		memcpy(at, &family, sizeof(family));
+		return;
+	case KIND_STATE_SET:
+		memcpy(at, &states, sizeof(states));
 		return;
 	case KIND_STATE:
 		*at = (uint8_t)(1 + number % (STATE_COUNT - 1));
@@ -79,6 +86,32 @@ static void fill_part(struct event *ev, enum event_part part)
 			fill(ev, &event_members[i]);
 }
 
+/* A stack of one place. */
+static uint32_t a_stack(void)
+{
+	enum { ADDRESS = 4096 };
+	static void *frames, *callsites;
+	struct frame *frame;
+	uint64_t number;
+
+	if (!frames) {
+		frames = calloc(1, frames_size());
+		callsites = calloc(1, callsites_size());
+		assert_true(frames && callsites);
+	}
+	memset(frames, 0, frames_size());
+	memset(callsites, 0, callsites_size());
+	frames_init(frames);
+	callsites_init(callsites);
+	frame = frames_claim(ADDRESS);
+	assert_non_null(frame);
+	strcpy(frame->module, "server");
+	strcpy(frame->symbol, "main");
+	frames_enter(frame, ADDRESS);
+	number = frames_number(frame);
+	return callsite_id(&number, 1);
+}
+
 /*
  * All that an event of this call with these notes can have; and the figures and the
  * call's part of the union whether or not the tables say that the notes need them.
@@ -91,7 +124,7 @@ static struct event full_event(enum call_id call, uint64_t notes)
 	fill_part(&ev, PART_EVENT);
 	ev.call = (uint8_t)call;
 	ev.notes = notes;
-	ev.stack = 0; /* a number of this process's own */
+	ev.stack = 0;
 	ev.error = EADDRINUSE;
 	ev.has_args = args != PART_NOTHING;
 	ev.has_closed = more == PART_CLOSED;
@@ -102,7 +135,7 @@ static struct event full_event(enum call_id call, uint64_t notes)
 		ev.more.value.len = sizeof(ev.more.value.bytes);
 	fill_part(&ev, PART_FIGURES);
 	ev.figures.closed_call = CALL_shutdown;
-	ev.figures.closed_at = 0;
+	ev.figures.closed_at = a_stack();
 	if (call != CALL_exit)
 		ev.figures.age_ns = 0;
 	return ev;
@@ -110,7 +143,7 @@ static struct event full_event(enum call_id call, uint64_t notes)
 
 static struct event through_record(const struct event *ev)
 {
-	uint64_t words[RECORD_SHORT / sizeof(uint64_t)];
+	uint64_t words[RECORD_MOST / sizeof(uint64_t)];
 	const uint16_t size = record_of(ev, words, sizeof(words));
 	struct event read;
 
@@ -134,6 +167,10 @@ static void goes_and_comes_back(enum call_id call, uint64_t notes)
 	for (unsigned int i = 0; i < event_member_count; i++) {
 		const struct event_member *member = &event_members[i];
 
+		/* Numbers of a process's own; what they stand for is in the lines. */
+		if (member->at == offsetof(struct event, stack) ||
+		    member->at == offsetof(struct event, figures.closed_at))
+			continue;
 		if (event_has(&ev, (enum event_part)member->part))
 			assert_memory_equal((const char *)&ev + member->at,
 					    (const char *)&read + member->at, member->size);
@@ -165,6 +202,79 @@ static void every_note(void **state)
 				bearers++;
 			}
 		assert_true(bearers > 0);
+	}
+}
+
+/* Does the one note of the line have the key? */
+static bool has_key(const char *json, const char *key)
+{
+	char quoted[64];
+
+	snprintf(quoted, sizeof(quoted), ",\"%s\":", key);
+	return strstr(strstr(json, "\"notes\":"), quoted) != NULL;
+}
+
+static enum call_id bearer_of(enum note_id note)
+{
+	int call = 0;
+
+	while (!may_bear((enum call_id)call, note))
+		call++;
+	return (enum call_id)call;
+}
+
+/* Of a row OWNER there are two pairs, one where the pid is known and one where it is not. */
+static void assert_key(enum note_id note, const char *key, bool is_owner)
+{
+	static struct lines lines;
+	struct event ev = full_event(bearer_of(note), NOTE_BIT(note));
+
+	render(&lines, &ev);
+	if (!is_owner) {
+		if (!has_key(lines.json, key))
+			fail_msg("no %s in %s", key, lines.json);
+		return;
+	}
+	assert_true(has_key(lines.json, "pid") && has_key(lines.json, "prog"));
+	assert_false(has_key(lines.json, "inode") || has_key(lines.json, "uid"));
+	ev.more.holders.pid = 0;
+	render(&lines, &ev);
+	assert_false(has_key(lines.json, "pid") || has_key(lines.json, "prog"));
+	assert_true(has_key(lines.json, "inode") && has_key(lines.json, "uid"));
+}
+
+/* What notes.def says is shown, is shown, and was kept where the note says it has it. */
+static void every_key(void **state)
+{
+	(void)state;
+#define SHOWS(id, key, shown, member)                                                              \
+	assert_key(NOTE_##id, #key, strcmp(#shown, "OWNER") == 0);                                 \
+	assert_true(offsetof(struct event, member) < offsetof(struct event, more) ||               \
+		    note_holds(NOTE_##id) ==                                                       \
+			    (offsetof(struct event, member) < offsetof(struct event, figures)      \
+				     ? PART_HOLDERS                                                \
+				     : PART_FIGURES));
+#include "reuse/notes.def"
+}
+
+/* What there is not is not shown: a flag that is false, a count of none. */
+static void nothing_to_say(void **state)
+{
+	static const char *const keys[] = {"incomplete", "peer",  "bound",  "live",
+					   "dying",	 "state", "max_ms", "had_option"};
+	static struct lines lines;
+
+	(void)state;
+	for (enum note_id note = NOTE_IN_USE_LISTENER; note <= NOTE_IN_USE_DYING; note++) {
+		struct event ev = full_event(CALL_bind, NOTE_BIT(note));
+
+		memset(&ev.more, 0, sizeof(ev.more));
+		ev.more.holders.state = STATE_TIME_WAIT;
+		ev.more.holders.looked_up = true;
+		render(&lines, &ev);
+		for (size_t i = 0; i < COUNT_OF(keys); i++)
+			if (note != NOTE_IN_USE_DYING || strcmp(keys[i], "dying") != 0)
+				assert_false(has_key(lines.json, keys[i]));
 	}
 }
 
@@ -203,6 +313,7 @@ static bool spoil(struct event *ev, const struct event_member *member)
 	case KIND_STATE:
 	case KIND_LENGTH:
 	case KIND_STATES:
+	case KIND_STATE_SET:
 	case KIND_NOTES:
 		memset(at, 0xff, member->size);
 		return true;
@@ -256,6 +367,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_call),
 		cmocka_unit_test(every_note),
+		cmocka_unit_test(every_key),
+		cmocka_unit_test(nothing_to_say),
 		cmocka_unit_test(every_length),
 		cmocka_unit_test(nothing_unsound),
 		cmocka_unit_test(nothing_of_another_call),
