@@ -98,8 +98,13 @@ __attribute__((constructor)) static void boot(void)
 
 	uint32_t hooks = hooks_for_reuse(&shim.set);
 
-	if (open_for_events()) {
+	own_load_begin();
+	const bool logs = open_for_events();
+
+	if (logs)
 		diag_open();
+	own_load_end();
+	if (logs) {
 		if (shim.set.stack)
 			stacks_open();
 		shim.colored = wants_color(&shim.set);

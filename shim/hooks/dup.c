@@ -58,9 +58,8 @@ static int dup_onto(union dup_onto way, enum call_id call, int fd, int newfd, in
 	const bool was_ours = own_is(newfd) && process_owner();
 	const bool closes =
 		fd != newfd && !was_ours && observe_closing(&closing, call, newfd) == CLOSING_TCP;
+	const bool moved = was_ours && own_move_away(newfd);
 
-	if (was_ours)
-		own_move_away(newfd);
 	event_begin(&ev, call, fd);
 	ev.has_args = true;
 	ev.args.newfd = newfd;
@@ -69,7 +68,7 @@ static int dup_onto(union dup_onto way, enum call_id call, int fd, int newfd, in
 	err = hook_error(rc);
 
 	event_end(&ev, rc, err);
-	if (err && was_ours)
+	if (err && moved)
 		sys_close(newfd); /* free, as the program knows it */
 	if (err && closes)
 		observe_not_closed(&closing);

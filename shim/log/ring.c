@@ -123,7 +123,7 @@ int ring_open(int fd, uint64_t size)
 		return rc;
 	}
 	work_init();
-	rc = own_adopt(OWN_LOG, fd, false);
+	rc = own_adopt(OWN_LOG, fd);
 	return rc < 0 ? rc : 0;
 }
 

@@ -69,7 +69,7 @@ static enum kind kind_of(int fd)
 
 int sink_open_fd(int fd)
 {
-	const int high = own_adopt(OWN_LOG, fd, false);
+	const int high = own_adopt(OWN_LOG, fd);
 
 	if (high < 0)
 		return high;

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,9 +20,10 @@
 
 /*
  * A slot's state: zero in a forked child, whose sockets are made before its first
- * question; else free; else since when it is taken, in milliseconds.
+ * question; free; without a socket for good; else since when it is taken, in
+ * milliseconds.
  */
-enum { SLOT_UNMADE, SLOT_FREE, SLOT_TAKEN };
+enum { SLOT_UNMADE, SLOT_FREE, SLOT_EMPTY, SLOT_TAKEN };
 
 /* Who has it that long was jumped out of his question, and will not give it back. */
 enum { ABANDONED_MS = 1000 };
@@ -37,35 +39,55 @@ static int open_netlink(void)
 	return sys_socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG);
 }
 
-/* Give the slot a socket of this process, on the number it had in the parent if any. */
-static int make_slot(unsigned int i)
+/* Give the slot a socket of this process, in the place of its parent's if any. */
+static bool make_slot(unsigned int i)
 {
 	const int fresh = open_netlink();
 
-	return fresh < 0 ? fresh : own_adopt(OWN_DIAG + i, fresh, true);
+	return fresh >= 0 && own_adopt(OWN_DIAG + i, fresh) >= 0;
+}
+
+static void make_slots(void)
+{
+	const uint64_t now_ms = clock_ns(CLOCK_MONOTONIC) / 1000000;
+
+	for (unsigned int i = 0; i < DIAG_SOCKETS; i++) {
+		uint64_t state = SLOT_UNMADE;
+
+		if (atomic_compare_exchange_strong(&this_process.diag[i], &state,
+						   now_ms + SLOT_TAKEN))
+			atomic_store(&this_process.diag[i], make_slot(i) ? SLOT_FREE : SLOT_EMPTY);
+	}
 }
 
 void diag_open(void)
 {
-	for (unsigned int i = 0; i < DIAG_SOCKETS; i++)
-		if (make_slot(i) >= 0)
-			atomic_store(&this_process.diag[i], SLOT_FREE);
+	make_slots();
 }
 
-/* The socket of a slot that we hold; it is made where the process has none yet. */
-static int slot_fd(unsigned int i, uint64_t state)
+/*
+ * A forked child's first question. Each socket has a low number for a moment, with
+ * no handler of a signal to see it or to jump out from under it.
+ */
+static void make_slots_unseen(void)
 {
-	const int fd = state == SLOT_UNMADE ? -1 : own_checked(OWN_DIAG + i);
+	const uint64_t all = ~UINT64_C(0);
+	uint64_t old;
 
-	return fd >= 0 ? fd : make_slot(i);
+	sys_sigprocmask(SIG_SETMASK, &all, &old);
+	make_slots();
+	sys_sigprocmask(SIG_SETMASK, &old, NULL);
 }
 
-static bool take_slot(unsigned int i, uint64_t now_ms, uint64_t *ret_state)
+static bool take_slot(unsigned int i, uint64_t now_ms)
 {
 	uint64_t state = atomic_load(&this_process.diag[i]);
 
-	*ret_state = state;
-	if (state >= SLOT_TAKEN && now_ms < state + ABANDONED_MS)
+	if (state == SLOT_UNMADE) {
+		make_slots_unseen();
+		state = atomic_load(&this_process.diag[i]);
+	}
+	if (state == SLOT_EMPTY || (state >= SLOT_TAKEN && now_ms < state + ABANDONED_MS))
 		return false;
 	return atomic_compare_exchange_strong(&this_process.diag[i], &state, now_ms + SLOT_TAKEN);
 }
@@ -73,16 +95,15 @@ static bool take_slot(unsigned int i, uint64_t now_ms, uint64_t *ret_state)
 static int take_channel(struct channel *ret)
 {
 	const uint64_t now_ms = clock_ns(CLOCK_MONOTONIC) / 1000000;
-	uint64_t state;
 
 	*ret = (struct channel){.fd = -1, .slot = -1};
 	/* Without a log no descriptor of ours may stay. */
 	for (unsigned int i = 0; i < DIAG_SOCKETS && shim.events && ret->fd < 0; i++) {
-		if (!take_slot(i, now_ms, &state))
+		if (!take_slot(i, now_ms))
 			continue;
-		*ret = (struct channel){.fd = slot_fd(i, state), .slot = (int)i};
+		*ret = (struct channel){.fd = own_checked(OWN_DIAG + i), .slot = (int)i};
 		if (ret->fd < 0)
-			atomic_store(&this_process.diag[i], SLOT_UNMADE);
+			atomic_store(&this_process.diag[i], SLOT_EMPTY); /* taken from us */
 	}
 	if (ret->fd < 0)
 		*ret = (struct channel){.fd = open_netlink(), .slot = -1};
@@ -196,9 +217,11 @@ static int visit_search(const struct diag_sock *sock, void *arg)
 /*
  * One exact question. Return 1 found, 0 not found, or -errno; -EBADMSG where the
  * answer shows a socket that is just being replaced by its TIME_WAIT: closed
- * already, or without its port.
+ * already, or without its port. Apart from its caller, which may have to make the
+ * sockets first: the buffer is large.
  */
-static int ask_exact(const struct channel *channel, const struct diag_id *id, struct diag_sock *ret)
+__attribute__((noinline)) static int ask_exact(const struct channel *channel,
+					       const struct diag_id *id, struct diag_sock *ret)
 {
 	struct search search = {.id = id, .ret = ret};
 	union {

@@ -67,14 +67,21 @@ bool own_is_really(int fd)
 	return false;
 }
 
+/* From here on the number is none of ours. False where that was so already. */
+static bool give_up(struct own *entry, int fd)
+{
+	int number = fd + 1;
+
+	return atomic_compare_exchange_strong(&entry->number, &number, 0);
+}
+
 int own_checked_size(unsigned int slot, uint64_t *ret_size)
 {
 	const int fd = own_number(slot);
-	int entry = fd + 1;
 
 	if (fd < 0 || is_still(&own[slot], fd, ret_size))
 		return fd;
-	atomic_compare_exchange_strong(&own[slot].number, &entry, 0); /* given up */
+	give_up(&own[slot], fd);
 	return -1;
 }
 
@@ -86,62 +93,79 @@ int own_checked(unsigned int slot)
 }
 
 /*
- * Where our numbers begin. Above the program's limit where it may be raised for a
- * moment: there they take no number from the program, and no loop of closes meets
- * them. But not above 4096: the kernel's table of descriptors grows with the
- * highest number, and each fork copies it.
+ * Where our numbers begin. At load above the program's limit, and above what is
+ * commonly the limit where the program's was lowered: there they take no number
+ * from the program, and who tries all numbers does not meet them. But not above
+ * 4096: the kernel's table of descriptors grows with the highest number, and each
+ * fork copies it. Where there is no such room, as high as the limit lets them be.
  */
-enum { ROOM = 16, HIGHEST = 4096, TOO_FEW = 64 };
+enum { ROOM = 16, COMMON = 1024, HIGHEST = 4096, TOO_FEW = 64 };
 
-static int high_number(const struct rlimit64 *limit, bool can_raise)
-{
-	if (limit->rlim_cur > HIGHEST)
-		return HIGHEST - ROOM;
-	if (can_raise)
-		return (int)limit->rlim_cur;
-	if (limit->rlim_cur > TOO_FEW)
-		return (int)limit->rlim_cur - ROOM;
-	return (int)limit->rlim_cur - 1; /* a single one, and not among the first three */
-}
+static struct rlimit64 at_load;
+static int raised_from = -1; /* at load: the first number above the program's limit */
 
-/* Let numbers above the limit be made; the old limit into *ret. False where it stays. */
-static bool raise_limit(struct rlimit64 *ret)
+void own_load_begin(void)
 {
 	struct rlimit64 raised;
 
-	if (sys_getrlimit(RLIMIT_NOFILE, ret) < 0)
-		*ret = (struct rlimit64){.rlim_cur = RLIM64_INFINITY};
-	raised = *ret;
-	if (ret->rlim_cur > HIGHEST || ret->rlim_max < ret->rlim_cur + ROOM)
-		return false;
-	raised.rlim_cur += ROOM;
-	return sys_setrlimit(RLIMIT_NOFILE, &raised) == 0;
+	if (sys_getrlimit(RLIMIT_NOFILE, &at_load) < 0 || at_load.rlim_cur > HIGHEST ||
+	    at_load.rlim_max < at_load.rlim_cur + ROOM)
+		return;
+	raised = at_load;
+	raised.rlim_cur = ROOM + (at_load.rlim_cur < COMMON ? COMMON : at_load.rlim_cur);
+	if (raised.rlim_cur > at_load.rlim_max)
+		raised.rlim_cur = at_load.rlim_max;
+	if (sys_setrlimit(RLIMIT_NOFILE, &raised) == 0)
+		raised_from = (int)raised.rlim_cur - ROOM;
 }
 
-/* A copy of fd at a high number, or onto that number; close-on-exec. Or -errno. */
-static int copy_high(int fd, int onto)
+void own_load_end(void)
+{
+	if (raised_from >= 0)
+		sys_setrlimit(RLIMIT_NOFILE, &at_load);
+	raised_from = -1;
+}
+
+static uint64_t soft_limit(void)
 {
 	struct rlimit64 limit;
-	const bool raised = raise_limit(&limit);
-	const int from = high_number(&limit, raised);
-	int high = -EMFILE;
 
-	if (onto >= 0)
-		high = sys_dup3(fd, onto, O_CLOEXEC);
-	else if (from > 2)
-		high = sys_fcntl(fd, F_DUPFD_CLOEXEC, from);
-	if (raised)
-		sys_setrlimit(RLIMIT_NOFILE, &limit);
+	return sys_getrlimit(RLIMIT_NOFILE, &limit) < 0 ? RLIM64_INFINITY : limit.rlim_cur;
+}
+
+static int high_number(void)
+{
+	const uint64_t limit = soft_limit();
+
+	if (raised_from >= 0)
+		return raised_from;
+	if (limit > HIGHEST)
+		return HIGHEST - ROOM;
+	if (limit > TOO_FEW)
+		return (int)limit - ROOM;
+	return (int)limit - 1; /* a single one, and not among the first three */
+}
+
+/* A copy of fd at a high number, close-on-exec. Or -errno. */
+static int copy_high(int fd)
+{
+	const int from = high_number();
+	const int high = from > 2 ? sys_fcntl(fd, F_DUPFD_CLOEXEC, from) : -EMFILE;
+
 	if (high >= 0 && high < own_lowest)
 		own_lowest = high;
 	return high;
 }
 
-int own_adopt(unsigned int slot, int fd, bool keep_number)
+int own_adopt(unsigned int slot, int fd)
 {
-	const int high = copy_high(fd, keep_number ? own_checked(slot) : -1);
+	const int old = own_checked(slot);
 	uint64_t size;
+	int high;
 
+	if (old >= 0 && give_up(&own[slot], old))
+		sys_close(old);
+	high = copy_high(fd);
 	sys_close(fd);
 	if (high < 0)
 		return high;
@@ -153,14 +177,16 @@ int own_adopt(unsigned int slot, int fd, bool keep_number)
 	return high;
 }
 
-void own_move_away(int fd)
+bool own_move_away(int fd)
 {
+	if ((uint64_t)fd >= soft_limit())
+		return false;
 	for (unsigned int slot = 0; slot < OWN_COUNT; slot++) {
 		if (own_number(slot) != fd)
 			continue;
 
 		int entry = fd + 1;
-		const int copy = copy_high(fd, -1);
+		const int copy = copy_high(fd);
 		const int high = copy < 0 ? -1 : copy; /* without room it is given up */
 
 		/* A signal handler may have been here in between. */
@@ -168,4 +194,5 @@ void own_move_away(int fd)
 		    high >= 0)
 			sys_close(high);
 	}
+	return true;
 }

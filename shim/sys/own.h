@@ -36,17 +36,24 @@ int own_checked_size(unsigned int slot, uint64_t *ret_size);
 int own_number(unsigned int slot);
 
 /*
- * Make fd ours in that slot, under a high number; its present number is free again
- * whatever happens. With keep_number it takes the place of what the slot has, on
- * the same number (a forked child's socket in the place of its parent's).
- * Return the number, or -errno.
+ * At load, around what is adopted there: the program's limit is raised for as long,
+ * where it may be. Later it is never written: another thread may be setting it.
  */
-int own_adopt(unsigned int slot, int fd, bool keep_number);
+void own_load_begin(void);
+void own_load_end(void);
+
+/*
+ * Make fd ours in that slot, under a high number; its present number is free again
+ * whatever happens. What the slot had is closed (a forked child's copy of its
+ * parent's socket). Return the number, or -errno.
+ */
+int own_adopt(unsigned int slot, int fd);
 
 /*
  * Make the number fd free for the program, which is about to dup2 onto it: ours
- * goes on under another number. Only where own_is(fd).
+ * goes on under another number, or is given up where there is no room. Only where
+ * own_is(fd). False where dup2 can't get there: ours stays.
  */
-void own_move_away(int fd);
+bool own_move_away(int fd);
 
 #endif

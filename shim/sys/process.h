@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { DIAG_SOCKETS = 4, RING_HELD_WORDS = 16 };
+enum { DIAG_SOCKETS = 2, RING_HELD_WORDS = 16 };
 
 struct process {
 	_Atomic(pid_t) owner;		      /* 0: not claimed since the fork */

@@ -85,7 +85,7 @@ static void adopt_body(void *arg)
 {
 	for (unsigned int slot = 0; slot < OWN_COUNT; slot++) {
 		const struct thing thing = new_thing();
-		const int high = own_adopt(slot, thing.fd, false);
+		const int high = own_adopt(slot, thing.fd);
 
 		(void)arg;
 		MUST(high > 100);
@@ -121,7 +121,7 @@ static void under_hard_limit_body(void *arg)
 
 	limit_numbers(limit, true);
 
-	const int high = own_adopt(OWN_LOG, thing.fd, false);
+	const int high = own_adopt(OWN_LOG, thing.fd);
 
 	MUST(high >= 0 && (rlim_t)high < limit);
 	MUST((rlim_t)high >= (limit > 4096 ? 4000 : limit / 2));
@@ -137,21 +137,53 @@ static void under_soft_limit_body(void *arg)
 	const struct thing thing = new_thing();
 
 	limit_numbers(limit, false);
+	own_load_begin();
 
-	const int high = own_adopt(OWN_LOG, thing.fd, false);
+	const int high = own_adopt(OWN_LOG, thing.fd);
 
+	own_load_end();
 	MUST(high >= 0 && high < 4096 + 32);
-	MUST(limit > 4096 || (rlim_t)high >= limit);
+	MUST(limit > 4096 || (rlim_t)high >= (limit < 1024 ? 1024 : limit));
 	MUST(own_is(high));
 	MUST(is_thing(high, &thing));
 	MUST(!is_open(thing.fd));
 	MUST(soft_limit() == limit);
 }
 
+static void little_room_body(void *arg)
+{
+	struct rlimit limit = {.rlim_cur = 100, .rlim_max = 200};
+
+	(void)arg;
+	MUST(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	own_load_begin();
+
+	const int high = own_adopt(OWN_LOG, new_thing().fd);
+
+	own_load_end();
+	MUST(high >= 180 && high < 200);
+	MUST(soft_limit() == 100);
+}
+
+static void after_load_body(void *arg)
+{
+	const rlim_t limit = *(rlim_t *)arg;
+
+	limit_numbers(limit, false);
+
+	const int high = own_adopt(OWN_LOG, new_thing().fd);
+
+	MUST(high >= 0 && (rlim_t)high < limit);
+	MUST((rlim_t)high >= (limit > 4096 ? 4000 : limit / 2));
+	MUST(own_is(high));
+	MUST(soft_limit() == limit);
+}
+
 /*
- * High is above what the program may use where the limit can be raised for a
- * moment, else just below it; the limit is as before; and never so high that forks
- * pay for it.
+ * At load high is above what the program may use, and above 1024, where the limit
+ * can be raised for a moment, or as far above it as the hard limit lets it be; else
+ * and later just below the limit. The limit is as before; and never so high that
+ * forks pay for it.
  */
 static void adopt_under_limits(void **state)
 {
@@ -163,9 +195,12 @@ static void adopt_under_limits(void **state)
 	for (size_t i = 0; i < COUNT_OF(limits); i++) {
 		if (limits[i] <= hard.rlim_max)
 			in_child(under_hard_limit_body, &limits[i]);
-		if (limits[i] + 64 <= hard.rlim_max)
+		if (limits[i] + 1100 <= hard.rlim_max) {
 			in_child(under_soft_limit_body, &limits[i]);
+			in_child(after_load_body, &limits[i]);
+		}
 	}
+	in_child(little_room_body, NULL);
 }
 
 static void never_too_high_body(void *arg)
@@ -176,7 +211,7 @@ static void never_too_high_body(void *arg)
 	MUST(getrlimit(RLIMIT_NOFILE, &limit) == 0);
 	limit_numbers(limit.rlim_max, false);
 
-	const int high = own_adopt(OWN_LOG, new_thing().fd, false);
+	const int high = own_adopt(OWN_LOG, new_thing().fd);
 
 	MUST(high >= 0 && high < 4096);
 }
@@ -191,7 +226,7 @@ static void never_too_high(void **state)
 static void no_room_body(void *arg)
 {
 	const struct thing first = new_thing();
-	const int high = own_adopt(OWN_LOG, first.fd, false);
+	const int high = own_adopt(OWN_LOG, first.fd);
 	struct thing second = new_thing();
 
 	(void)arg;
@@ -200,12 +235,12 @@ static void no_room_body(void *arg)
 	limit_numbers(32, true);
 	while (fcntl(second.fd, F_DUPFD, 0) >= 0)
 		;
-	MUST(own_adopt(OWN_DIAG, second.fd, false) == -EMFILE);
+	MUST(own_adopt(OWN_DIAG, second.fd) == -EMFILE);
 	MUST(!is_open(second.fd));
 	MUST(own_number(OWN_DIAG) == -1);
 	MUST(own_number(OWN_LOG) == high);
 
-	MUST(own_adopt(OWN_DIAG, -1, false) == -EBADF);
+	MUST(own_adopt(OWN_DIAG, -1) == -EBADF);
 	MUST(own_number(OWN_DIAG) == -1);
 }
 
@@ -219,7 +254,7 @@ static void no_room(void **state)
 static void replaced_body(void *arg)
 {
 	const struct thing ours = new_thing(), theirs = new_thing();
-	const int high = own_adopt(OWN_LOG, ours.fd, false);
+	const int high = own_adopt(OWN_LOG, ours.fd);
 
 	(void)arg;
 	MUST(own_checked(OWN_LOG) == high);
@@ -232,7 +267,7 @@ static void replaced_body(void *arg)
 
 static void closed_body(void *arg)
 {
-	const int high = own_adopt(OWN_LOG, new_thing().fd, false);
+	const int high = own_adopt(OWN_LOG, new_thing().fd);
 
 	(void)arg;
 	close(high);
@@ -249,14 +284,14 @@ static void taken_behind_our_back(void **state)
 	in_child(closed_body, NULL);
 }
 
-static void keep_number_body(void *arg)
+static void replace_body(void *arg)
 {
 	const struct thing first = new_thing(), second = new_thing(), third = new_thing();
-	const int high = own_adopt(OWN_LOG, first.fd, true);
+	const int high = own_adopt(OWN_LOG, first.fd);
 
 	(void)arg;
-	MUST(high > 2 && is_thing(high, &first)); /* nothing to keep yet */
-	MUST(own_adopt(OWN_LOG, second.fd, true) == high);
+	MUST(high > 2 && is_thing(high, &first)); /* nothing to replace yet */
+	MUST(own_adopt(OWN_LOG, second.fd) == high);
 	MUST(is_thing(high, &second));
 	MUST(fcntl(high, F_GETFD) & FD_CLOEXEC);
 	MUST(own_checked(OWN_LOG) == high);
@@ -267,25 +302,40 @@ static void keep_number_body(void *arg)
 
 	MUST(dup2(theirs.fd, high) == high);
 
-	const int other = own_adopt(OWN_LOG, third.fd, true);
+	const int other = own_adopt(OWN_LOG, third.fd);
 
 	MUST(other > 2 && other != high);
 	MUST(is_thing(high, &theirs));
 	MUST(is_thing(other, &third));
 }
 
-/* A slot's new file can take the old one's number, as long as that is ours. */
-static void keep_number(void **state)
+static void replace_without_room_body(void *arg)
+{
+	const int high = own_adopt(OWN_LOG, new_thing().fd), filler = new_thing().fd;
+	const struct thing second = new_thing();
+
+	(void)arg;
+	limit_numbers(32, true);
+	while (fcntl(filler, F_DUPFD, 0) >= 0)
+		;
+	MUST(own_adopt(OWN_LOG, second.fd) == -EMFILE);
+	MUST(!is_open(second.fd));
+	MUST(!is_open(high));
+	MUST(own_number(OWN_LOG) == -1);
+}
+
+/* A slot's new file closes the old one, as long as that is ours. */
+static void replace(void **state)
 {
 	(void)state;
-	in_child(keep_number_body, NULL);
+	in_child(replace_body, NULL);
+	in_child(replace_without_room_body, NULL);
 }
 
 static void move_away_body(void *arg)
 {
 	const struct thing ours = new_thing(), other = new_thing(), theirs = new_thing();
-	const int high = own_adopt(OWN_LOG, ours.fd, false),
-		  beside = own_adopt(OWN_DIAG, other.fd, false);
+	const int high = own_adopt(OWN_LOG, ours.fd), beside = own_adopt(OWN_DIAG, other.fd);
 
 	(void)arg;
 	own_move_away(high);
@@ -322,9 +372,38 @@ static void move_away(void **state)
 	in_child(move_away_body, NULL);
 }
 
+static void move_beyond_body(void *arg)
+{
+	struct thing thing;
+	int high;
+
+	(void)arg;
+	limit_numbers(100, false);
+	thing = new_thing();
+	own_load_begin();
+	high = own_adopt(OWN_LOG, thing.fd);
+	own_load_end();
+	MUST(high >= 100);
+	MUST(!own_move_away(high));
+	MUST(own_number(OWN_LOG) == high);
+	MUST(is_thing(high, &thing));
+}
+
+/* Beyond the limit no dup2 gets there: ours stays. */
+static void move_beyond(void **state)
+{
+	struct rlimit limit;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	if (limit.rlim_max < 2000)
+		skip();
+	in_child(move_beyond_body, NULL);
+}
+
 static void move_nothing_body(void *arg)
 {
-	const int high = own_adopt(OWN_LOG, new_thing().fd, false);
+	const int high = own_adopt(OWN_LOG, new_thing().fd);
 	const struct thing theirs = new_thing();
 
 	(void)arg;
@@ -361,14 +440,15 @@ static void move_minus_one(void **state)
 
 static void move_without_room_body(void *arg)
 {
-	const int high = own_adopt(OWN_LOG, new_thing().fd, false);
 	const int filler = new_thing().fd;
+	int high;
 
 	(void)arg;
 	limit_numbers(32, true);
+	high = own_adopt(OWN_LOG, new_thing().fd);
 	while (fcntl(filler, F_DUPFD, 0) >= 0)
 		;
-	own_move_away(high);
+	MUST(own_move_away(high));
 	MUST(!own_is(high));
 	MUST(own_number(OWN_LOG) == -1);
 }
@@ -382,12 +462,12 @@ static void move_without_room(void **state)
 
 static void limit_lowered_body(void *arg)
 {
-	const int high = own_adopt(OWN_LOG, new_thing().fd, false);
+	const int high = own_adopt(OWN_LOG, new_thing().fd);
 
 	(void)arg;
 	limit_numbers(64, true);
 
-	const int lower = own_adopt(OWN_DIAG, new_thing().fd, false);
+	const int lower = own_adopt(OWN_DIAG, new_thing().fd);
 
 	MUST(lower >= 0 && lower < 64);
 	MUST(own_is(high));
@@ -407,8 +487,8 @@ static void errno_body(void *arg)
 
 	(void)arg;
 	errno = 1234;
-	own_adopt(OWN_LOG, fd, false);
-	own_adopt(OWN_DIAG, -1, false);
+	own_adopt(OWN_LOG, fd);
+	own_adopt(OWN_DIAG, -1);
 	own_move_away(own_number(OWN_LOG));
 	MUST(errno == 1234);
 }
@@ -429,8 +509,9 @@ int main(void)
 		cmocka_unit_test(never_too_high),
 		cmocka_unit_test(no_room),
 		cmocka_unit_test(taken_behind_our_back),
-		cmocka_unit_test(keep_number),
+		cmocka_unit_test(replace),
 		cmocka_unit_test(move_away),
+		cmocka_unit_test(move_beyond),
 		cmocka_unit_test(move_nothing),
 		cmocka_unit_test(move_minus_one),
 		cmocka_unit_test(move_without_room),
