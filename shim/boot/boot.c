@@ -40,7 +40,7 @@ static uint32_t hooks_for_log(const struct settings *set)
 {
 	return set->calls | CALL_BIT(CALL_close) | CALL_BIT(CALL_dup) | CALL_BIT(CALL_dup2) |
 	       CALL_BIT(CALL_dup3) | CALL_BIT(CALL_fcntl) | CALL_BIT(CALL_close_range) |
-	       CALL_BIT(CALL_closefrom) | CALL_BIT(CALL_prctl);
+	       CALL_BIT(CALL_closefrom) | CALL_BIT(CALL_fstat) | CALL_BIT(CALL_prctl);
 }
 
 /*

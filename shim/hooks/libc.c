@@ -137,6 +137,17 @@ static int kernel_prctl(int option, ...)
 	return (int)libc.syscall(SYS_prctl, option, a[0], a[1], a[2], a[3]);
 }
 
+static int kernel_fstat(int fd, struct stat *ret)
+{
+	return (int)libc.syscall(SYS_fstat, fd, ret);
+}
+
+static int kernel___fxstat(int version, int fd, struct stat *ret)
+{
+	(void)version; /* on 64-bit machines all are the kernel's own struct */
+	return (int)libc.syscall(SYS_fstat, fd, ret);
+}
+
 /* A call without its kernel_ function above does not compile. */
 struct libc_calls libc = {
 #define CALL(name, args, more) .name = kernel_##name,

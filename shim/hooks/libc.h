@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #if !__GLIBC_PREREQ(2, 34)
@@ -18,6 +19,9 @@
 extern int close_range(unsigned int first, unsigned int last, int flags);
 extern void closefrom(int first);
 #endif
+
+/* What fstat is to programs that were built before glibc 2.33; no header tells of it any more. */
+extern int __fxstat(int version, int fd, struct stat *ret);
 
 struct libc_calls {
 #define CALL(name, args, more) __typeof__(name) *name;

@@ -66,6 +66,9 @@ static bool call_by_number(long number, const long *a, long *ret)
 		*ret = close_range_by(by->close_range, (unsigned int)a[0], (unsigned int)a[1],
 				      (int)a[2]);
 		return true;
+	case SYS_fstat:
+		*ret = fstat_by(by->fstat, (int)a[0], (struct stat *)a[1]);
+		return true;
 	case SYS_prctl:
 		*ret = prctl_by(by->prctl, (int)a[0], (const unsigned long *)&a[1]);
 		return true;

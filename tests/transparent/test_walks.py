@@ -12,7 +12,7 @@ from harness import paths
 from harness.case import Case, environment, shimmed, timeout
 
 WALKS = ("socket", "bind", "listen", "connect", "accept", "sockopt", "close", "dup", "syscall",
-         "signals", "threads", "fork", "names", "std", "sandbox")
+         "signals", "threads", "fork", "names", "std", "sandbox", "descriptors")
 
 
 def _fill(path):
