@@ -123,6 +123,7 @@ enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd
 
 	*ret = (struct closing){.fd = fd, .before = facts.state};
 	view_begin(&ret->view, fd, facts.state, &note);
+	ret->unseen = view_unseen_syn(&ret->view, &facts);
 	decide_question(ret, &facts);
 	ask_connection(ret, &facts);
 	if (ret->ask)
@@ -153,7 +154,7 @@ static bool conclude(struct closing *closing, struct sock_view *ret)
 	else
 		view->state = closing->otherwise;
 	if (measured == STATE_CLOSED)
-		measured = STATE_UNKNOWN; /* TCP_INFO says so of TIME_WAIT, too */
+		measured = closing->unseen; /* TCP_INFO says so of TIME_WAIT, too */
 	if (orderly && view->state == STATE_CLOSED)
 		necessary = STATE_LAST_ACK;
 	view_trace(view, measured, necessary);

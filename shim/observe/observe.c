@@ -129,7 +129,7 @@ bool observe_call(struct event *ev)
 	if (!begin(ev, ev->fd, &facts))
 		return false;
 	look(ev, ev->fd, &facts, &note);
-	view_trace(&ev->sock, STATE_UNKNOWN, STATE_UNKNOWN);
+	view_trace(&ev->sock, view_unseen_syn(&ev->sock, &facts), STATE_UNKNOWN);
 	view_keep(&ev->sock, ev->fd, ev->stack, &note);
 	return true;
 }
@@ -257,14 +257,56 @@ bool observe_shutdown(struct event *ev, uint8_t before)
 	return true;
 }
 
-/* A SYN went out: all these ends of a connect come after it, refusals before it do not. */
-static bool has_sent_syn(int err)
+uint16_t observe_port(enum call_id call, int fd)
 {
-	return !err || err == EINPROGRESS || err == EINTR || err == ECONNREFUSED ||
-	       err == ECONNRESET || err == ETIMEDOUT;
+	return shim_logs(call) ? sock_local(fd).port : 0;
 }
 
-bool observe_connect(struct event *ev, const struct sockaddr *addr, uint32_t len)
+/*
+ * Did a SYN go out? All ends of a connect in the first row come after it. Those of the second
+ * come after it (ICMP) or before (no route). A connect that waited is disconnected when it fails,
+ * so that the counts begin anew; but the port that it was given for the SYN stays.
+ */
+static bool has_sent_syn(const struct event *ev, uint16_t had_port)
+{
+	switch (ev->error) {
+	case 0:
+	case EINPROGRESS:
+	case EINTR:
+	case ECONNREFUSED:
+	case ECONNRESET:
+	case ETIMEDOUT:
+		return true;
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case ENONET:
+	case ENOPROTOOPT:
+	case EOPNOTSUPP:
+	case EPROTO:
+	case EACCES:
+		return !had_port && ev->sock.local.port;
+	default:
+		return false;
+	}
+}
+
+/* The addresses that connect has given to the socket, which is in that state now. */
+static void learn_connection(struct sock_view *view, int fd, uint8_t state,
+			     const struct endpoint *asked)
+{
+	const bool made = state_is_synchronized(state);
+
+	if (made && view->was && !state_is_synchronized(view->was))
+		return; /* view_begin has asked for them */
+	view->local = sock_local(fd);
+	if (made)
+		view->peer = sock_peer(fd);
+	else if (state == STATE_SYN_SENT && asked->family && !endpoint_is_wildcard(asked))
+		view->peer = *asked;
+}
+
+bool observe_connect(struct event *ev, const struct sockaddr *addr, uint32_t len, uint16_t had_port)
 {
 	struct tcp_facts facts;
 	struct fd_note note;
@@ -280,16 +322,12 @@ bool observe_connect(struct event *ev, const struct sockaddr *addr, uint32_t len
 	} else {
 		look(ev, ev->fd, &facts, &note);
 	}
-	ev->sock.local = sock_local(ev->fd);
-	if (asked.family && !state_is_synchronized(ev->sock.was))
+	learn_connection(&ev->sock, ev->fd, facts.state, &asked);
+	if (asked.family && !state_is_synchronized(ev->sock.was)) {
 		ev->sock.opened = OPENED_BY_US;
-	if (state_is_synchronized(facts.state))
-		ev->sock.peer = sock_peer(ev->fd);
-	else if (facts.state == STATE_SYN_SENT && asked.family && !endpoint_is_wildcard(&asked))
-		ev->sock.peer = asked;
-	if (ev->sock.was != STATE_SYN_SENT && !state_is_synchronized(ev->sock.was) &&
-	    has_sent_syn(ev->error) && asked.family)
-		necessary = STATE_SYN_SENT;
+		if (ev->sock.was != STATE_SYN_SENT && has_sent_syn(ev, had_port))
+			necessary = STATE_SYN_SENT;
+	}
 	view_trace(&ev->sock, necessary, STATE_UNKNOWN);
 	view_keep(&ev->sock, ev->fd, ev->stack, &note);
 	explain_connect(ev);
@@ -344,7 +382,9 @@ bool observe_accept(struct event *ev, const struct sockaddr *addr, const uint32_
 	/* Reset already: only accept itself still knew who it was. */
 	if (!ev->sock.peer.family && addr && sys_peek(&given, len, sizeof(given)) == 0)
 		ev->sock.peer = observe_address(addr, given);
-	view_trace(&ev->sock, STATE_SYN_RCVD, STATE_UNKNOWN);
+	/* Until its SYN is acknowledged it is there only by TCP Fast Open. */
+	view_trace(&ev->sock, STATE_SYN_RCVD,
+		   facts.has_delivered ? STATE_ESTABLISHED : STATE_UNKNOWN);
 	view_keep(&ev->sock, fd, ev->stack, &nothing_noted);
 	return true;
 }

@@ -49,7 +49,12 @@ uint8_t observe_state(enum call_id call, int fd);
 /* After a shutdown; before is what observe_state said. */
 bool observe_shutdown(struct event *ev, uint8_t before);
 
-bool observe_connect(struct event *ev, const struct sockaddr *addr, uint32_t len);
+/* The local port before a call that may choose one; 0 where there is none. */
+uint16_t observe_port(enum call_id call, int fd);
+
+/* After a connect; had_port is what observe_port said. */
+bool observe_connect(struct event *ev, const struct sockaddr *addr, uint32_t len,
+		     uint16_t had_port);
 
 /* socket(): what was asked for is in ev->args. */
 bool observe_socket(struct event *ev);
@@ -69,6 +74,7 @@ struct closing {
 	bool by_dump;
 	bool lingers_zero, was_reset;
 	uint8_t retransmits; /* as in struct tcp_facts */
+	uint8_t unseen;	     /* SYN_SENT where no event has told of it */
 	uint32_t unread;
 	uint32_t silent_ms; /* since the last segment */
 	uint32_t stack;	    /* of the caller (facts/callsite.h) */

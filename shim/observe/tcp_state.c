@@ -125,6 +125,8 @@ int tcp_ask(int fd, struct tcp_facts *ret)
 		.state = (uint8_t)state_from_kernel(info.tcpi_state),
 		.was_connected = info.tcpi_bytes_acked || info.tcpi_bytes_received,
 		.retransmits = unanswered(&info),
+		.has_sent = info.tcpi_segs_out || info.tcpi_retransmits,
+		.has_delivered = info.tcpi_delivered != 0,
 		.was_disconnected = !info.tcpi_segs_in,
 		.silent_ms = info.tcpi_last_ack_recv,
 		.acked_beyond = (int64_t)(info.tcpi_bytes_acked - info.tcpi_bytes_sent +

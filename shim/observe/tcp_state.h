@@ -15,10 +15,12 @@ int tcp_state(int fd);
 /* The same with what else TCP_INFO knows, at the same price. */
 struct tcp_facts {
 	uint8_t state;
-	bool was_connected;    /* the peer has acknowledged something, or sent something */
-	uint8_t retransmits;   /* of what went unanswered when it ended, or does now */
-	bool was_disconnected; /* by connect to AF_UNSPEC: the counts begin anew */
-	uint32_t silent_ms;    /* since the last segment came in: every one has an ACK */
+	uint8_t retransmits;	   /* of what went unanswered when it ended, or does now */
+	bool was_connected : 1;	   /* the peer has acknowledged something, or sent something */
+	bool has_sent : 1;	   /* a segment has been handed to IP, if only a SYN */
+	bool has_delivered : 1;	   /* the peer has acknowledged something, if only a SYN */
+	bool was_disconnected : 1; /* by connect to AF_UNSPEC: the counts begin anew */
+	uint32_t silent_ms;	   /* since the last segment came in: every one has an ACK */
 	/* Acknowledged beyond the bytes sent: 1 for a SYN of ours, 1 for a FIN of ours. */
 	int64_t acked_beyond;
 };

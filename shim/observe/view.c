@@ -35,18 +35,31 @@ void view_begin(struct sock_view *view, int fd, uint8_t state, struct fd_note *r
 	learn_addresses(view, fd);
 }
 
-/* Add what must lie between *at and the waypoint, and the waypoint itself. */
-static void pass(struct sock_view *view, uint8_t *at, uint8_t waypoint)
+/* Whose way is it? */
+static enum figure figure_of(const struct sock_view *view)
+{
+	const bool to_itself =
+		view->local.family && memcmp(&view->local, &view->peer, sizeof(view->local)) == 0;
+
+	return to_itself ? FIGURE_TO_ITSELF : FIGURE_USUAL;
+}
+
+/* Add what must lie between *at and the next state. */
+static void pass_between(struct sock_view *view, uint8_t at, uint8_t next)
 {
 	uint8_t between[STATE_COUNT];
-
-	if (waypoint == STATE_UNKNOWN || waypoint == *at || waypoint == view->state)
-		return;
-
-	const size_t n = states_between(*at, waypoint, between);
+	const size_t n = states_between(figure_of(view), at, next, between);
 
 	for (size_t i = 0; i < n && view->n_via < VIA_MAX; i++)
 		view->via[view->n_via++] = between[i];
+}
+
+/* And the next state itself, where it is a waypoint. */
+static void pass(struct sock_view *view, uint8_t *at, uint8_t waypoint)
+{
+	if (waypoint == STATE_UNKNOWN || waypoint == *at || waypoint == view->state)
+		return;
+	pass_between(view, *at, waypoint);
 	if (view->n_via < VIA_MAX)
 		view->via[view->n_via++] = waypoint;
 	*at = waypoint;
@@ -54,16 +67,21 @@ static void pass(struct sock_view *view, uint8_t *at, uint8_t waypoint)
 
 void view_trace(struct sock_view *view, uint8_t first, uint8_t second)
 {
-	uint8_t at = view->was, between[STATE_COUNT];
+	uint8_t at = view->was;
 
 	view->n_via = 0;
 	pass(view, &at, first);
 	pass(view, &at, second);
+	pass_between(view, at, view->state);
+}
 
-	const size_t n = states_between(at, view->state, between);
-
-	for (size_t i = 0; i < n && view->n_via < VIA_MAX; i++)
-		view->via[view->n_via++] = between[i];
+uint8_t view_unseen_syn(struct sock_view *view, const struct tcp_facts *facts)
+{
+	/* Without a port when it was last seen: what has been sent was sent since. */
+	if (view->was != STATE_CLOSED || view->opened || view->local.port || !facts->has_sent)
+		return STATE_UNKNOWN;
+	view->opened = OPENED_BY_US;
+	return STATE_SYN_SENT;
 }
 
 /* Does the note say of the socket what it says now? Most calls change nothing of it. */

@@ -42,6 +42,13 @@ void view_begin(struct sock_view *view, int fd, uint8_t state, struct fd_note *r
 void view_trace(struct sock_view *view, uint8_t first, uint8_t second);
 
 /*
+ * SYN_SENT where the socket has sent a SYN that no event told of: by sendto() with MSG_FASTOPEN,
+ * or by a connect that is not logged. A connection that is there shows that by itself; this is
+ * for an attempt that has failed. Told once.
+ */
+uint8_t view_unseen_syn(struct sock_view *view, const struct tcp_facts *facts);
+
+/*
  * Note down what the next event of this socket will want to know. before: the note
  * that view_begin found; where it is empty, this is the socket's first event, and
  * stack is where it was made.
