@@ -109,11 +109,7 @@ class Notes(Case):
 
     def namespace(self, **settings):
         """A network namespace of this test, with these numbers under net.ipv4."""
-        kernel.unshare(kernel.CLONE_NEWNET)
-        kernel.loopback_up()
-        for name, value in settings.items():
-            with open("/proc/sys/net/ipv4/" + name, "w") as file:
-                file.write(str(value))
+        kernel.namespace(**settings)
 
 
 class Listener(Notes):

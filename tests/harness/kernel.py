@@ -114,6 +114,15 @@ def loopback_up():
         fcntl.ioctl(sock, siocsifflags, struct.pack("16sh14x", b"lo", flags | iff_up))
 
 
+def namespace(**settings):
+    """Leave for a network namespace of one's own, with these numbers under net.ipv4."""
+    unshare(CLONE_NEWNET)
+    loopback_up()
+    for name, value in settings.items():
+        with open("/proc/sys/net/ipv4/" + name, "w") as file:
+            file.write(str(value))
+
+
 def mount(where, kind, options=""):
     """A disk in memory (tmpfs, ramfs), in a mount namespace of this process."""
     unshare(CLONE_NEWNS)

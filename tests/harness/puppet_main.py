@@ -8,6 +8,7 @@ import ctypes
 import errno
 import json
 import os
+import select
 import socket
 import struct
 import sys
@@ -15,7 +16,7 @@ import traceback
 
 C = ctypes.CDLL(None, use_errno=True)
 NAMES = {"os": os, "socket": socket, "ctypes": ctypes, "struct": struct, "errno": errno,
-         "sys": sys, "C": C}
+         "select": select, "sys": sys, "C": C}
 
 
 def call(name, *args):

@@ -1,0 +1,914 @@
+"""Every edge of RFC 9293's figure 5, and what happens beside it, segment by segment.
+
+The program's peer is the test itself (harness/wire.py): it alone decides when the next segment
+comes, so each state stands still until it has been looked at. What an event says is held
+against sock_diag, asked by the test, and against the segments that went over the wire.
+"""
+
+import functools
+
+from harness import kernel, wire
+from harness.case import Case, wait_until
+
+V4, V6 = wire.V4, wire.V6
+LINGER = "%s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, %d))"
+LOOK = "%s.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0)"
+TCP_LINGER2, TCP_USER_TIMEOUT, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT = 8, 18, 23, 30
+MSG_FASTOPEN = 0x20000000
+NOWHERE = {V4: ("203.0.113.1", 9), V6: ("2001:db8:3::1", 9)}
+
+
+def of_both_families(scenario):
+    """Play the scenario over IPv4, then over IPv6."""
+    @functools.wraps(scenario)
+    def run(self):
+        for family in (V4, V6):
+            with self.subTest(family=family.name):
+                if family not in self.wire.families:
+                    self.skipTest("no IPv6: over IPv4 it holds")
+                scenario(self, family)
+    return run
+
+
+class Wired(Case):
+    """A puppet and, at the far end of its wire, the test."""
+
+    SETTINGS = {}
+    timeout = 60
+
+    def setUp(self):
+        super().setUp()
+        if wire.missing():
+            self.skipTest(wire.missing())
+        self.wire = wire.Wire(**self.SETTINGS)
+        self.addCleanup(self.wire.close)
+        self.events = self.log()
+        self.p = self.puppet(self.events)
+
+    # What the program does.
+
+    def connecting(self, family, before="", blocks=True):
+        """`c` begins to connect: the peer has its SYN, and has not answered."""
+        peer = self.wire.peer(family)
+        self.p("l = c = None; c = socket.socket(%d); %s" % (family, before))
+        self.cookie = self.p.eval("cookie(c)")
+        self.events.new()
+        if blocks:
+            self.p.begin("error = error_of(c.connect, %r)" % (peer.address,))
+        else:
+            self.p("c.setblocking(0); error = error_of(c.connect, %r)" % (peer.address,))
+        peer.expect("S")
+        return peer
+
+    def active(self, family, before=""):
+        """`c` has connected to the peer."""
+        peer = self.connecting(family, before)
+        peer.send("SA")
+        peer.expect("A")
+        self.p.result()
+        self.assertIsNone(self.p.eval("error"))
+        self.events.new()
+        return peer
+
+    def listening(self, family, before=""):
+        """`l` listens, and does not wait in accept; a peer that knows its port."""
+        self.p("l = c = None; l = socket.socket(%d); %s\n"
+               "l.bind((%r, 0)); l.listen(); l.setblocking(0)"
+               % (family, before, wire.OURS[family]))
+        self.events.new()
+        return self.wire.peer(family, self.p.eval("l.getsockname()[1]"))
+
+    def passive(self, family, before=""):
+        """`c` has been accepted from `l`."""
+        peer = self.listening(family, before)
+        peer.call()
+        self.accept()
+        return peer
+
+    def accept(self):
+        """`c` is accepted: its event."""
+        wait_until(lambda: self.p.eval("bool(select.select([l], [], [], 0)[0])"), "a connection")
+        self.p("c, _ = l.accept(); c.setblocking(1)")
+        self.cookie = self.p.eval("cookie(c)")
+        return self.event("accept4")
+
+    # What is seen of it.
+
+    def event(self, call, **keys):
+        """The only event since the last time; its state is the kernel's."""
+        events = self.events.new()
+        self.expect(events, (call, keys))
+        if events[0].get("sock") == self.cookie:
+            self.assertEqual(events[0].get("state"), kernel.state_of(self.cookie), events[0])
+        return events[0]
+
+    def reaches(self, state):
+        """The kernel has the connection in that state now."""
+        wait_until(lambda: kernel.state_of(self.cookie) == state,
+                   lambda: "%s, and it is %s" % (state, kernel.state_of(self.cookie)))
+
+    def look(self, was, state, via=None, **keys):
+        """A call that changes nothing shows the state that the connection has come to."""
+        self.reaches(state)
+        self.p(LOOK % "c")
+        return self.event("setsockopt", was=was, via=via, state=state, **keys)
+
+    def shut(self, was, state, via=None):
+        self.p("c.shutdown(socket.SHUT_WR)")
+        return self.event("shutdown", was=was, via=via, state=state)
+
+    def close(self, was, state, via=None, notes=(), **keys):
+        """The program closes `c`."""
+        self.p("c.close()")
+        event = self.event("close", was=was, via=via, state=state, **keys)
+        self.assertEqual(self.notes(event), list(notes), event)
+        return event
+
+    def connected(self, **keys):
+        """What the connect that was begun has come to."""
+        self.p.result()
+        return self.event("connect", **keys)
+
+
+class Opening(Wired):
+    """From CLOSED to ESTABLISHED."""
+
+    @of_both_families
+    def test_active(self, family):
+        peer = self.connecting(family)
+        self.reaches("SYN_SENT")
+        peer.send("SA")
+        peer.expect("A")
+        self.connected(was="CLOSED", via=["SYN_SENT"], state="ESTABLISHED", ret=0,
+                       peer=peer.name)
+
+    @of_both_families
+    def test_active_without_waiting(self, family):
+        peer = self.connecting(family, blocks=False)
+        self.event("connect", was="CLOSED", via=None, state="SYN_SENT", error="EINPROGRESS",
+                   peer=peer.name)
+        peer.send("SA")
+        peer.expect("A")
+        self.look("SYN_SENT", "ESTABLISHED", peer=peer.name)
+
+    @of_both_families
+    def test_passive(self, family):
+        peer = self.listening(family)
+        peer.send("S")
+        peer.expect("SA")
+        self.p("error = error_of(l.accept)")
+        self.assertEqual(self.p.eval("error"), "EAGAIN")
+        self.expect(self.events.new(), ("accept4", dict(was="LISTEN", state="LISTEN",
+                                                        error="EAGAIN")))
+        states = [entry.state for entry in kernel.diag(families=[family])
+                  if entry.peer == peer.address]
+        self.assertEqual(states, ["SYN_RCVD"])
+        peer.send("A")
+        self.match(self.accept(), was=None, via=["SYN_RCVD"], state="ESTABLISHED", peer=peer.name)
+
+    @of_both_families
+    def test_simultaneous(self, family):
+        """Both send a SYN before either has heard the other's."""
+        peer = self.connecting(family, blocks=False)
+        self.event("connect", state="SYN_SENT")
+        peer.send("S")
+        peer.expect("SA")
+        self.look("SYN_SENT", "SYN_RCVD")
+        peer.send("A")
+        self.look("SYN_RCVD", "ESTABLISHED")
+
+    @of_both_families
+    def test_simultaneous_unseen(self, family):
+        """What lay between is not necessary: the usual way is another one."""
+        peer = self.connecting(family)
+        peer.send("S")
+        peer.expect("SA")
+        peer.send("A")
+        self.connected(was="CLOSED", via=["SYN_SENT"], state="ESTABLISHED")
+
+    @of_both_families
+    def test_close_in_syn_sent(self, family):
+        self.connecting(family, blocks=False)
+        self.event("connect", state="SYN_SENT")
+        self.close("SYN_SENT", "CLOSED")
+
+    @of_both_families
+    def test_close_in_syn_rcvd(self, family):
+        """The FIN of figure 5's way from SYN_RCVD to FIN_WAIT_1."""
+        peer = self.connecting(family, blocks=False)
+        self.event("connect", state="SYN_SENT")
+        peer.send("S")
+        peer.expect("SA")
+        self.look("SYN_SENT", "SYN_RCVD")
+        self.close("SYN_RCVD", "FIN_WAIT_1")
+        peer.send("A")
+        peer.expect("FA")
+
+    @of_both_families
+    def test_close_of_a_listener(self, family):
+        self.listening(family)
+        self.p("l.close()")
+        self.expect(self.events.new(), ("close", dict(was="LISTEN", state="CLOSED", via=None)))
+
+    @of_both_families
+    def test_a_listener_that_connects(self, family):
+        """Figure 5 has a way from LISTEN to SYN_SENT; the kernel does not go it."""
+        peer = self.listening(family)
+        self.p("error = error_of(l.connect, %r)" % (peer.address,))
+        self.assertEqual(self.p.eval("error"), "EISCONN")
+        self.expect(self.events.new(), ("connect", dict(was="LISTEN", state="LISTEN", via=None)))
+
+
+class Closing(Wired):
+    """From ESTABLISHED to CLOSED."""
+
+    @of_both_families
+    def test_first_and_in_order(self, family):
+        peer = self.active(family)
+        self.shut("ESTABLISHED", "FIN_WAIT_1")
+        peer.expect("FA")
+        peer.send("A")
+        self.look("FIN_WAIT_1", "FIN_WAIT_2")
+        peer.send("FA")
+        peer.expect("A")
+        self.look("FIN_WAIT_2", "TIME_WAIT", timer_ms=lambda ms: 0 < ms <= 60000)
+        self.close("TIME_WAIT", "TIME_WAIT", timer_ms=lambda ms: 0 < ms <= 60000)
+
+    @of_both_families
+    def test_first_and_seen_at_the_end_alone(self, family):
+        peer = self.active(family)
+        self.shut("ESTABLISHED", "FIN_WAIT_1")
+        peer.expect("FA")
+        peer.send("A")
+        peer.send("FA")
+        peer.expect("A")
+        self.reaches("TIME_WAIT")
+        self.close("FIN_WAIT_1", "TIME_WAIT")
+
+    @of_both_families
+    def test_to_time_wait_at_once(self, family):
+        """The peer's FIN acknowledges ours: note 2 of figure 5."""
+        peer = self.active(family)
+        self.shut("ESTABLISHED", "FIN_WAIT_1")
+        peer.expect("FA")
+        peer.send("FA")
+        peer.expect("A")
+        self.look("FIN_WAIT_1", "TIME_WAIT")
+
+    @of_both_families
+    def test_simultaneous(self, family):
+        """Both send a FIN before either has heard the other's."""
+        peer = self.active(family)
+        self.shut("ESTABLISHED", "FIN_WAIT_1")
+        before = peer.ack
+        peer.expect("FA")
+        peer.send("FA", ack=before)
+        peer.expect("A")
+        self.look("FIN_WAIT_1", "CLOSING")
+        peer.send("A")
+        self.look("CLOSING", "TIME_WAIT")
+
+    @of_both_families
+    def test_orphans(self, family):
+        """close() itself sends the FIN; what comes later is the kernel's alone."""
+        peer = self.active(family)
+        self.close("ESTABLISHED", "FIN_WAIT_1")
+        peer.expect("FA")
+        peer.send("A")
+        self.reaches("FIN_WAIT_2")
+        peer.send("FA")
+        peer.expect("A")
+        self.reaches("TIME_WAIT")
+
+    @of_both_families
+    def test_second(self, family):
+        peer = self.passive(family)
+        peer.send("FA")
+        self.look("ESTABLISHED", "CLOSE_WAIT")
+        self.close("CLOSE_WAIT", "LAST_ACK")
+        peer.expect("FA")
+        peer.send("A")
+        self.reaches("CLOSED")
+
+    @of_both_families
+    def test_second_by_shutdown(self, family):
+        peer = self.passive(family)
+        peer.send("FA")
+        self.reaches("CLOSE_WAIT")
+        self.shut("ESTABLISHED", "LAST_ACK", via=["CLOSE_WAIT"])
+        peer.expect("FA")
+        peer.send("A")
+        self.look("LAST_ACK", "CLOSED")
+        self.close("CLOSED", "CLOSED")
+
+    @of_both_families
+    def test_the_peer_ends_before_accept(self, family):
+        peer = self.listening(family)
+        peer.call()
+        peer.send("FA")
+        peer.expect("A")
+        self.match(self.accept(), was=None, via=["SYN_RCVD", "ESTABLISHED"], state="CLOSE_WAIT",
+                   peer=peer.name)
+
+
+class Resets(Wired):
+    """Each state met by a RST."""
+
+    def reset(self, peer, was, notes=()):
+        """The peer resets what is in state `was`."""
+        peer.send("R")
+        self.reaches("CLOSED")
+        self.p(LOOK % "c")
+        event = self.event("setsockopt", was=was, state="CLOSED", via=None)
+        self.assertEqual(self.notes(event), list(notes), event)
+        self.close("CLOSED", "CLOSED")
+
+    @of_both_families
+    def test_syn_sent(self, family):
+        peer = self.connecting(family)
+        peer.send("RA")
+        self.connected(was="CLOSED", via=["SYN_SENT"], state="CLOSED", error="ECONNREFUSED")
+
+    @of_both_families
+    def test_syn_sent_without_waiting(self, family):
+        peer = self.connecting(family, blocks=False)
+        self.event("connect", state="SYN_SENT")
+        peer.send("RA")
+        self.look("SYN_SENT", "CLOSED")
+        self.assertEqual(self.p.eval("c.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)"), 111)
+        self.event("getsockopt", was="CLOSED", state="CLOSED")
+
+    @of_both_families
+    def test_syn_rcvd_of_a_listener(self, family):
+        """The listener forgets it: note 1 of figure 5."""
+        peer = self.listening(family)
+        peer.send("S")
+        peer.expect("SA")
+        peer.send("R")
+        wait_until(lambda: all(entry.peer != peer.address for entry in kernel.diag()), "the reset")
+        self.assertEqual(self.p.eval("error_of(l.accept)"), "EAGAIN")
+        self.expect(self.events.new(), ("accept4", dict(was="LISTEN", state="LISTEN")))
+
+    @of_both_families
+    def test_syn_rcvd_of_two_at_once(self, family):
+        peer = self.connecting(family, blocks=False)
+        self.event("connect", state="SYN_SENT")
+        peer.send("S")
+        peer.expect("SA")
+        self.look("SYN_SENT", "SYN_RCVD")
+        self.reset(peer, "SYN_RCVD")
+
+    @of_both_families
+    def test_established(self, family):
+        self.reset(self.active(family), "ESTABLISHED", ["peer-reset"])
+
+    @of_both_families
+    def test_established_of_an_accepted(self, family):
+        self.reset(self.passive(family), "ESTABLISHED", ["peer-reset"])
+
+    @of_both_families
+    def test_before_accept(self, family):
+        """The handshake was complete, so it had been established."""
+        peer = self.listening(family)
+        peer.call()
+        peer.send("R")
+        wait_until(lambda: all(entry.peer != peer.address for entry in kernel.diag()), "the reset")
+        event = self.accept()
+        self.match(event, was=None, via=["SYN_RCVD", "ESTABLISHED"], state="CLOSED")
+        self.close("CLOSED", "CLOSED")
+
+    @of_both_families
+    def test_fin_wait_1(self, family):
+        peer = self.active(family)
+        self.shut("ESTABLISHED", "FIN_WAIT_1")
+        peer.expect("FA")
+        self.reset(peer, "FIN_WAIT_1")
+
+    @of_both_families
+    def test_fin_wait_2(self, family):
+        peer = self.active(family)
+        self.shut("ESTABLISHED", "FIN_WAIT_1")
+        peer.expect("FA")
+        peer.send("A")
+        self.look("FIN_WAIT_1", "FIN_WAIT_2")
+        self.reset(peer, "FIN_WAIT_2")
+
+    @of_both_families
+    def test_close_wait(self, family):
+        peer = self.passive(family)
+        peer.send("FA")
+        peer.expect("A")
+        self.look("ESTABLISHED", "CLOSE_WAIT")
+        self.reset(peer, "CLOSE_WAIT", ["peer-reset"])
+
+    @of_both_families
+    def test_closing(self, family):
+        peer = self.active(family)
+        self.shut("ESTABLISHED", "FIN_WAIT_1")
+        before = peer.ack
+        peer.expect("FA")
+        peer.send("FA", ack=before)
+        peer.expect("A")
+        self.look("FIN_WAIT_1", "CLOSING")
+        self.reset(peer, "CLOSING")
+
+    @of_both_families
+    def test_last_ack(self, family):
+        peer = self.passive(family)
+        peer.send("FA")
+        peer.expect("A")
+        self.reaches("CLOSE_WAIT")
+        self.shut("ESTABLISHED", "LAST_ACK", via=["CLOSE_WAIT"])
+        peer.expect("FA")
+        self.reset(peer, "LAST_ACK")
+
+    @of_both_families
+    def test_time_wait(self, family):
+        """RFC 1337's hazard: the kernel lets a RST end TIME_WAIT unless tcp_rfc1337 is set."""
+        peer = self.active(family)
+        self.shut("ESTABLISHED", "FIN_WAIT_1")
+        peer.expect("FA")
+        peer.send("FA")
+        peer.expect("A")
+        self.look("FIN_WAIT_1", "TIME_WAIT")
+        self.reset(peer, "TIME_WAIT")
+
+
+class Data(Wired):
+    """Bytes that come late, or not at all."""
+
+    FILL = ("c.setblocking(0)\n"
+            "try:\n    while True: c.send(b'x' * 65536)\nexcept BlockingIOError: pass")
+
+    @of_both_families
+    def test_after_our_fin(self, family):
+        """A half-closed connection still receives; what nobody reads then makes close a reset."""
+        peer = self.active(family)
+        self.shut("ESTABLISHED", "FIN_WAIT_1")
+        peer.expect("FA")
+        peer.send("A", b"late")
+        peer.expect("A")
+        self.assertEqual(self.p.eval("c.recv(9).decode()"), "late")
+        peer.send("A", b"later")
+        peer.expect("A")
+        self.look("FIN_WAIT_1", "FIN_WAIT_2")
+        self.close("FIN_WAIT_2", "CLOSED", notes=["reset"])
+        peer.expect("RA")
+
+    @of_both_families
+    def test_after_shutdown_of_reading(self, family):
+        """It has no effect on the wire: what comes is acknowledged."""
+        peer = self.active(family)
+        self.p("c.shutdown(socket.SHUT_RD)")
+        event = self.event("shutdown", was="ESTABLISHED", state="ESTABLISHED", via=None)
+        self.assertEqual(self.notes(event), ["no-wire-effect"])
+        peer.send("A", b"more")
+        peer.expect("A")
+        self.close("ESTABLISHED", "CLOSED", notes=["reset"])
+        peer.expect("RA")
+
+    @of_both_families
+    def test_unread_at_close(self, family):
+        peer = self.passive(family)
+        peer.send("A", b"12345")
+        peer.expect("A")
+        event = self.close("ESTABLISHED", "CLOSED", notes=["reset"])
+        self.assertTrue(event["notes"][0]["text"].startswith("5 bytes "), event)
+        peer.expect("RA")
+
+    @of_both_families
+    def test_unread_at_close_after_the_peers_fin(self, family):
+        peer = self.passive(family)
+        peer.send("FA", b"12345")
+        peer.expect("A")
+        self.look("ESTABLISHED", "CLOSE_WAIT")
+        self.close("CLOSE_WAIT", "CLOSED", notes=["reset"])
+        peer.expect("RA")
+
+    @of_both_families
+    def test_after_close_in_fin_wait_1(self, family):
+        """Nobody can read it any more: the kernel resets, after the close has been told."""
+        peer = self.active(family)
+        self.close("ESTABLISHED", "FIN_WAIT_1")
+        peer.expect("FA")
+        peer.send("A", b"late")
+        peer.expect("R")
+        self.reaches("CLOSED")
+
+    @of_both_families
+    def test_after_close_in_fin_wait_2(self, family):
+        peer = self.active(family)
+        self.close("ESTABLISHED", "FIN_WAIT_1")
+        peer.expect("FA")
+        peer.send("A")
+        self.reaches("FIN_WAIT_2")
+        peer.send("A", b"late")
+        peer.expect("R")
+        self.reaches("CLOSED")
+
+    @of_both_families
+    def test_zero_window(self, family):
+        """The FIN waits behind bytes that the peer has no room for."""
+        peer = self.active(family)
+        peer.send("A", window=0)
+        self.p("c.send(b'bytes')")
+        self.close("ESTABLISHED", "FIN_WAIT_1")
+        peer.expect("A", back=1)
+        peer.send("A")
+        peer.expect("FA", b"bytes")
+        peer.send("A")
+        self.reaches("FIN_WAIT_2")
+
+    @of_both_families
+    def test_zero_window_second(self, family):
+        peer = self.passive(family)
+        peer.send("FA", window=0)
+        peer.expect("A")
+        self.look("ESTABLISHED", "CLOSE_WAIT")
+        self.p("c.send(b'bytes')")
+        self.close("CLOSE_WAIT", "LAST_ACK")
+        peer.send("A")
+        peer.expect("FA", b"bytes")
+        peer.send("A")
+        self.reaches("CLOSED")
+
+
+class Linger(Wired):
+    """SO_LINGER and TCP_LINGER2."""
+
+    SETTINGS = {"tcp_fin_timeout": 7}
+
+    @of_both_families
+    def test_zero(self, family):
+        peer = self.active(family, LINGER % ("c", 0))
+        self.close("ESTABLISHED", "CLOSED", notes=["reset"])
+        peer.expect("RA")
+
+    @of_both_families
+    def test_zero_after_both_fins(self, family):
+        peer = self.passive(family)
+        peer.send("FA")
+        peer.expect("A")
+        self.look("ESTABLISHED", "CLOSE_WAIT")
+        self.shut("CLOSE_WAIT", "LAST_ACK")
+        peer.expect("FA")
+        self.p(LINGER % ("c", 0))
+        self.events.new()
+        self.close("LAST_ACK", "CLOSED")
+
+    def lingering(self, family):
+        peer = self.active(family, LINGER % ("c", 5))
+        self.p.begin("c.close()")
+        peer.expect("FA")
+        self.reaches("FIN_WAIT_1")
+        return peer
+
+    def lingered(self, state):
+        self.p.result()
+        return self.event("close", was="ESTABLISHED", state=state, via=["FIN_WAIT_1"])
+
+    @of_both_families
+    def test_until_the_fin_is_acknowledged(self, family):
+        peer = self.lingering(family)
+        peer.send("A")
+        event = self.lingered("FIN_WAIT_2")
+        self.assertTrue(0 < event["timer_ms"] <= 7000, event)
+
+    @of_both_families
+    def test_until_the_peer_resets(self, family):
+        peer = self.lingering(family)
+        peer.send("R")
+        self.p.result()
+        self.event("close", was="ESTABLISHED", state="CLOSED", via=None)
+
+    @of_both_families
+    def test_until_late_data_resets(self, family):
+        peer = self.lingering(family)
+        peer.send("A", b"late")
+        peer.expect("R")
+        self.p.result()
+        self.event("close", was="ESTABLISHED", state="CLOSED", via=None)
+
+    def test_until_the_time_is_up(self):
+        peer = self.active(V4, LINGER % ("c", 1))
+        self.close("ESTABLISHED", "FIN_WAIT_1", dur_ns=lambda ns: ns >= 0.9e9)
+        peer.expect("FA")
+
+    @of_both_families
+    def test_how_long_fin_wait_2_is_kept(self, family):
+        """By tcp_fin_timeout, or by TCP_LINGER2 where that is less."""
+        for seconds, before in ((7, ""), (3, "c.setsockopt(6, %d, 3)" % TCP_LINGER2)):
+            peer = self.active(family, before)
+            self.shut("ESTABLISHED", "FIN_WAIT_1")
+            peer.expect("FA")
+            peer.send("A")
+            self.look("FIN_WAIT_1", "FIN_WAIT_2")
+            self.close("FIN_WAIT_2", "FIN_WAIT_2",
+                       timer_ms=lambda ms: 0 < ms <= seconds * 1000 + 20)
+
+    @of_both_families
+    def test_no_fin_wait_2_at_all(self, family):
+        """TCP_LINGER2 below 0: a close in FIN_WAIT_2 is a reset."""
+        peer = self.active(family, "c.setsockopt(6, %d, -1)" % TCP_LINGER2)
+        self.shut("ESTABLISHED", "FIN_WAIT_1")
+        peer.expect("FA")
+        peer.send("A")
+        self.look("FIN_WAIT_1", "FIN_WAIT_2")
+        self.close("FIN_WAIT_2", "CLOSED")
+        peer.expect("RA")
+
+    @of_both_families
+    def test_no_fin_wait_2_after_the_close(self, family):
+        peer = self.active(family, "c.setsockopt(6, %d, -1)" % TCP_LINGER2)
+        self.close("ESTABLISHED", "FIN_WAIT_1")
+        peer.expect("FA")
+        peer.send("A")
+        self.reaches("CLOSED")
+
+
+class Unreachable(Wired):
+    """What a router or a far host says by ICMP."""
+
+    ERRORS = {"net": "ENETUNREACH", "host": "EHOSTUNREACH", "port": "ECONNREFUSED"}
+
+    @of_both_families
+    def test_in_syn_sent(self, family):
+        """A SYN had gone out, though the counts of the socket begin anew when connect fails."""
+        for what, error in self.ERRORS.items():
+            peer = self.connecting(family)
+            peer.unreachable(what)
+            self.connected(was="CLOSED", via=["SYN_SENT"], state="CLOSED", error=error,
+                           peer=peer.name)
+
+    @of_both_families
+    def test_in_syn_sent_of_a_bound_socket(self, family):
+        """Its port proves nothing, and the counts are gone: so nothing is said."""
+        for what, via in (("host", None), ("port", ["SYN_SENT"])):
+            peer = self.connecting(family, "c.bind((%r, 0))" % wire.OURS[family])
+            peer.unreachable(what)
+            self.connected(was="CLOSED", via=via, state="CLOSED", error=self.ERRORS[what])
+
+    @of_both_families
+    def test_in_syn_sent_without_waiting(self, family):
+        for what, error in self.ERRORS.items():
+            peer = self.connecting(family, blocks=False)
+            self.event("connect", state="SYN_SENT")
+            peer.unreachable(what)
+            self.look("SYN_SENT", "CLOSED")
+            self.assertEqual(self.p.eval("errno.errorcode[c.getsockopt(socket.SOL_SOCKET,"
+                                         " socket.SO_ERROR)]"), error)
+            self.event("getsockopt", was="CLOSED", state="CLOSED", via=None)
+            self.close("CLOSED", "CLOSED")
+
+    @of_both_families
+    def test_refused_by_a_firewall(self, family):
+        """Errors that are nobody's but ICMP's, or the machine's own before it has sent any."""
+        what, error = ("protocol", "ENOPROTOOPT") if family == V4 else ("prohibited", "EACCES")
+        peer = self.connecting(family)
+        peer.unreachable(what)
+        self.connected(was="CLOSED", via=["SYN_SENT"], state="CLOSED", error=error)
+
+    @of_both_families
+    def test_again(self, family):
+        """The port of the attempt before proves nothing of this one."""
+        peer = self.connecting(family)
+        peer.unreachable("host")
+        self.connected(via=["SYN_SENT"], state="CLOSED", error="EHOSTUNREACH")
+        self.assertEqual(self.p.eval("error_of(c.connect, %r)" % (NOWHERE[family],)),
+                         "ENETUNREACH")
+        self.event("connect", was="CLOSED", via=None, state="CLOSED", error="ENETUNREACH")
+
+    @of_both_families
+    def test_a_neighbour_that_is_dead(self, family):
+        """The SYN was handed to IP, and waited there for an address that nobody told."""
+        there = self.wire.dead(family)
+        self.p("l = c = None; c = socket.socket(%d)" % family)
+        self.cookie = self.p.eval("cookie(c)")
+        self.events.new()
+        self.p.begin("error = error_of(c.connect, %r)" % (there,))
+        self.connected(was="CLOSED", via=["SYN_SENT"], state="CLOSED", error="EHOSTUNREACH")
+
+    @of_both_families
+    def test_no_route(self, family):
+        """Nothing was sent, and nothing is said to have been."""
+        for before in ("", "c.bind(('', 0))"):
+            self.p("l = c = None; c = socket.socket(%d); %s" % (family, before))
+            self.events.new()
+            self.assertEqual(self.p.eval("error_of(c.connect, %r)" % (NOWHERE[family],)),
+                             "ENETUNREACH")
+            self.expect(self.events.new(), ("connect", dict(
+                was="CLOSED", via=None, state="CLOSED", error="ENETUNREACH")))
+
+    @of_both_families
+    def test_a_connection_goes_on(self, family):
+        for what in self.ERRORS:
+            peer = self.active(family)
+            self.p("c.send(b'bytes')")
+            peer.expect("A", b"bytes")
+            peer.unreachable(what)
+            self.look("ESTABLISHED", "ESTABLISHED")
+            peer.send("A")
+            peer.send("FA")
+            peer.expect("A")
+            self.look("ESTABLISHED", "CLOSE_WAIT")
+
+
+class Timeouts(Wired):
+    """A peer that says nothing any more."""
+
+    USER = [(TCP_USER_TIMEOUT, 300)]
+
+    @of_both_families
+    def test_syn(self, family):
+        peer = self.connecting(family, "c.setsockopt(6, %d, 300)" % TCP_USER_TIMEOUT)
+        self.connected(was="CLOSED", via=["SYN_SENT"], state="CLOSED", error="ETIMEDOUT",
+                       peer=peer.name)
+
+    def alone(self, family, options):
+        """A connection whose peer will not answer any more; with these options of TCP."""
+        peer = self.active(family)
+        self.p("for option, value in %r: c.setsockopt(6, option, value)" % (options,))
+        self.events.new()
+        return peer
+
+    def ended(self, was, note=True):
+        self.reaches("CLOSED")
+        self.p(LOOK % "c")
+        event = self.event("setsockopt", was=was, state="CLOSED", via=None)
+        self.assertEqual(self.notes(event), ["peer-reset"] if note else [])
+        if note:
+            self.assertIn("timeout", event["notes"][0]["text"])
+
+    @of_both_families
+    def test_user_timeout(self, family):
+        peer = self.alone(family, self.USER)
+        self.p("c.send(b'bytes')")
+        peer.expect("A", b"bytes")
+        self.ended("ESTABLISHED")
+
+    @of_both_families
+    def test_user_timeout_of_a_fin(self, family):
+        peer = self.alone(family, self.USER)
+        self.shut("ESTABLISHED", "FIN_WAIT_1")
+        peer.expect("FA")
+        self.ended("FIN_WAIT_1", note=False)
+
+    @of_both_families
+    def test_keepalive(self, family):
+        peer = self.alone(family, [(4, 1), (5, 1), (6, 1)])
+        self.p("c.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)")
+        self.events.new()
+        peer.expect("A", back=1)
+        self.ended("ESTABLISHED")
+
+
+class FastOpen(Wired):
+    """TCP Fast Open (RFC 7413), without cookies."""
+
+    SETTINGS = {"tcp_fastopen": 0x1 | 0x2 | 0x4 | 0x200}
+    OPEN = "c.sendto(b'early', %d, %%r)" % MSG_FASTOPEN
+
+    @of_both_families
+    def test_message(self, family):
+        """sendto() has connected: no event of its own, but the next one knows the way."""
+        peer = self.wire.peer(family)
+        self.p("l = c = None; c = socket.socket(%d)" % family)
+        self.cookie = self.p.eval("cookie(c)")
+        self.events.new()
+        self.p.begin(self.OPEN % (peer.address,))
+        peer.expect("S", b"early")
+        peer.send("SA")
+        peer.expect("A")
+        self.p.result()
+        self.look("CLOSED", "ESTABLISHED", via=["SYN_SENT"])
+        self.close("ESTABLISHED", "FIN_WAIT_1")
+
+    @of_both_families
+    def test_message_seen_late(self, family):
+        for closes, via in ((False, ["SYN_SENT", "ESTABLISHED"]),
+                            (True, ["SYN_SENT", "ESTABLISHED", "CLOSE_WAIT"])):
+            peer = self.wire.peer(family)
+            self.p("l = c = None; c = socket.socket(%d)" % family)
+            self.cookie = self.p.eval("cookie(c)")
+            self.events.new()
+            self.p.begin(self.OPEN % (peer.address,))
+            peer.expect("S", b"early")
+            peer.send("SA")
+            peer.expect("A")
+            self.p.result()
+            peer.send("FA")
+            peer.expect("A")
+            if closes:
+                self.close("CLOSED", "LAST_ACK", via=via)
+            else:
+                self.look("CLOSED", "CLOSE_WAIT", via=via)
+
+    @of_both_families
+    def test_message_without_waiting(self, family):
+        peer = self.wire.peer(family)
+        self.p("l = c = None; c = socket.socket(%d); c.setblocking(0)" % family)
+        self.cookie = self.p.eval("cookie(c)")
+        self.events.new()
+        self.p("error_of(c.sendto, b'early', %d, %r)" % (MSG_FASTOPEN, peer.address))
+        peer.expect("S", b"early")
+        self.look("CLOSED", "SYN_SENT")
+        peer.send("RA")
+        self.look("SYN_SENT", "CLOSED")
+
+    @of_both_families
+    def test_message_refused_unseen(self, family):
+        """The first call that is seen after it tells what the socket has been through, once."""
+        for closes in (False, True):
+            peer = self.wire.peer(family)
+            self.p("l = c = None; c = socket.socket(%d); c.setblocking(0)" % family)
+            self.cookie = self.p.eval("cookie(c)")
+            self.events.new()
+            self.p("error_of(c.sendto, b'early', %d, %r)" % (MSG_FASTOPEN, peer.address))
+            peer.expect("S", b"early")
+            peer.send("RA")
+            wait_until(lambda: self.p.eval("tcp_info_state(c)") == 7, "the refusal")
+            if not closes:
+                self.assertEqual(self.p.eval("c.getsockopt(1, socket.SO_ERROR)"), 111)
+                self.event("getsockopt", was="CLOSED", via=["SYN_SENT"], state="CLOSED")
+                self.look("CLOSED", "CLOSED")
+            self.close("CLOSED", "CLOSED", via=["SYN_SENT"] if closes else None)
+
+    @of_both_families
+    def test_connect_that_is_put_off(self, family):
+        """TCP_FASTOPEN_CONNECT: SYN_SENT is what the kernel says before it has sent any."""
+        peer = self.wire.peer(family)
+        self.p("l = c = None; c = socket.socket(%d); c.setsockopt(6, %d, 1)"
+               % (family, TCP_FASTOPEN_CONNECT))
+        self.cookie = self.p.eval("cookie(c)")
+        self.events.new()
+        self.p("c.connect(%r)" % (peer.address,))
+        self.event("connect", ret=0, was="CLOSED", via=None, state="SYN_SENT")
+        self.p.begin("c.send(b'early')")
+        peer.expect("S", b"early")
+        peer.send("SA")
+        peer.expect("A")
+        self.p.result()
+        self.look("SYN_SENT", "ESTABLISHED")
+
+    def early(self, family):
+        """A peer whose SYN has bytes, which a listener hands over before the handshake ends."""
+        peer = self.listening(family, "l.setsockopt(6, %d, 5)" % TCP_FASTOPEN)
+        peer.send("S", b"early")
+        peer.expect("SA")
+        return peer
+
+    @of_both_families
+    def test_server(self, family):
+        peer = self.early(family)
+        self.match(self.accept(), was=None, via=None, state="SYN_RCVD", peer=peer.name)
+        self.assertEqual(self.p.eval("c.recv(9).decode()"), "early")
+        peer.send("A")
+        self.look("SYN_RCVD", "ESTABLISHED")
+
+    @of_both_families
+    def test_server_is_reset(self, family):
+        peer = self.early(family)
+        self.match(self.accept(), was=None, via=None, state="SYN_RCVD")
+        peer.send("R")
+        self.look("SYN_RCVD", "CLOSED")
+
+    @of_both_families
+    def test_server_is_reset_before_accept(self, family):
+        """The handshake was never complete: there was no ESTABLISHED."""
+        peer = self.early(family)
+        peer.send("R")
+        wait_until(lambda: all(entry.peer != peer.address for entry in kernel.diag()), "the reset")
+        self.match(self.accept(), was=None, via=["SYN_RCVD"], state="CLOSED")
+
+    @of_both_families
+    def test_server_closes_first(self, family):
+        """SYN_RCVD to FIN_WAIT_1, of a connection that was accepted."""
+        peer = self.early(family)
+        self.match(self.accept(), state="SYN_RCVD")
+        self.p("c.recv(9)")
+        self.close("SYN_RCVD", "FIN_WAIT_1")
+        peer.send("A")
+
+
+class Queue(Wired):
+    """Connections that a listener has and nobody has accepted."""
+
+    def queued(self, family):
+        peer = self.listening(family)
+        peer.call()
+        wait_until(lambda: self.p.eval("bool(select.select([l], [], [], 0)[0])"), "a connection")
+        return peer
+
+    @of_both_families
+    def test_close(self, family):
+        peer = self.queued(family)
+        self.p("l.close()")
+        self.expect(self.events.new(), ("close", dict(was="LISTEN", state="CLOSED", via=None)))
+        peer.expect("RA")
+
+    @of_both_families
+    def test_shutdown(self, family):
+        peer = self.queued(family)
+        self.p("l.shutdown(socket.SHUT_RD)")
+        self.expect(self.events.new(), ("shutdown", dict(was="LISTEN", state="CLOSED", via=None)))
+        peer.expect("RA")
