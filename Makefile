@@ -5,6 +5,7 @@
 #   make demo       the story in about 15 seconds
 #   make check      everything that must hold: both compilers, lint, all tests
 #   make check-long the same with sanitizers, valgrind, real programs, for minutes
+#   make check-fresh the README's two commands on fresh Debian systems; as root, by hand
 #   make lint       the rules that machines check
 #   make unit e2e transparent stress      one part of the tests
 #   make fuzz       any bytes into each parser, FUZZ_SECONDS (60) each
@@ -29,7 +30,7 @@ WARN += -Werror
 endif
 
 # _DEFAULT_SOURCE and friends: the intercepted calls are GNU ones as well.
-ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -Ishim $(WARN) $(CFLAGS) \
+ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -Ishim $(WARN) $(CPPFLAGS) $(CFLAGS) \
               $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
 
 # The library runs inside other people's programs: nothing exported but the
@@ -60,7 +61,7 @@ DEMOS    := $(patsubst demo/%.c,$(OUT)/demo/%,$(wildcard demo/*.c))
 PROGRAMS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/programs/*.c tests/stress/*.c))
 
 all: libreuse.so tcpshim server
-.PHONY: all install uninstall demo check lint unit unit-programs e2e transparent stress fuzz coverage bench check-long programs clean
+.PHONY: all install uninstall demo check lint unit unit-programs e2e transparent stress fuzz coverage bench check-long check-fresh programs clean
 .DELETE_ON_ERROR:
 
 libreuse.so: $(OUT)/libreuse.so
@@ -170,6 +171,9 @@ check:
 
 check-long:
 	$(Q)tests/check-long
+
+check-fresh:
+	$(Q)tests/check-fresh
 
 clean:
 	rm -rf build libreuse.so server tcpshim
