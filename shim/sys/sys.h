@@ -232,9 +232,13 @@ static inline int sys_getrlimit(int resource, struct rlimit64 *ret)
 	return (int)SYS3(SYS_getrlimit, resource, ret, 0);
 }
 
+/*
+ * By prlimit64, which libc's own start makes: a service may be forbidden setrlimit
+ * (SystemCallFilter=~@resources), and would be killed.
+ */
 static inline int sys_setrlimit(int resource, const struct rlimit64 *limit)
 {
-	return (int)SYS3(SYS_setrlimit, resource, limit, 0);
+	return (int)SYS4(SYS_prlimit64, 0, resource, limit, 0);
 }
 
 static inline int sys_prctl(int option, unsigned long arg)
