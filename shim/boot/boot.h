@@ -30,6 +30,18 @@ int expand_path(char *ret, size_t size, const struct settings *set, const char *
 /* Open the log. False where that can't be done, which has been told then. */
 bool log_open(const struct settings *set, const char *prog);
 
+/* What a library finds under a name that it takes from others. */
+struct import {
+	const char *name; /* NULL ends a list */
+	void (*function)(void);
+};
+
+/*
+ * The library (its struct link_map), which was loaded for us, finds these under their
+ * names from now on. False where that can't be arranged.
+ */
+bool imports_answer(const void *library, const struct import *answers);
+
 /* Load libunwind and try it. Where stacks can't be had, that has been told then. */
 void stacks_open(void);
 

@@ -2,18 +2,18 @@
  * stacks.c - libunwind: loaded only where stacks are asked for, and tried before
  * it is trusted.
  *
- * When it is first used it makes a pipe, with which it would read memory for a use
- * that is not ours (observe/unwind.h). It must not have one: the program would be
- * given other numbers, and later descriptors of the program's could come under the
- * numbers of the pipe. So its first use is here, while the limit of descriptors
- * is zero: it gets none, and does not mind.
+ * When it is first used it makes a pipe, or one a thread, with which it would read
+ * memory for a use that is not ours (observe/unwind.h), and looks whether mincore
+ * works. It must not: the program would be given other numbers, later descriptors of
+ * the program's could come under the numbers of the pipe, and a service that may not
+ * make such a call would be killed. So what of libc leads to such things is refused to
+ * it before its first use. Of the kernel all that is left to it is memory.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "boot/boot.h"
@@ -33,6 +33,65 @@ static bool look_up(void *library, const char *name, void *slot)
 	*(void **)slot = address;
 	return address != NULL;
 }
+
+/* To what makes, uses or closes a descriptor, and what asks whether memory is there. */
+static long refuse(void)
+{
+	errno = ENOSYS;
+	return -1;
+}
+
+/* To what sets the signal mask: whoever calls libunwind has blocked all signals. */
+static long agree(void)
+{
+	return 0;
+}
+
+/*
+ * Its memory is no part of the program's heap, and zero without being written. It
+ * takes some at its first use, and gives none back.
+ */
+static void *give(size_t n, size_t size)
+{
+	void *room = sys_mmap_pages(n * size);
+
+	return sys_failed(room) ? NULL : room;
+}
+
+static void keep(void *room)
+{
+	(void)room;
+}
+
+#define AS(function) (void (*)(void))(function)
+
+static const struct import answers[] = {
+	{"pipe", AS(refuse)},
+	{"pipe2", AS(refuse)},
+	{"open", AS(refuse)},
+	{"open64", AS(refuse)},
+	{"openat", AS(refuse)},
+	{"openat64", AS(refuse)},
+	{"socketpair", AS(refuse)},
+	{"eventfd", AS(refuse)},
+	{"memfd_create", AS(refuse)},
+	{"fcntl", AS(refuse)},
+	{"fcntl64", AS(refuse)},
+	{"read", AS(refuse)},
+	{"write", AS(refuse)},
+	{"close", AS(refuse)},
+	{"fstat", AS(refuse)},
+	{"stat", AS(refuse)},
+	{"syscall", AS(refuse)},
+	{"mincore", AS(refuse)},
+	{"msync", AS(refuse)},
+	{"process_vm_readv", AS(refuse)},
+	{"sigprocmask", AS(agree)},
+	{"pthread_sigmask", AS(agree)},
+	{"calloc", AS(give)},
+	{"free", AS(keep)},
+	{NULL, NULL},
+};
 
 static const char *load(struct unwind *ret)
 {
@@ -66,53 +125,42 @@ static bool find_objects(void)
 	return true;
 }
 
-static bool set_limit(uint64_t soft, const struct rlimit64 *old)
+static bool confine(const struct unwind *unwind)
 {
-	const struct rlimit64 limit = {.rlim_cur = soft, .rlim_max = old->rlim_max};
+	struct sys_pages pages = {0};
+	struct object library;
 
-	return sys_setrlimit(RLIMIT_NOFILE, &limit) == 0;
+	return object_find((uint64_t)(uintptr_t)unwind->init_remote, &library, &pages) &&
+	       imports_answer(library.link_map, answers);
 }
 
-/* The two numbers that a pipe made now would have. */
-static bool next_numbers(int ret[2])
+/* The number that a descriptor made now would have. */
+static int next_number(void)
 {
-	for (int i = 0; i < 2; i++)
-		ret[i] = sys_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	for (int i = 0; i < 2; i++)
-		if (ret[i] >= 0)
-			sys_close(ret[i]);
-	return ret[0] >= 0 && ret[1] >= 0;
+	const int number = sys_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (number >= 0)
+		sys_close(number);
+	return number;
 }
 
-/* From here at least the loader must be found, which called us. */
-static bool walk_works(void)
-{
-	uint64_t frames[CALLSITE_FRAMES];
-
-	return callsite_frames(walk_callers(CALLSITE_FRAMES), frames) > 0;
-}
-
-/* Once without any descriptor to be had; and again, when it could have them. */
+/*
+ * From here at least the loader must be found, which called us. While it is, and
+ * afterwards, the next free number must stay free.
+ */
 static const char *try_out(const struct unwind *unwind)
 {
-	int before[2], after[2];
-	struct rlimit64 limit;
+	const int number = next_number();
+	uint64_t frames[CALLSITE_FRAMES];
 	bool works;
 
-	if (!next_numbers(before) || sys_getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
-	    !set_limit(0, &limit))
-		return "the limit of open files can't be set";
-	works = walk_init(unwind) && walk_works();
-	if (!set_limit(limit.rlim_cur, &limit))
-		return "the limit of open files can't be set";
-	if (!works)
-		return "this libunwind works in another way";
-	walk_forget();
-	unwind_watch(before[0]);
-	works = walk_works() && unwind_watch(-1);
-	if (!works || !next_numbers(after) || memcmp(before, after, sizeof(before)) != 0)
+	if (number < 0)
+		return "no descriptor is left to try libunwind with";
+	unwind_watch(number);
+	works = walk_init(unwind) && callsite_frames(walk_callers(1), frames) > 0;
+	if (!unwind_watch(-1) || next_number() != number)
 		return "this libunwind wants descriptors";
-	return NULL;
+	return works ? NULL : "this libunwind works in another way";
 }
 
 static const char *open_stacks(void)
@@ -120,9 +168,13 @@ static const char *open_stacks(void)
 	struct unwind unwind;
 	const char *fault = load(&unwind);
 
-	if (!fault && !find_objects())
-		fault = "this libc has no _dl_find_object";
-	return fault ? fault : try_out(&unwind);
+	if (fault)
+		return fault;
+	if (!find_objects())
+		return "this libc has no _dl_find_object";
+	if (!confine(&unwind))
+		return "this libunwind can't be kept from making descriptors";
+	return try_out(&unwind);
 }
 
 #else

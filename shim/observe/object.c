@@ -86,14 +86,15 @@ struct symbols {
 	uint64_t table, strings, strings_size, gnu_hash, hash;
 };
 
-static bool find_symbols(struct symbols *ret, const struct link_map *map)
+static bool find_symbols(struct symbols *ret, const struct link_map *map, struct sys_pages *pages)
 {
 	enum { ENTRIES_MAX = 128 };
 	ElfW(Dyn) entry;
 
 	*ret = (struct symbols){0};
 	for (int i = 0; i < ENTRIES_MAX; i++) {
-		if (sys_peek(&entry, &map->l_ld[i], sizeof(entry)) < 0 || entry.d_tag == DT_NULL)
+		if (sys_peek_again(pages, &entry, &map->l_ld[i], sizeof(entry)) < 0 ||
+		    entry.d_tag == DT_NULL)
 			break;
 
 		uint64_t value = entry.d_un.d_ptr;
@@ -115,15 +116,18 @@ static bool find_symbols(struct symbols *ret, const struct link_map *map)
 	return ret->table && ret->strings;
 }
 
-static uint32_t peek_u32(uint64_t address)
+static uint32_t peek_u32(uint64_t address, struct sys_pages *pages)
 {
 	uint32_t number;
 
-	return sys_peek(&number, (const void *)(uintptr_t)address, sizeof(number)) < 0 ? 0 : number;
+	return sys_peek_again(pages, &number, (const void *)(uintptr_t)address, sizeof(number)) < 0
+		       ? 0
+		       : number;
 }
 
 /* Read as many whole items as are left of the page, at least one. */
-static size_t peek_items(char *scratch, uint64_t address, size_t item, uint64_t left)
+static size_t peek_items(char *scratch, uint64_t address, size_t item, uint64_t left,
+			 struct sys_pages *pages)
 {
 	const size_t to_end_of_page = 4096 - (address & 4095);
 	size_t n = to_end_of_page / item;
@@ -132,7 +136,8 @@ static size_t peek_items(char *scratch, uint64_t address, size_t item, uint64_t 
 		n = 1;
 	if (n > left)
 		n = (size_t)left;
-	return sys_peek(scratch, (const void *)(uintptr_t)address, n * item) < 0 ? 0 : n;
+	return sys_peek_again(pages, scratch, (const void *)(uintptr_t)address, n * item) < 0 ? 0
+											      : n;
 }
 
 /*
@@ -140,20 +145,20 @@ static size_t peek_items(char *scratch, uint64_t address, size_t item, uint64_t 
  * tables do. GNU's: the last chain begins at the highest bucket and ends with an
  * odd entry.
  */
-static uint64_t count_symbols(const struct symbols *symbols, char *scratch)
+static uint64_t count_symbols(const struct symbols *symbols, char *scratch, struct sys_pages *pages)
 {
 	if (!symbols->gnu_hash)
-		return symbols->hash ? peek_u32(symbols->hash + 4) : 0;
+		return symbols->hash ? peek_u32(symbols->hash + 4, pages) : 0;
 
-	const uint64_t n_buckets = peek_u32(symbols->gnu_hash);
-	const uint64_t first = peek_u32(symbols->gnu_hash + 4);
+	const uint64_t n_buckets = peek_u32(symbols->gnu_hash, pages);
+	const uint64_t first = peek_u32(symbols->gnu_hash + 4, pages);
 	const uint64_t buckets =
-		symbols->gnu_hash + 16 + 8 * (uint64_t)peek_u32(symbols->gnu_hash + 8);
+		symbols->gnu_hash + 16 + 8 * (uint64_t)peek_u32(symbols->gnu_hash + 8, pages);
 	const uint64_t chains = buckets + 4 * n_buckets;
 	uint32_t last = 0;
 
 	for (uint64_t i = 0; i < n_buckets;) {
-		const size_t n = peek_items(scratch, buckets + 4 * i, 4, n_buckets - i);
+		const size_t n = peek_items(scratch, buckets + 4 * i, 4, n_buckets - i, pages);
 
 		if (n == 0)
 			return 0;
@@ -168,23 +173,23 @@ static uint64_t count_symbols(const struct symbols *symbols, char *scratch)
 	}
 	if (last < first)
 		return first;
-	while (!(peek_u32(chains + 4 * (last - first)) & 1) && last < UINT32_MAX)
+	while (!(peek_u32(chains + 4 * (last - first), pages) & 1) && last < UINT32_MAX)
 		last++;
 	return (uint64_t)last + 1;
 }
 
 /* The symbol that covers the offset, the innermost where several do. */
 static bool best_symbol(ElfW(Sym) * ret, const struct symbols *symbols, uint64_t offset,
-			char *scratch)
+			char *scratch, struct sys_pages *pages)
 {
 	enum { MOST = 1 << 20 };
-	const uint64_t count = count_symbols(symbols, scratch);
+	const uint64_t count = count_symbols(symbols, scratch, pages);
 	bool found = false;
 
 	*ret = (ElfW(Sym)){0};
 	for (uint64_t i = 0; i < count && i < MOST;) {
 		const size_t n = peek_items(scratch, symbols->table + i * sizeof(*ret),
-					    sizeof(*ret), count - i);
+					    sizeof(*ret), count - i, pages);
 
 		if (n == 0)
 			break;
@@ -214,8 +219,8 @@ static void name_symbol(struct frame *frame, const struct link_map *map, char *s
 	struct symbols symbols;
 	ElfW(Sym) symbol;
 
-	if (!find_symbols(&symbols, map) ||
-	    !best_symbol(&symbol, &symbols, frame->offset, scratch) ||
+	if (!find_symbols(&symbols, map, pages) ||
+	    !best_symbol(&symbol, &symbols, frame->offset, scratch, pages) ||
 	    symbol.st_name >= symbols.strings_size)
 		return;
 	/* Half a mangled name is no name. */
@@ -234,7 +239,7 @@ void object_name(struct frame *frame, const struct object *object, uint64_t addr
 	frame->symbol[0] = '\0';
 	frame->offset = address - object->start;
 	copy_name(frame->module, sizeof(frame->module), "?");
-	if (sys_peek(&map, object->link_map, sizeof(map)) < 0)
+	if (sys_peek_again(pages, &map, object->link_map, sizeof(map)) < 0)
 		return;
 	frame->offset = address - map.l_addr;
 	peek_text(scratch, OBJECT_SCRATCH, map.l_name, pages);

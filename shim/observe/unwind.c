@@ -15,9 +15,9 @@ enum { UNSPECIFIED = -1, BAD_REGISTER = -3, READ_ONLY = -4, NO_INFO = -10 };
 static struct unwind unwind;
 static struct unwind_space *space;
 
-/* Only at load, while libunwind is tried out. */
+/* Only at load, while libunwind is tried out: at its first question in each of our calls. */
 static int watched = -1;
-static bool was_used;
+static bool looked, was_used;
 
 bool unwind_watch(int number)
 {
@@ -28,9 +28,18 @@ bool unwind_watch(int number)
 	return was_free;
 }
 
+static void look_again(void)
+{
+	if (watched >= 0)
+		looked = false;
+}
+
 static void look_at_watched(void)
 {
-	if (watched >= 0 && sys_fcntl(watched, F_GETFD, 0) >= 0)
+	if (watched < 0 || looked)
+		return;
+	looked = true;
+	if (sys_fcntl(watched, F_GETFD, 0) >= 0)
 		was_used = true;
 }
 
@@ -43,8 +52,7 @@ static int access_mem(struct unwind_space *of, uint64_t address, uint64_t *value
 	look_at_watched();
 	if (write)
 		return READ_ONLY;
-	return sys_peek_again(view->pages, value, (const void *)(uintptr_t)address,
-			      sizeof(*value)) < 0
+	return sys_peek_word_again(view->pages, value, (const void *)(uintptr_t)address) < 0
 		       ? UNSPECIFIED
 		       : 0;
 }
@@ -125,7 +133,8 @@ static int find_proc_info(struct unwind_space *of, uint64_t ip, struct unwind_pr
 	struct eh_frame_hdr head;
 
 	if (!object || ip < object->start || ip >= object->end || !object->tables ||
-	    sys_peek(&head, (const void *)(uintptr_t)object->tables, sizeof(head)) < 0 ||
+	    sys_peek_again(view->pages, &head, (const void *)(uintptr_t)object->tables,
+			   sizeof(head)) < 0 ||
 	    head.version != 1 || head.eh_frame_form != SDATA4_PCREL || head.count_form != UDATA4 ||
 	    head.table_form != SDATA4_DATAREL)
 		return NO_INFO;
@@ -162,6 +171,7 @@ bool unwind_init(const struct unwind *functions)
 
 bool unwind_begin(struct unwind_cursor *cursor, struct unwind_view *view)
 {
+	look_again();
 	return unwind.init_remote(cursor, space, view) == 0;
 }
 
@@ -171,6 +181,7 @@ uint64_t unwind_step(struct unwind_cursor *cursor, const struct frame *frame)
 
 	if (!frame->rule_len)
 		return 0;
+	look_again();
 	/* libunwind only reads the rule. */
 	if (unwind.apply_reg_state(cursor, (void *)(uintptr_t)frame->rule) < 0 ||
 	    unwind.get_reg(cursor, UNWIND_RIP, &ip) < 0)
@@ -244,8 +255,11 @@ void unwind_learn(struct frame *frame, uint64_t address, const struct object *ob
 	view->object = object;
 	memset(view->regs, 0, sizeof(view->regs));
 	view->regs[UNWIND_RIP] = address;
-	if (!unwind_begin(cursor, view) ||
-	    unwind.reg_states_iterate(cursor, take_rule, &lesson) < 0)
+	if (!unwind_begin(cursor, view))
+		goto out;
+	look_again();
+	if (unwind.reg_states_iterate(cursor, take_rule, &lesson) < 0)
 		frame->rule_len = 0;
+out:
 	end_learning();
 }

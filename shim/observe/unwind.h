@@ -99,8 +99,8 @@ void unwind_learn(struct frame *frame, uint64_t address, const struct object *ob
 		  struct unwind_view *view, struct unwind_cursor *cursor);
 
 /*
- * A number that is free: from now on every question of libunwind's looks whether it
- * still is (-1: no more). Return whether it was, all the time until now.
+ * A number that is free: from now on libunwind's first question in each call of ours
+ * looks whether it still is (-1: no more). Return whether it was, all the time until now.
  */
 bool unwind_watch(int number);
 

@@ -5,7 +5,6 @@
 
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "facts/callsite.h"
 #include "facts/frames.h"
@@ -16,7 +15,6 @@
 
 static bool ready;
 static uint64_t own_start; /* the object that this code lies in */
-static void *frames_room;
 
 struct walk {
 	struct sys_pages pages;
@@ -44,9 +42,9 @@ bool walk_init(const struct unwind *unwind)
 {
 	void *callsites_room = lasting_room(callsites_size());
 	struct sys_pages pages = {0};
+	void *frames_room = lasting_room(frames_size());
 	struct object self;
 
-	frames_room = lasting_room(frames_size());
 	if (!frames_room || !callsites_room || !unwind_init(unwind) ||
 	    !object_find((uint64_t)(uintptr_t)&walk_init, &self, &pages))
 		return false;
@@ -58,18 +56,13 @@ bool walk_init(const struct unwind *unwind)
 	return true;
 }
 
-void walk_forget(void)
-{
-	sys_madvise(frames_room, frames_size(), MADV_DONTNEED); /* all zero again */
-}
-
 /* The kernel's signal frame returns to two instructions of libc: mov $15, %eax; syscall. */
-static bool is_signal_return(uint64_t address)
+static bool is_signal_return(uint64_t address, struct sys_pages *pages)
 {
 	static const unsigned char code[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
 	unsigned char there[sizeof(code)];
 
-	return sys_peek(there, (const void *)(uintptr_t)address, sizeof(there)) == 0 &&
+	return sys_peek_again(pages, there, (const void *)(uintptr_t)address, sizeof(there)) == 0 &&
 	       memcmp(there, code, sizeof(code)) == 0;
 }
 
@@ -82,8 +75,9 @@ static struct frame *learn(struct walk *walk, uint64_t ip, uint64_t address,
 		return NULL;
 	frame->object = object->identity;
 	frame->ours = object->start == own_start;
-	frame->interrupts = is_signal_return(ip);
-	object_name(frame, object, address, walk->scratch, &walk->pages);
+	frame->interrupts = is_signal_return(ip, &walk->pages);
+	if (!frame->ours) /* which nobody is shown */
+		object_name(frame, object, address, walk->scratch, &walk->pages);
 	unwind_learn(frame, address, object, &walk->lesson_view, &walk->lesson_cursor);
 	frames_enter(frame, address);
 	return frame;

@@ -17,9 +17,6 @@ struct unwind;
 /* At load: from now on walks work. False where there is no memory or libunwind refuses. */
 bool walk_init(const struct unwind *unwind);
 
-/* Forget every place that was learned. Only at load, for a second trial. */
-void walk_forget(void);
-
 /* The callers of libreuse, at most n; 0 where there are none to tell, or walks do not work. */
 uint32_t walk_callers(unsigned int n);
 

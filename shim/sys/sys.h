@@ -219,6 +219,11 @@ static inline int sys_madvise(void *addr, size_t len, int advice)
 	return (int)SYS3(SYS_madvise, addr, len, advice);
 }
 
+static inline int sys_mprotect(void *addr, size_t len, int protection)
+{
+	return (int)SYS3(SYS_mprotect, addr, len, protection);
+}
+
 static inline uid_t sys_geteuid(void)
 {
 	return (uid_t)SYS3(SYS_geteuid, 0, 0, 0);
@@ -301,5 +306,6 @@ struct sys_pages {
 	unsigned int next;
 };
 int sys_peek_again(struct sys_pages *pages, void *ret, const void *from, size_t len);
+int sys_peek_word_again(struct sys_pages *pages, uint64_t *ret, const void *from);
 
 #endif

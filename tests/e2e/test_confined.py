@@ -5,6 +5,7 @@ The customary filter of a systemd unit is SystemCallFilter=@system-service and
 systemd 252 has them.
 """
 
+import ctypes
 import functools
 import glob
 import os
@@ -110,14 +111,15 @@ class Listed(ServiceCase):
             "quiet": {},
             "text": {"LOG": self.path("text"), "REUSEPORT": 1},
             "json": {"LOG": self.path("json"), "FORMAT": "json", "REPORT": 1, "REUSE": "gentle"},
+            "stacks": {"LOG": self.path("stacks"), "FORMAT": "json", "STACK": 8, "REPORT": 1},
             "recorder": {"LOG": "ring:%s:1M" % self.path("ring"), "WAIT": 1},
             "unix": {"LOG": "unix:" + reader.path, "FORMAT": "json"},
             "stderr": {"LOG": "stderr", "REPORT": 1},
         }
-        for program in ("bind", "close", "fork"):
+        for program, names in (("bind", settings), ("fork", ("recorder", "stacks"))):
             own = self.traced(program, environment())
-            for name, values in settings.items():
-                more = self.traced(program, shimmed(**values)) - own
+            for name in names:
+                more = self.traced(program, shimmed(**settings[name])) - own
                 self.assertEqual(more - customary(recorded()), set(), (program, name))
 
     def traced(self, program, env):
@@ -204,3 +206,16 @@ class Confined(ServiceCase):
         p = self.confined(log)
         self.serves(p)
         self.is_logged(log.read(), p.pid)
+
+    def test_with_stacks(self):
+        """What libunwind does for us counts too."""
+        try:
+            ctypes.CDLL("libunwind-x86_64.so.8")
+        except OSError:
+            self.skipTest("no libunwind-x86_64.so.8")
+        log = self.log()
+        p = self.confined(log, STACK=8, REPORT=1)
+        self.serves(p)
+        events = [event for event in log.read() if event["call"] != "exit"]
+        self.is_logged(events, p.pid)
+        self.assertEqual([event for event in events if len(event["stack"]) < 5], [])

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 
-from harness import paths
+from harness import paths, strace
 from harness.case import Case, environment, shimmed, timeout
 
 PLACES = ("plain", "thread", "altstack", "fault", "coroutine", "deep", "fork", "vfork")
@@ -227,20 +227,20 @@ class Unchanged(StackCase):
                 self.assertTrue(events and all(event["stack"] for event in events))
 
     def test_libunwind_gets_no_descriptor(self):
-        strace = self.compiler("strace")
+        if strace.available():
+            self.skipTest(strace.available())
         log = self.log()
-        env = shimmed(LOG=log.path, FORMAT="json", STACK=8)
-        preload = env.pop("LD_PRELOAD")
         trace = self.path("trace")
-        status, _, _ = self.run_program(
-            [strace, "-f", "-o", trace, "-e", "trace=pipe,pipe2,memfd_create,eventfd2,mincore,msync",
-             "-E", "LD_PRELOAD=" + preload,
-             self.program("stack_numbers"), "3", self.path("report")], env)
+        env = shimmed(LOG=log.path, FORMAT="json", STACK=8)
+        status, _, _ = self.run_program(strace.command(
+            trace, env, [self.program("stack_numbers"), "3", self.path("report")],
+            ("pipe", "pipe2", "memfd_create", "eventfd2", "mincore", "msync",
+             "setrlimit", "execve")))
         self.assertEqual(status, 0)
         with open(trace) as file:
-            made = [line for line in file if re.search(r"pipe|memfd|eventfd", line)
-                    and "EMFILE" not in line]
-        self.assertEqual(made, [])
+            calls = [line for line in file if "(" in line]
+        self.assertEqual(len(calls), 1, calls)
+        self.assertIn("execve(", calls[0])
 
     def test_exceptions_and_lines_too_long(self):
         program = self.compile(self.compiler("g++"), "long_names", LONG_NAMES, "-rdynamic")
@@ -299,6 +299,44 @@ class Unchanged(StackCase):
             self.assertGreater(len(event["stack"]), 3)
 
 
+class Start(StackCase):
+    """What a process pays for stacks when it starts, in system calls: they can be counted."""
+
+    # A library like any other that loads libunwind, and does no more.
+    LOADS = """
+        #include <dlfcn.h>
+        __attribute__((constructor)) static void load(void) {
+            dlopen("libunwind-x86_64.so.8", RTLD_NOW | RTLD_LOCAL);
+        }
+    """
+
+    def calls(self, env, preload):
+        """How many a process makes that does nothing."""
+        counts = self.path("counts")
+        env.pop("LD_PRELOAD", None)
+        status, _, error = self.run_program(
+            ["strace", "-f", "-c", "-o", counts, "-E", "LD_PRELOAD=" + preload,
+             self.program("stack_places"), "nothing"], env)
+        self.assertEqual(error, b"")
+        with open(counts) as file:
+            return int(re.search(r"^100\.00 +\S+ +\d+ +(\d+) .*total$", file.read(), re.M)
+                       .group(1))
+
+    def test_system_calls(self):
+        if strace.available():
+            self.skipTest(strace.available())
+        if "address" in paths.OUT or "thread" in paths.OUT or "undefined" in paths.OUT:
+            self.skipTest("a sanitizer makes system calls of its own")
+        settings = dict(LOG=self.path("events"), FORMAT="json")
+        without = self.calls(shimmed(**settings), paths.preload())
+        stacks = self.calls(shimmed(STACK=8, **settings), paths.preload())
+        loads = self.compile(self.compiler("cc"), "loads.so", self.LOADS, "-shared", "-fPIC")
+        loaded = self.calls(shimmed(**settings), loads + ":" + paths.preload())
+        self.assertGreater(loaded, without)
+        self.assertLessEqual(stacks - without, 150)
+        self.assertLessEqual(stacks - loaded, 60)
+
+
 class Library(StackCase):
     """Without a libunwind that is known: one line, no stacks, and all else works."""
 
@@ -313,8 +351,9 @@ class Library(StackCase):
         self.assertEqual([event["call"] for event in events], ["socket", "close"])
         self.assertFalse([event for event in events if "stack" in event])
 
-    def fake(self, text):
-        self.compile(self.compiler("cc"), "libunwind-x86_64.so.8", text, "-shared", "-fPIC")
+    def fake(self, text, *flags):
+        self.compile(self.compiler("cc"), "libunwind-x86_64.so.8", text, "-shared", "-fPIC", "-w",
+                     *flags)
 
     def test_none(self):
         with open(self.path("libunwind-x86_64.so.8"), "w"):
@@ -325,38 +364,74 @@ class Library(StackCase):
         self.fake("int _Ux86_64_create_addr_space(void) { return 0; }")
         self.without("too old")
 
+    # It passes all on to the real one, which has had its first use before: under a limit of
+    # no descriptors, so that what it would make for itself is not there.
     FUNCTIONS = """
+        #define _GNU_SOURCE
         #include <dlfcn.h>
-        #include <stdio.h>
+        #include <errno.h>
+        #include <fcntl.h>
         #include <stdlib.h>
+        #include <sys/mman.h>
+        #include <sys/resource.h>
         #include <unistd.h>
         static void *library;
+        static long raw(long n, long a) {
+            long rc;
+            __asm__ volatile("syscall" : "=a"(rc) : "a"(n), "D"(a) : "rcx", "r11", "memory");
+            return rc;
+        }
+        static long no(void) { return -1; }
         __attribute__((constructor)) static void load(void) {
+            static long (*const accessors[24])(void) = {no, no, no, no, no, no, no, no};
+            static long cursor[1024];
+            struct rlimit old, none;
             library = dlopen(REAL, RTLD_NOW | RTLD_LOCAL);
+            getrlimit(RLIMIT_NOFILE, &old);
+            none = (struct rlimit){0, old.rlim_max};
+            setrlimit(RLIMIT_NOFILE, &none);
+            void *(*space)() = (void *(*)())dlsym(library, "_Ux86_64_create_addr_space");
+            int (*first)() = (int (*)())dlsym(library, "_Ux86_64_init_remote");
+            first(cursor, space(accessors, 0), NULL);
+            setrlimit(RLIMIT_NOFILE, &old);
         }
         #define PASS(name) long _Ux86_64_##name(void *a, void *b, void *c, void *d, void *e, void *f) \
-            { BEFORE(name); long (*go)() = (long (*)())dlsym(library, "_Ux86_64_" #name); \
-              return go(a, b, c, d, e, f); }
+            { BEFORE; long (*go)() = (long (*)())dlsym(library, "_Ux86_64_" #name); \
+              long rc = go(a, b, c, d, e, f); AFTER; return rc; }
         PASS(create_addr_space) PASS(init_remote) PASS(get_reg) PASS(reg_states_iterate)
         PASS(apply_reg_state) PASS(dwarf_search_unwind_table)
     """
 
+    def passing_on(self, before, after="", *flags):
+        """One that does something of its own in each call."""
+        self.fake("#define BEFORE %s\n#define AFTER %s\n" % (before, after)
+                  + self.FUNCTIONS.replace("REAL", '"%s"' % self.real_library()), *flags)
+
     def test_one_that_makes_a_pipe(self):
-        real = self.real_library()
-        self.fake("static int ends[2] = {-1, -1};\n"
-                  "#define BEFORE(name) if (ends[0] < 0) pipe(ends)\n"
-                  + self.FUNCTIONS.replace("REAL", '"%s"' % real))
+        self.passing_on("static int ends[2] = {-1, -1}; if (ends[0] < 0) raw(22, (long)ends)")
         self.without("wants descriptors")
 
     def test_one_that_makes_a_pipe_for_each_walk(self):
-        real = self.real_library()
-        self.fake("static int ends[2] = {-1, -1};\n"
-                  "#define BEFORE(name) pipe(ends)\n"
-                  + self.FUNCTIONS.replace("REAL", '"%s"' % real)
-                  .replace("return go(a, b, c, d, e, f);",
-                           "long rc = go(a, b, c, d, e, f); close(ends[0]); close(ends[1]);"
-                           "ends[0] = ends[1] = -1; return rc;"))
+        self.passing_on("int ends[2] = {-1, -1}; raw(22, (long)ends)",
+                        "raw(3, ends[0]); raw(3, ends[1])")
         self.without("wants descriptors")
+
+    def test_what_it_asks_of_libc_is_refused(self):
+        """No pipe, no byte, no question about memory: whatever its code says."""
+        for name, flags in (("lazily", ()), ("now", ("-Wl,-z,now", "-Wl,-z,relro")),
+                            ("by address", ("-fno-plt",))):
+            self.passing_on("int before = errno, ends[2]; unsigned char there[8]; if (pipe(ends) == 0 || "
+                            "pipe2(ends, 0) == 0 || open(\"/dev/null\", 0) >= 0 || "
+                            "write(2, \"x\", 1) >= 0 || close(0) == 0 || "
+                            "mincore((void *)((long)there & -4096), 1, there) == 0) abort(); "
+                            "errno = before", "", *flags)
+            log = self.log(name + ".json")
+            env = shimmed(LOG=log.path, FORMAT="json", STACK=8)
+            env["LD_LIBRARY_PATH"] = self.folder
+            status, _, error = self.run_program([self.program("stack_places"), "plain"], env)
+            self.assertEqual((status, error), (0, b""), name)
+            self.assertEqual([frame["module"] for event in log.read()
+                              for frame in event["stack"][:1]], ["stack_places"] * 2, name)
 
     def test_one_that_walks_otherwise(self):
         self.fake("#include <stdlib.h>\n"

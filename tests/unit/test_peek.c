@@ -241,6 +241,33 @@ static void again(void **state)
 	assert_int_equal(mprotect(after, page, PROT_READ | PROT_WRITE), 0);
 }
 
+/* Words of many pages, by turns, also such as lie across two of them. */
+static void words_again(void **state)
+{
+	struct sys_pages pages = {0};
+	char *const after = middle + page, *const nowhere = (char *)16;
+	uint64_t got, is;
+
+	(void)state;
+	assert_int_equal(mprotect(after, page, PROT_NONE), 0);
+	for (int i = 0; i < 24; i++) {
+		for (char *at = middle - 16 + i;; at = after - 8) {
+			memcpy(&is, at, sizeof(is));
+			assert_int_equal(sys_peek_word_again(&pages, &got, at), 0);
+			assert_int_equal(got, is);
+			if (at == after - 8)
+				break;
+		}
+		assert_int_equal(sys_peek_word_again(&pages, &got, after), -EFAULT);
+		assert_int_equal(sys_peek_word_again(&pages, &got, after - 4), -EFAULT);
+		assert_int_equal(sys_peek_word_again(&pages, &got, nowhere), -EFAULT);
+		assert_int_equal(sys_peek_word_again(&pages, &got, NULL), -EFAULT);
+		assert_int_equal(sys_peek_word_again(&pages, &got, (void *)(UINTPTR_MAX - 7)),
+				 -EFAULT);
+	}
+	assert_int_equal(mprotect(after, page, PROT_READ | PROT_WRITE), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -248,7 +275,8 @@ int main(void)
 		cmocka_unit_test(lengths),	   cmocka_unit_test(not_readable),
 		cmocka_unit_test(across_pages),	   cmocka_unit_test(read_only),
 		cmocka_unit_test(beyond_the_file), cmocka_unit_test(leaves_no_trace),
-		cmocka_unit_test(again),	   cmocka_unit_test(not_mapped),
+		cmocka_unit_test(again),	   cmocka_unit_test(words_again),
+		cmocka_unit_test(not_mapped),
 	};
 
 	return cmocka_run_group_tests_name("peek", tests, map_pages, NULL);
