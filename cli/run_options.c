@@ -62,20 +62,15 @@ static void list_options(struct option list[SETTINGS + 4])
 static bool take_value(struct run_options *options, int i, const char *value, struct out *wrong)
 {
 	struct settings scratch;
+	char name[32];
 
 	settings_init(&scratch);
 	if (settings_table[i].parse(&scratch, value)) {
 		options->values[i] = value;
 		return true;
 	}
-	out_str(wrong, "--");
-	out_str(wrong, rows[i].name);
-	out_char(wrong, '=');
-	/* Room is left for what is accepted. */
-	out_mem(wrong, value, strnlen(value, 200));
-	out_str(wrong, " is not understood (accepted: ");
-	out_str(wrong, settings_table[i].accepted);
-	out_char(wrong, ')');
+	snprintf(name, sizeof(name), "--%s", rows[i].name);
+	settings_refuse(wrong, name, &settings_table[i], value);
 	return false;
 }
 

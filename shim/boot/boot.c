@@ -57,13 +57,6 @@ static bool open_for_events(void)
 	return shim.set.log != LOG_OFF && log_open(&shim.set, shim.prog);
 }
 
-static bool acts_in(const struct settings *set, const char *prog)
-{
-	if (set->only && !settings_list_has(set->only, prog))
-		return false;
-	return !set->skip || !settings_list_has(set->skip, prog);
-}
-
 static bool wants_color(const struct settings *set)
 {
 	if (set->color == COLOR_AUTO) {
@@ -88,10 +81,11 @@ __attribute__((constructor)) static void boot(void)
 	sys_prctl(PR_GET_NAME, (unsigned long)shim.prog);
 	environment_read(&shim.set);
 	environment_make_absolute(&shim.set);
-	if (!acts_in(&shim.set, shim.prog))
+	if (!settings_act_in(&shim.set, shim.prog))
 		return;
 	if (!can_tell_processes_apart(&shim.set)) {
-		COMPLAIN("this kernel can't tell a forked process apart (MADV_WIPEONFORK); "
+		COMPLAIN(NULL, &shim.set,
+			 "this kernel can't tell a forked process apart (MADV_WIPEONFORK); "
 			 "nothing is done");
 		return;
 	}

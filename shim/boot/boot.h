@@ -7,10 +7,17 @@
 
 #include "facts/settings.h"
 
-/* One line on stderr, the only kind that the shim ever writes there: "libreuse: …". */
-void complain(const char *const *parts);
+/*
+ * One line on stderr, the only kind that the shim ever writes there: "libreuse: …". Not
+ * where the parent has told the same: of that variable (NULL: of the library), and, where
+ * acting is given, in each program in which the shim acts by these settings.
+ */
+void complain(const char *variable, const struct settings *acting, const char *const *parts);
 
-#define COMPLAIN(...) complain((const char *const[]){__VA_ARGS__, NULL})
+#define COMPLAIN(variable, acting, ...)                                                            \
+	complain(variable, acting, (const char *const[]){__VA_ARGS__, NULL})
+
+bool told_by_parent(const char *variable, const struct settings *acting);
 
 /*
  * Read the environment into set, which is all zero; what is not understood is told

@@ -10,6 +10,16 @@
 #include "facts/out.h"
 #include "sys/sys.h"
 
+static void refuse(const struct setting *setting, const char *value)
+{
+	char text[800];
+	struct out out = out_into(text, sizeof(text) - 1);
+
+	settings_refuse(&out, setting->variable, setting, value);
+	*out.at = '\0'; /* its place was kept */
+	COMPLAIN(setting->variable, NULL, text, "; using ", setting->otherwise);
+}
+
 void environment_read(struct settings *set)
 {
 	settings_init_zeroed(set);
@@ -18,9 +28,7 @@ void environment_read(struct settings *set)
 		const char *value = secure_getenv(setting->variable);
 
 		if (value && *value && !setting->parse(set, value))
-			COMPLAIN(setting->variable, "=", value,
-				 " is not understood (accepted: ", setting->accepted, "); using ",
-				 setting->otherwise);
+			refuse(setting, value);
 	}
 }
 

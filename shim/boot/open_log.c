@@ -137,7 +137,7 @@ bool log_open(const struct settings *set, const char *prog)
 		rc = open_ring(path, set->ring_size);
 
 	if (rc < 0)
-		COMPLAIN("TCPSHIM_LOG=", kind, what, " can't be opened (", reason(rc),
+		COMPLAIN("TCPSHIM_LOG", set, "TCPSHIM_LOG=", kind, what, " can't be opened (", reason(rc),
 			 "); nothing is logged");
 	return rc == 0;
 }

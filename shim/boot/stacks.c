@@ -192,7 +192,7 @@ void stacks_open(void)
 	const char *fault = open_stacks();
 
 	if (fault) {
-		COMPLAIN("TCPSHIM_STACK: ", fault, "; no stacks");
+		COMPLAIN("TCPSHIM_STACK", &shim.set, "TCPSHIM_STACK: ", fault, "; no stacks");
 		shim.set.stack = 0;
 	}
 	errno = errno_before;

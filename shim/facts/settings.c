@@ -51,13 +51,25 @@ static uint64_t parse_size(const char *text)
 	return size >= RING_SIZE_LEAST && size <= RING_SIZE_MOST ? size : 0;
 }
 
-/* PATH, or PATH:SIZE. What follows the last colon is a size where it begins with a digit. */
-static bool parse_ring(struct settings *set, const char *text)
+/* Words are no paths: the file of a name like "on" is hardly what somebody wants. */
+static bool is_path(const char *text)
+{
+	return strchr(text, '/') || strchr(text, '.') || strchr(text, '%');
+}
+
+/* PATH, or PATH:SIZE: the last colon, where a size follows it and not the end of the path. */
+static const char *ring_colon(const char *text)
 {
 	const char *colon = strrchr(text, ':');
-	const bool has_size = colon && colon[1] >= '0' && colon[1] <= '9' && !strchr(colon, '/');
-	const size_t len = has_size ? (size_t)(colon - text) : strlen(text);
-	const uint64_t size = has_size ? parse_size(colon + 1) : RING_SIZE_USUAL;
+
+	return colon && !is_path(colon) ? colon : NULL;
+}
+
+static bool parse_ring(struct settings *set, const char *text)
+{
+	const char *colon = ring_colon(text);
+	const size_t len = colon ? (size_t)(colon - text) : strlen(text);
+	const uint64_t size = colon ? parse_size(colon + 1) : RING_SIZE_USUAL;
 
 	if (len == 0 || size == 0)
 		return false;
@@ -90,7 +102,7 @@ static bool parse_log(struct settings *set, const char *text)
 	}
 	if (ring_path)
 		return parse_ring(set, ring_path);
-	if (!*path)
+	if (!*path || (!unix_path && !is_path(text)))
 		return false;
 	set->log = unix_path ? LOG_UNIX : LOG_FILE;
 	set->log_path = path;
@@ -271,6 +283,97 @@ const struct setting settings_table[] = {
 
 const unsigned int settings_count = sizeof(settings_table) / sizeof(settings_table[0]);
 
+/* What people write for what: words, in any case of letters, and the one that is meant. */
+static const struct slip {
+	bool (*parse)(struct settings *set, const char *text);
+	const char *words, *meant;
+} slips[] = {
+	{parse_log, "stderr,1,on,true,yes,err,2,-", "stderr"},
+	{parse_log, "stdout,out", "stdout"},
+	{parse_log, "off,0,no,none,false,never", "off"},
+	{parse_log, "syslog,journal", "unix:/dev/log"},
+	{parse_format, "text,txt", "text"},
+	{parse_format, "json,jsonl,ndjson", "json"},
+	{parse_reuse, "auto,1,on,true,yes", "auto"},
+	{parse_reuse, "off,0,no,none,false,never", "off"},
+	{parse_reuse, "force,always", "force"},
+	{parse_reuse, "gentle", "gentle"},
+	{parse_reuseport, "on,true,yes", "1"},
+	{parse_reuseport, "off,no,none,false,never", "0"},
+	{parse_report, "on,true,yes", "1"},
+	{parse_report, "off,no,none,false,never", "0"},
+	{parse_wait, "off,no,none,false,never", "0"},
+	{parse_stack, "off,no,none,false,never", "0"},
+	{parse_color, "auto", "auto"},
+	{parse_color, "always,1,on,true,yes", "always"},
+	{parse_color, "never,0,off,no,none,false", "never"},
+};
+
+static char lower(char c)
+{
+	return (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+}
+
+static bool is_word(const char *text, const char *word, size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && lower(text[i]) == word[i])
+		i++;
+	return i == len && !text[len];
+}
+
+static const char *slip_meant(const struct setting *setting, const char *text)
+{
+	for (size_t i = 0; i < sizeof(slips) / sizeof(slips[0]); i++) {
+		const char *rest = slips[i].words, *word;
+		size_t len;
+
+		while (slips[i].parse == setting->parse && next_part(&rest, &word, &len))
+			if (is_word(text, word, len))
+				return slips[i].meant;
+	}
+	return NULL;
+}
+
+enum { MOST_SHOWN = 200 }; /* of a value: room is left for what is said of it */
+
+/* Of a log that is none of the words. */
+static void hint_log(struct out *out, const char *text)
+{
+	const char *ring = after(text, "ring:"), *colon = ring ? ring_colon(ring) : NULL;
+
+	if (colon && colon > ring) {
+		out_str(out, ": a size from 64K to 1024G was probably meant behind the last colon");
+	} else if (ring || after(text, "unix:")) {
+		out_str(out, ": a path is missing");
+	} else {
+		out_str(out, ": if a file is meant, write ./");
+		out_mem(out, text, strnlen(text, MOST_SHOWN));
+	}
+}
+
+void settings_refuse(struct out *out, const char *name, const struct setting *setting,
+		     const char *value)
+{
+	const char *meant = slip_meant(setting, value);
+
+	out_str(out, name);
+	out_char(out, '=');
+	out_mem(out, value, strnlen(value, MOST_SHOWN));
+	out_str(out, " is not understood");
+	if (meant) {
+		out_str(out, ": ");
+		out_str(out, meant);
+		out_str(out, " was probably meant");
+	} else if (setting->parse == parse_log) {
+		hint_log(out, value);
+	}
+	out_str(out, " (accepted: ");
+	out_str(out, setting->accepted);
+	out_char(out, ')');
+}
+
 void settings_init(struct settings *set)
 {
 	memset(set, 0, sizeof(*set));
@@ -280,6 +383,13 @@ void settings_init(struct settings *set)
 void settings_init_zeroed(struct settings *set)
 {
 	set->calls = CALL_BIT(CALL_LOGGED) - 1;
+}
+
+bool settings_act_in(const struct settings *set, const char *prog)
+{
+	if (set->only && !settings_list_has(set->only, prog))
+		return false;
+	return !set->skip || !settings_list_has(set->skip, prog);
 }
 
 bool settings_list_has(const char *list, const char *name)

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "facts/out.h"
+
 enum log_kind { LOG_OFF, LOG_STDERR, LOG_STDOUT, LOG_FILE, LOG_UNIX, LOG_RING };
 enum log_format { FORMAT_TEXT, FORMAT_JSON };
 enum reuse_mode { REUSE_AUTO, REUSE_FORCE, REUSE_GENTLE, REUSE_OFF };
@@ -56,6 +58,13 @@ static inline bool settings_port(const struct settings *set, uint16_t port)
 {
 	return !set->some_ports || (set->ports[port / 64] >> port % 64 & 1);
 }
+
+/* "NAME=VALUE is not understood", what was probably meant, and what is accepted. */
+void settings_refuse(struct out *out, const char *name, const struct setting *setting,
+		     const char *value);
+
+/* Does the shim act in a program of that name? */
+bool settings_act_in(const struct settings *set, const char *prog);
 
 /* Is name, cut to 15 bytes as the kernel cuts it, in the list (also cut)? */
 bool settings_list_has(const char *list, const char *name);

@@ -229,6 +229,16 @@ static inline uid_t sys_geteuid(void)
 	return (uid_t)SYS3(SYS_geteuid, 0, 0, 0);
 }
 
+static inline gid_t sys_getegid(void)
+{
+	return (gid_t)SYS3(SYS_getegid, 0, 0, 0);
+}
+
+static inline pid_t sys_getppid(void)
+{
+	return (pid_t)SYS3(SYS_getppid, 0, 0, 0);
+}
+
 struct rlimit64;
 
 /* The limit of this process. Of 64 bits, as the kernel's own struct is here. */

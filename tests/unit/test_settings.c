@@ -182,11 +182,12 @@ static void seconds(void **state)
 /* The log: a word, unix: with a path, or else a path; it points into the text itself. */
 static void log_place(void **state)
 {
-	static const char *const paths[] = {"/var/log/%n.%p.json", "events", "./off",  "a,b",
-					    "stderr.log",	   "off ",   "UNIX:x", "1"};
+	static const char *const paths[] = {
+		"/var/log/%n.%p.json", "./off", ".x", "stderr.log", "UNIX:./x", "log%p", "/"};
+	static const char *const words[] = {"1",   "on",     "true",  "yes",  "STDERR", "err",
+					    "2",   "-",	     "unix",  "ring", "off ",	"UNIX:x",
+					    "a,b", "events", "unix:", "ring:"};
 	static const char unix_path[] = "unix:/run/collector", abstract[] = "unix:@name";
-	const char *text = "unix";
-
 	(void)state;
 	assert_int_equal(parsed("TCPSHIM_LOG", "off").log, LOG_OFF);
 	assert_int_equal(parsed("TCPSHIM_LOG", "stderr").log, LOG_STDERR);
@@ -201,8 +202,56 @@ static void log_place(void **state)
 	assert_int_equal(parsed("TCPSHIM_LOG", unix_path).log, LOG_UNIX);
 	assert_ptr_equal(parsed("TCPSHIM_LOG", unix_path).log_path, unix_path + 5);
 	assert_ptr_equal(parsed("TCPSHIM_LOG", abstract).log_path, abstract + 5);
-	assert_int_equal(parsed("TCPSHIM_LOG", text).log, LOG_FILE);
-	assert_refused("TCPSHIM_LOG", "unix:");
+	for (size_t i = 0; i < COUNT_OF(words); i++)
+		assert_refused("TCPSHIM_LOG", words[i]);
+}
+
+/* What a value that is not understood probably meant is said between its name and the rest. */
+static void what_was_meant(void **state)
+{
+	static const struct {
+		const char *variable, *value, *said;
+	} rows[] = {
+		{"TCPSHIM_LOG", "1", ": stderr was probably meant"},
+		{"TCPSHIM_LOG", "on", ": stderr was probably meant"},
+		{"TCPSHIM_LOG", "true", ": stderr was probably meant"},
+		{"TCPSHIM_LOG", "yes", ": stderr was probably meant"},
+		{"TCPSHIM_LOG", "STDERR", ": stderr was probably meant"},
+		{"TCPSHIM_LOG", "err", ": stderr was probably meant"},
+		{"TCPSHIM_LOG", "2", ": stderr was probably meant"},
+		{"TCPSHIM_LOG", "-", ": stderr was probably meant"},
+		{"TCPSHIM_LOG", "StdOut", ": stdout was probably meant"},
+		{"TCPSHIM_LOG", "0", ": off was probably meant"},
+		{"TCPSHIM_LOG", "events", ": if a file is meant, write ./events"},
+		{"TCPSHIM_LOG", "errx", ": if a file is meant, write ./errx"},
+		{"TCPSHIM_LOG", "unix:", ": a path is missing"},
+		{"TCPSHIM_LOG", "ring:", ": a path is missing"},
+		{"TCPSHIM_LOG", "ring::1M", ": a path is missing"},
+		{"TCPSHIM_LOG", "ring:/x:xyz",
+		 ": a size from 64K to 1024G was probably meant behind the last colon"},
+		{"TCPSHIM_FORMAT", "JSON", ": json was probably meant"},
+		{"TCPSHIM_REUSE", "1", ": auto was probably meant"},
+		{"TCPSHIM_REUSEPORT", "yes", ": 1 was probably meant"},
+		{"TCPSHIM_REPORT", "off", ": 0 was probably meant"},
+		{"TCPSHIM_WAIT", "no", ": 0 was probably meant"},
+		{"TCPSHIM_STACK", "False", ": 0 was probably meant"},
+		{"TCPSHIM_COLOR", "1", ": always was probably meant"},
+		{"TCPSHIM_COLOR", "pink", ""},
+		{"TCPSHIM_WAIT", "121", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		const struct setting *setting = setting_named(rows[i].variable);
+		char got[1024], wanted[1024];
+		struct out out = out_into(got, sizeof(got) - 1);
+
+		settings_refuse(&out, "NAME", setting, rows[i].value);
+		*out.at = '\0';
+		snprintf(wanted, sizeof(wanted), "NAME=%s is not understood%s (accepted: %s)",
+			 rows[i].value, rows[i].said, setting->accepted);
+		assert_string_equal(got, wanted);
+	}
 }
 
 /* The recorder: a path, and how large the file is to be. */
@@ -218,7 +267,9 @@ static void ring_place(void **state)
 		{"ring:r:65536", "r", 65536},
 		{"ring:%n:1m", "%n", 1 << 20},
 		{"ring:a:b:2G", "a:b", UINT64_C(2) << 30},
-		{"ring:a:b", "a:b", 16 << 20},
+		{"ring:a:b.c", "a:b.c", 16 << 20},
+		{"ring:a:%p", "a:%p", 16 << 20},
+		{"ring:r:1.5M", "r:1.5M", 16 << 20},
 		{"ring:r:1024G", "r", UINT64_C(1) << 40},
 		{"ring:/a:1M/b", "/a:1M/b", 16 << 20},
 	};
@@ -233,7 +284,9 @@ static void ring_place(void **state)
 		"ring:r:1025G",
 		"ring:r:16MB",
 		"ring:r:16 M",
-		"ring:r:1.5M",
+		"ring:a:b",
+		"ring:/x/y:xyz",
+		"ring:r:",
 		"ring:r:99999999999999",
 		"ring:r:9999999999999G",
 	};
@@ -429,19 +482,13 @@ static void program_without_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults),
-		cmocka_unit_test(every_row),
-		cmocka_unit_test(words),
-		cmocka_unit_test(seconds),
-		cmocka_unit_test(log_place),
-		cmocka_unit_test(ring_place),
-		cmocka_unit_test(ports),
-		cmocka_unit_test(ports_anew),
-		cmocka_unit_test(no_ports),
-		cmocka_unit_test(calls),
-		cmocka_unit_test(lists),
-		cmocka_unit_test(programs),
-		cmocka_unit_test(program_without_end),
+		cmocka_unit_test(defaults),   cmocka_unit_test(every_row),
+		cmocka_unit_test(words),      cmocka_unit_test(seconds),
+		cmocka_unit_test(log_place),  cmocka_unit_test(what_was_meant),
+		cmocka_unit_test(ring_place), cmocka_unit_test(ports),
+		cmocka_unit_test(ports_anew), cmocka_unit_test(no_ports),
+		cmocka_unit_test(calls),      cmocka_unit_test(lists),
+		cmocka_unit_test(programs),   cmocka_unit_test(program_without_end),
 	};
 
 	return cmocka_run_group_tests_name("settings", tests, NULL, NULL);
