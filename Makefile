@@ -110,7 +110,7 @@ $(OUT)/tests/%: tests/%.c
 programs: $(PROGRAMS) $(DEMOS)
 
 # tests/fuzz/run builds these with clang, libFuzzer and sanitizers.
-FUZZ_OBJ := $(CORE_OBJ) $(addprefix $(OUT)/shim/boot/,open_log.o complain.o told.o) $(PURE_CLI)
+FUZZ_OBJ := $(CORE_OBJ) $(addprefix $(OUT)/shim/boot/,open_log.o log_path.o complain.o told.o) $(PURE_CLI)
 $(OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_OBJ)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -Icli -fsanitize=fuzzer -MMD -MP -o $@ $< $(FUZZ_OBJ)

@@ -11,8 +11,9 @@
 #include <unistd.h>
 
 #include "boot/boot.h"
-#include "facts/names.h"
+#include "boot/log_path.h"
 #include "facts/out.h"
+#include "facts/ring_file.h"
 #include "log/ring.h"
 #include "log/sink.h"
 #include "sys/sys.h"
@@ -40,77 +41,124 @@ int expand_path(char *ret, size_t size, const struct settings *set, const char *
 	return out.truncated ? -1 : (int)out_len(&out);
 }
 
-/* A copy of the program's own stderr or stdout, as it is at load. */
-static int open_standard(int fd)
+static const char *done(int rc)
 {
-	const int copy = sys_fcntl(fd, F_DUPFD_CLOEXEC, 0);
-
-	return copy < 0 ? copy : sink_open_fd(copy);
+	return rc < 0 ? error_words(rc) : NULL;
 }
 
-static int open_file(const char *path)
+/* A copy of a descriptor of the program's, as it is at load. */
+static const char *open_descriptor(int fd)
 {
-	/* A FIFO that nobody reads would wait for its reader: ENXIO instead. */
-	const int fd =
-		sys_openat(AT_FDCWD, path,
-			   O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	const int flags = sys_fcntl(fd, F_GETFL, 0);
+	int copy;
 
-	return fd < 0 ? fd : sink_open_fd(fd);
+	if (flags < 0)
+		return "a descriptor that is not open";
+	if ((flags & O_ACCMODE) == O_RDONLY)
+		return "a descriptor that is not open for writing";
+	copy = sys_fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return done(copy < 0 ? copy : sink_open_fd(copy));
+}
+
+static const char *open_file(const char *path)
+{
+	const int named = descriptor_named(path);
+	const char *fault;
+	struct statx stat;
+	int fd;
+
+	if (named >= 0)
+		return open_descriptor(named);
+	fault = log_path_open(path, O_APPEND, &fd, &stat);
+	return fault ? fault : done(sink_open_fd(fd));
+}
+
+/* …/systemd/journal/socket: it speaks systemd's own protocol, and drops lines in silence. */
+static bool is_journals_own(const char *path)
+{
+	static const char folder[] = "/systemd/journal", end[] = "/socket";
+	const char *last = strrchr(path, '/'), *in = strstr(path, folder);
+
+	/* journal.NAME: of a namespace */
+	return last && in && strcmp(last, end) == 0 && strchr(in + sizeof(folder) - 1, '/') == last;
+}
+
+/* Why nobody takes datagrams there. */
+static const char *no_reader(const char *path, int rc)
+{
+	struct statx stat;
+
+	if (rc == -EPROTOTYPE)
+		return "a stream socket; events are sent as datagrams";
+	if (rc == -ECONNREFUSED && path[0] != '@' &&
+	    sys_statx(AT_FDCWD, path, 0, STATX_TYPE, &stat) == 0)
+		return S_ISSOCK(stat.stx_mode) ? "a socket that nobody reads" : "no socket";
+	return error_words(rc);
 }
 
 /* unix:PATH; a path that begins with @ is of the abstract namespace. */
-static int open_unix(const char *path, size_t len)
+static const char *open_unix(const char *path, size_t len)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	const bool abstract = path[0] == '@';
+	int rc;
 
 	if (len >= sizeof(addr.sun_path))
-		return -ENAMETOOLONG;
+		return error_words(-ENAMETOOLONG);
+	if (is_journals_own(path))
+		return "systemd's own protocol is spoken there; dev-log in the same folder takes "
+		       "lines";
 	memcpy(addr.sun_path, path, len);
 	if (abstract)
 		addr.sun_path[0] = '\0';
 	else
 		len++; /* with its end */
 	/* From another folder a relative path would lead elsewhere: once, and never again. */
-	return sink_open_unix(&addr, (unsigned int)(offsetof(struct sockaddr_un, sun_path) + len),
-			      abstract || path[0] == '/');
+	rc = sink_open_unix(&addr, (unsigned int)(offsetof(struct sockaddr_un, sun_path) + len),
+			    abstract || path[0] == '/');
+	return rc < 0 ? no_reader(path, rc) : NULL;
+}
+
+/*
+ * A head may claim any size, and the file would be made as large. NULL: this one has the room
+ * that its head claims, or as much was asked for, or it is for ring_open to judge.
+ */
+static const char *judge_ring(int fd, const struct statx *stat, uint64_t asked)
+{
+	enum { BLOCK = 512 };
+	struct ring_head head;
+
+	if (sys_pread(fd, &head, sizeof(head), 0) != sizeof(head) || !ring_head_is_known(&head) ||
+	    head.size <= asked)
+		return NULL;
+	if (stat->stx_size >= head.size && stat->stx_blocks >= head.size / BLOCK)
+		return NULL;
+	return "its head claims more than the file has, and more than was asked for";
 }
 
 /* A ring that can't be made leaves no file behind. */
-static int make_ring(const char *path, int flags, uint64_t size)
+static const char *open_ring(const char *path, uint64_t size)
 {
-	const int fd = sys_openat(AT_FDCWD, path, flags | O_CREAT | O_EXCL, 0600);
-	int rc = fd < 0 ? fd : ring_open(fd, size);
+	const char *fault;
+	struct statx stat;
+	bool made;
+	int fd, rc;
 
-	if (fd >= 0 && rc < 0)
-		sys_unlinkat(AT_FDCWD, path);
-	return rc;
-}
-
-static int open_ring(const char *path, uint64_t size)
-{
-	const int flags = O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-	int rc = -ENOENT;
-
-	/* Where it is not there, another process may be faster in making it. */
-	for (int tries = 0; tries < 2 && (rc == -ENOENT || rc == -EEXIST); tries++) {
-		const int fd = sys_openat(AT_FDCWD, path, flags, 0);
-
-		rc = fd == -ENOENT ? make_ring(path, flags, size) : fd;
-		if (fd >= 0)
-			rc = ring_open(fd, size);
+	fault = log_path_open(path, 0, &fd, &stat);
+	if (fault)
+		return fault;
+	made = stat.stx_nlink == 0;
+	fault = made ? NULL : judge_ring(fd, &stat, size);
+	if (fault) {
+		sys_close(fd);
+		return fault;
 	}
-	return rc;
-}
-
-/* Why it can't be opened. */
-static const char *reason(int rc)
-{
-	const char *name = error_name(-rc);
-
+	rc = ring_open(fd, size);
+	if (rc < 0 && made)
+		sys_unlinkat(AT_FDCWD, path);
 	if (rc == -EBADMSG)
 		return "not a flight recorder of this version, and left as it is";
-	return name ? name : "?";
+	return done(rc);
 }
 
 bool log_open(const struct settings *set, const char *prog)
@@ -118,26 +166,27 @@ bool log_open(const struct settings *set, const char *prog)
 	static const char *const kinds[] = {[LOG_UNIX] = "unix:", [LOG_RING] = "ring:"};
 	const char *kind = kinds[set->log] ? kinds[set->log] : "";
 	const char *what = set->log == LOG_STDERR ? "stderr" : "stdout";
+	const char *fault = error_words(-ENAMETOOLONG);
 	char path[4096];
-	int rc = -ENAMETOOLONG, len = 0;
+	int len = 0;
 
 	if (set->log >= LOG_FILE) {
 		len = expand_path(path, sizeof(path), set, prog);
 		what = path;
 	}
 	if (set->log == LOG_STDERR)
-		rc = open_standard(STDERR_FILENO);
+		fault = open_descriptor(STDERR_FILENO);
 	else if (set->log == LOG_STDOUT)
-		rc = open_standard(STDOUT_FILENO);
+		fault = open_descriptor(STDOUT_FILENO);
 	else if (set->log == LOG_FILE && len >= 0)
-		rc = open_file(path);
+		fault = open_file(path);
 	else if (set->log == LOG_UNIX && len >= 0)
-		rc = open_unix(path, (size_t)len);
+		fault = open_unix(path, (size_t)len);
 	else if (set->log == LOG_RING && len >= 0)
-		rc = open_ring(path, set->ring_size);
+		fault = open_ring(path, set->ring_size);
 
-	if (rc < 0)
-		COMPLAIN("TCPSHIM_LOG", set, "TCPSHIM_LOG=", kind, what, " can't be opened (", reason(rc),
-			 "); nothing is logged");
-	return rc == 0;
+	if (fault)
+		COMPLAIN("TCPSHIM_LOG", set, "TCPSHIM_LOG=", kind, what, " can't be opened (",
+			 fault, "); nothing is logged");
+	return !fault;
 }

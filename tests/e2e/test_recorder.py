@@ -139,13 +139,42 @@ class File(RecorderCase):
                                   rb"a flight recorder of another version of libreuse)\n$")
         os.unlink(log.path)
         os.mkfifo(log.path)
-        self.refused(log, why)
+        self.refused(log, "no plain file")
         os.unlink(log.path)
+
+    def test_a_head_that_claims_more_than_there_is(self):
+        """A recorder is never made larger than was asked for, whatever is there before."""
+        log = self.ring("claims", "1M")
+        self.puppet(self.ring("good", "4M"))(MAKE)
+        with open(self.path("good"), "rb") as file:
+            head = file.read(64)
+        for size in (64, 4 << 20):  # without its size, and without its blocks
+            with open(log.path, "wb") as file:
+                file.write(head)
+                file.truncate(size)
+            before = os.stat(log.path)
+            self.refused(log, "its head claims more than the file has, "
+                              "and more than was asked for")
+            after = os.stat(log.path)
+            self.assertEqual((after.st_size, after.st_blocks), (size, before.st_blocks))
+        os.unlink(log.path)
+
+    def test_a_head_that_claims_what_is_asked_for(self):
+        """Somebody has truncated it: it is mended. And a larger one that is whole is taken."""
+        log = self.ring("again", "1M")
+        self.puppet(log)(MAKE)
+        log.read()
+        os.truncate(log.path, 64)
+        self.puppet(log)(MAKE)
+        self.assertEqual(os.stat(log.path).st_size, 1 << 20)
+        p = self.puppet(LOG="ring:%s:64K" % log.path)
+        p(MAKE)
+        self.assertEqual(os.stat(log.path).st_size, 1 << 20)
 
     def test_a_place_where_none_can_be(self):
         self.refused(self.ring("no/such/folder"), "ENOENT")
         os.mkdir(self.path("folder"))
-        self.refused(self.ring("folder", lapped=True), "EISDIR")
+        self.refused(self.ring("folder", lapped=True), "a folder")
         os.rmdir(self.path("folder"))
 
     def test_no_room_below_the_limit_of_file_size(self):

@@ -3,12 +3,13 @@
 import os
 import pty
 import re
+import select
 import shutil
 import socket
 import subprocess
 
 from harness import contract, paths
-from harness.case import Case, environment, shimmed
+from harness.case import Case, environment, needs_root, shimmed
 
 SCRIPT = ("import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); s.close()")
 TEXT = re.compile(r"^\d\d:\d\d:\d\d\.\d{6} (\S+)\[(\d+)\] (\w+)\((.*)\) = (-?\d+)( E\w+)?"
@@ -272,17 +273,52 @@ class Wrong(Settings):
         os.mkfifo(self.path("fifo"))
         with open(self.path("plain"), "w"):
             pass
-        for value, why in ((self.path("no/such/folder/log"), "No such file"),
-                           (self.path("folder"), "directory"),
-                           (self.path("fifo"), ""),
-                           ("unix:" + self.path("nobody"), "No such file"),
-                           ("unix:" + "x" * 200, ""), ("unix:", ""),
-                           ("unix:" + self.path("plain"), "")):
-            line = self.complaint(LOG=value)
-            path = value[len("unix:"):] if value.startswith("unix:") else value
-            self.assertIn(path if len(path) < 150 else path[:20], line)
-            self.assertIn("TCPSHIM_LOG", line)
-            self.assertTrue(not why or why.lower() in line.lower() or "E" in line, line)
+        os.makedirs(self.path("systemd/journal.x"))
+        socks = [socket.socket(socket.AF_UNIX, kind)
+                 for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_DGRAM)]
+        for sock, name in zip(socks, ("stream", "dead", "systemd/journal.x/socket")):
+            sock.bind(self.path(name))
+        socks[0].listen()
+        socks[1].close()
+        before = sorted(os.walk(self.folder))
+        for value, why in ((self.path("no/such/folder/log"), "ENOENT"),
+                           (self.path("folder"), "a folder"),
+                           (self.path("fifo"), "a FIFO that nobody reads"),
+                           (self.path("stream"), "a socket: unix:PATH was probably meant"),
+                           ("/dev/fd/999", "a descriptor that is not open"),
+                           ("unix:" + self.path("nobody"), "ENOENT"),
+                           ("unix:" + "x" * 200, "ENAMETOOLONG"),
+                           ("unix:" + self.path("stream"),
+                            "a stream socket; events are sent as datagrams"),
+                           ("unix:" + self.path("dead"), "a socket that nobody reads"),
+                           ("unix:" + self.path("plain"), "no socket"),
+                           ("unix:" + self.path("systemd/journal.x/socket"),
+                            "systemd's own protocol is spoken there; dev-log in the same folder "
+                            "takes lines")):
+            self.assertEqual(self.complaint(LOG=value), "libreuse: TCPSHIM_LOG=%s can't be opened "
+                                                        "(%s); nothing is logged" % (value, why))
+        self.assertEqual(sorted(os.walk(self.folder)), before)
+        for sock in socks:
+            sock.close()
+
+    def test_words_that_are_no_path(self):
+        """No file of that name is made, and the line says what was probably meant."""
+        for value, meant in [(word, "stderr was probably meant") for word in
+                             ("1", "on", "true", "yes", "STDERR", "err", "2", "-")] + [
+                                 ("events", "write ./events"), ("unix:", "a path is missing"),
+                                 ("ring:%s:xyz" % self.path("ring"), "a size from 64K to 1024G"),
+                                 ("ring:" + self.path("ring") + ":", "a size from 64K to 1024G")]:
+            status, out, err = self.run_program([paths.PYTHON, "-I", "-S", "-c", SCRIPT],
+                                                shimmed(LOG=value), cwd=self.folder)
+            self.assertEqual((status, out, err.count(b"\n")), (0, b"", 1))
+            self.assertIn("TCPSHIM_LOG=%s is not understood: " % value, err.decode())
+            self.assertIn(meant, err.decode())
+            self.assertEqual([name for name in os.listdir(self.folder)
+                              if not name.startswith("stderr")], [])
+
+    def test_a_long_path_leaves_room_for_the_reason(self):
+        line = self.complaint(LOG="/" + "x" * 3000)
+        self.assertIn("ENAMETOOLONG", line)
 
     def test_a_fifo_that_nobody_reads_is_not_waited_for(self):
         os.mkfifo(self.path("fifo"))
@@ -298,6 +334,191 @@ class Wrong(Settings):
         p = self.puppet(silent=False, LOG=self.path("no/such/log"))
         p("s = socket.socket(); s.bind(('127.0.0.1', %d))" % port)
         self.assertEqual(p.eval("s.getsockopt(1, 2)"), 1)
+
+
+class Shared(Settings):
+    """A folder in which others were first: what is there is judged before it is opened."""
+
+    def made(self, name, mode=0o600, content=b"theirs\n"):
+        path = self.path(name)
+        with open(path, "wb") as file:
+            file.write(content)
+        os.chmod(path, mode)
+        return path
+
+    def refused(self, path, why, kinds=("", "ring:")):
+        for kind in kinds:
+            status, out, err = self.run_script(LOG=kind + path)
+            self.assertEqual((status, out), (0, b""))
+            self.assertEqual(err.decode(), "libreuse: TCPSHIM_LOG=%s%s can't be opened (%s); "
+                                           "nothing is logged\n" % (kind, path, why))
+
+    def taken(self, path, **settings):
+        self.assertEqual(self.run_script(LOG=path, **settings), (0, b"", b""))
+
+    def test_links(self):
+        target, link = self.made("target"), self.path("link")
+        why = "a symbolic link, which could lead anywhere"
+        for to in (target, "nothing", "/dev/null"):
+            os.symlink(to, link)
+            self.refused(link, why)
+            os.unlink(link)
+        os.link(target, link)
+        self.refused(link, "a file that has other names as well")
+        self.refused(target, "a file that has other names as well")
+        self.assertEqual(self.content("target"), b"theirs\n")
+        self.assertFalse(os.path.exists(self.path("nothing")))
+
+    def test_files_that_others_may_write_to(self):
+        path = self.made("log", 0o666)
+        self.refused(path, "a file that others may write to")
+        os.chmod(path, 0o602)
+        self.refused(path, "a file that others may write to")
+        self.assertEqual(self.content("log"), b"theirs\n")
+        os.chmod(path, 0o664)  # the group is the caller's own
+        self.taken(path)
+        self.assertEqual(self.content("log").count(b"\n"), 5)
+
+    @needs_root
+    def test_files_of_others(self):
+        path = self.made("log", 0o660)
+        os.chown(path, 0, 65534)
+        self.refused(path, "a file that others may write to")
+        os.chmod(path, 0o640)
+        self.taken(path)
+        os.chown(path, 65534, 0)
+        self.refused(path, "another user's file", kinds=["", "ring:"])
+        self.assertEqual(self.content("log").count(b"\n"), 5)
+
+    def test_nothing_is_opened_before_it_was_judged(self):
+        """The reader of a FIFO that is refused never sees it opened, and so never its end."""
+        path = self.path("fifo")
+        os.mkfifo(path)
+        os.chmod(path, 0o622)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        hung_up = select.poll()
+        hung_up.register(reader, select.POLLHUP)
+        self.refused(path, "a file that others may write to", kinds=[""])
+        self.assertEqual(hung_up.poll(0), [])
+        os.close(reader)
+
+    def test_devices_are_free(self):
+        self.taken("/dev/null")
+        self.refused("/dev/null", "no plain file", kinds=["ring:"])
+        main, side = pty.openpty()
+        self.taken(os.ttyname(side), COLOR="never")
+        self.assertIn(b" socket(", os.read(main, 65536))
+        os.close(main)
+        os.close(side)
+
+    def test_a_file_that_may_only_be_written(self):
+        if os.geteuid() == 0:
+            self.skipTest("root may read all")
+        path = self.made("log", 0o200)
+        self.taken(path)
+        os.chmod(path, 0o600)
+        self.assertEqual(self.content("log").count(b"\n"), 5)
+
+    def test_descriptors(self):
+        """A path that names a descriptor is that one: at its place in the file, closed to none."""
+        for name in ("/dev/stderr", "/dev/fd/2", "/proc/self/fd/2", "/proc/thread-self/fd/2"):
+            path = self.made("file", 0o666)
+            file = os.open(path, os.O_WRONLY | os.O_TRUNC)
+            process = self.start([paths.PYTHON, "-I", "-S", "-c",
+                                  "import os; os.write(2, b'own\\n'); " + SCRIPT],
+                                 shimmed(LOG=name), stderr=file)
+            self.assertEqual(process.wait(10), 0)
+            os.close(file)
+            lines = self.content("file").split(b"\n")
+            self.assertEqual((lines[0], len(lines)), (b"own", 6), name)
+            self.assertIn(b"socket(", lines[1])
+
+    def test_a_descriptor_to_read_from(self):
+        with open(self.made("file"), "rb") as file:
+            status, out, err = self.run_program([paths.PYTHON, "-I", "-S", "-c", SCRIPT],
+                                                shimmed(LOG="/dev/stdin"), stdin=file)
+        self.assertEqual((status, out, err.decode()), (
+            0, b"", "libreuse: TCPSHIM_LOG=/dev/stdin can't be opened (a descriptor that is not "
+                    "open for writing); nothing is logged\n"))
+
+    def test_process_substitution(self):
+        bash = paths.find("bash")
+        if not bash:
+            self.skipTest("no bash")
+        script = "LD_PRELOAD=%s TCPSHIM_LOG=>(cat) %s -I -S -c \"%s\" | cat" % (
+            paths.preload(), paths.PYTHON, SCRIPT)
+        status, out, err = self.run_program([bash, "-c", script])
+        self.assertEqual((status, err, out.count(b"\n")), (0, b"", 4))
+
+    def test_a_descriptor_of_another_process(self):
+        """/proc/PID/fd/N, as in a container: that link is the kernel's, and is followed."""
+        reader, writer = os.pipe()
+        self.taken("/proc/%d/fd/%d" % (os.getpid(), writer))
+        self.assertEqual(os.read(reader, 65536).count(b"\n"), 4)
+        os.close(writer)
+        os.close(reader)
+
+
+class Inherited(Settings):
+    """What is wrong is told by the first process alone, and not into $(command 2>&1)."""
+
+    def told(self, script, env=None, cwd=None, **settings):
+        """The lines on standard error of a shell under the shim and what it starts."""
+        status, out, err = self.run_program(["/bin/sh", "-c", script], env or shimmed(**settings),
+                                            cwd=cwd or self.folder)
+        self.assertEqual(status, 0)
+        return out, err.decode().split("\n")[:-1]
+
+    CHILDREN = "x=$(/bin/true 2>&1; /bin/true 2>&1); echo \"$x\""
+
+    def test_a_child_is_silent(self):
+        for settings in ({"LOG": "/no/such"}, {"LOG": "no/./such"}, {"LOG": "ring:no/such:1M"},
+                         {"LOG": "unix:./nobody"}, {"LOG": "on"}, {"REUSE": "maybe"}):
+            out, lines = self.told(self.CHILDREN, **settings)
+            self.assertEqual((out, len(lines)), (b"\n", 1), (settings, lines))
+
+    def test_another_value_is_told(self):
+        out, lines = self.told("x=$(TCPSHIM_LOG=/no/other /bin/true 2>&1; echo); echo \"$x\"",
+                               LOG="/no/such")
+        self.assertIn(b"/no/other", out)
+        self.assertEqual(len(lines), 1)
+
+    def test_a_parent_without_the_library_has_told_nothing(self):
+        env = environment(LOG="/no/such")
+        _, lines = self.told("LD_PRELOAD=%s; export LD_PRELOAD; /bin/true; /bin/true; :"
+                             % paths.preload(), env=env)
+        self.assertEqual(len(lines), 2)
+
+    def test_a_parent_in_which_it_does_not_act_has_told_nothing(self):
+        out, lines = self.told(self.CHILDREN, LOG="/no/such", SKIP="sh,dash,bash")
+        self.assertEqual((out.count(b"/no/such"), lines), (2, []))
+        out, lines = self.told(self.CHILDREN, REUSE="maybe", SKIP="sh,dash,bash")
+        self.assertEqual((out, len(lines)), (b"\n", 1))
+
+    @needs_root
+    def test_a_parent_that_can_not_be_looked_at_has_told_nothing(self):
+        setpriv = paths.find("setpriv")
+        if not setpriv:
+            self.skipTest("no setpriv")
+        os.chmod(self.folder, 0o711)
+        library = self.path("libreuse.so")
+        shutil.copy(paths.library(), library)
+        env = dict(shimmed(LOG="/no/such"), LD_PRELOAD=library)
+        out, lines = self.told("x=$(%s --reuid=65534 --clear-groups /bin/true 2>&1); echo \"$x\""
+                               % setpriv, env=env)
+        self.assertEqual((out.count(b"/no/such"), len(lines)), (1, 1), out)
+
+    def test_the_environment_is_looked_at_only_then(self):
+        strace = paths.find("strace")
+        if not strace:
+            self.skipTest("no strace")
+        for log, count in ((self.path("log"), 0), ("/no/such", 1)):
+            trace = self.fresh("trace")
+            env = shimmed(LOG=log)
+            self.run_program([strace, "-o", trace, "-e", "trace=openat",
+                              "-E", "LD_PRELOAD=" + env.pop("LD_PRELOAD"), "/bin/true"], env)
+            with open(trace) as file:
+                self.assertEqual(file.read().count("/environ"), count)
 
 
 class Environment(Settings):
