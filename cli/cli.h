@@ -36,7 +36,8 @@ int cli_version(void);
 
 /*
  * What getopt_long refused by '?' or ':' in words. It must have been told to be silent
- * (opterr = 0) and to tell the two apart (":" in front), and the long options' val be above 255.
+ * (opterr = 0) and to tell the two apart (":" in front), and the long options' val be above 255,
+ * or the letter of the short one.
  */
 void cli_refused(struct out *out, int refused, char **argv, const struct option *options);
 

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,8 +33,11 @@ struct dump {
 	struct settings set; /* format and color */
 	bool colored;
 	bool printed; /* anything */
+	bool waits;   /* for a ring that is to be, which has been told */
 	struct ring_reader reader;
 };
+
+static const char not_one[] = "not a flight recorder";
 
 static bool failed(const struct dump *dump, const char *what)
 {
@@ -197,8 +201,12 @@ static bool print(struct dump *dump, size_t count)
 
 static bool open_ring(struct dump *dump)
 {
-	dump->reader.fd = open(dump->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	return dump->reader.fd >= 0 ? true : failed(dump, strerror(errno));
+	struct stat stat;
+
+	dump->reader.fd = open(dump->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (dump->reader.fd < 0 || fstat(dump->reader.fd, &stat) < 0)
+		return failed(dump, strerror(errno));
+	return S_ISREG(stat.st_mode) ? true : failed(dump, not_one);
 }
 
 static bool is_zeros(const struct ring_head *head)
@@ -206,6 +214,23 @@ static bool is_zeros(const struct ring_head *head)
 	static const struct ring_head zeros;
 
 	return memcmp(head, &zeros, sizeof(zeros)) == 0;
+}
+
+/* Could these bytes become a head when the rest is written? They are zeros, or its beginning. */
+static bool may_become_one(const struct ring_head *head, size_t got)
+{
+	const size_t name = got < sizeof(RING_NAME) ? got : sizeof(RING_NAME);
+
+	return is_zeros(head) || (got < sizeof(*head) && memcmp(head->name, RING_NAME, name) == 0);
+}
+
+/* Who waits is told for what. */
+static bool wait_for_it(struct dump *dump)
+{
+	if (!dump->waits)
+		cli_say("dump", "%s: nothing has been recorded yet; waiting", dump->path);
+	dump->waits = true;
+	return true;
 }
 
 /*
@@ -220,12 +245,12 @@ static bool find_ring(struct dump *dump, bool *ret_found)
 	*ret_found = false;
 	if (got < 0)
 		return failed(dump, strerror(errno));
-	if (dump->follow && ((size_t)got < sizeof(head) || is_zeros(&head)))
-		return true;
+	if (dump->follow && may_become_one(&head, (size_t)got))
+		return wait_for_it(dump);
 	if (got == 0)
 		return failed(dump, "empty: nothing has been recorded yet");
 	if ((size_t)got < sizeof(head) || memcmp(head.name, RING_NAME, sizeof(RING_NAME)) != 0)
-		return failed(dump, "not a flight recorder");
+		return failed(dump, not_one);
 	if (!ring_head_is_known(&head))
 		return failed(dump, "a flight recorder of another version of libreuse");
 	*ret_found = true;
@@ -340,21 +365,26 @@ static int help(void)
 	     "  --json  the same as --format=json\n"
 	     "  --color=WHEN\n"
 	     "          colours in the text: auto (the default: on a terminal), always or never\n"
-	     "  --help, --version");
+	     "  -h, --help, -V, --version");
 	return STATUS_FINE;
 }
 
 /* As the library understands the variable's value; false, and told, where it does not. */
-static bool understand(struct dump *dump, const char *variable, const char *value)
+static bool understand(struct dump *dump, const char *option, const char *variable,
+		       const char *value)
 {
+	char text[800];
+	struct out wrong = out_into(text, sizeof(text) - 1);
+
 	for (unsigned int i = 0; i < settings_count; i++) {
 		if (strcmp(settings_table[i].variable, variable) != 0)
 			continue;
 		if (settings_table[i].parse(&dump->set, value))
 			return true;
-		cli_say("dump", "%s is not understood (accepted: %s)", value,
-			settings_table[i].accepted);
+		settings_refuse(&wrong, option, &settings_table[i], value);
 	}
+	*wrong.at = '\0';
+	cli_usage("dump", text);
 	return false;
 }
 
@@ -379,14 +409,14 @@ static int refuse(int refused, char **argv, const struct option *options)
 
 int dump_main(int argc, char **argv)
 {
-	enum { FORMAT = 256, JSON, COLOR, HELP, VERSION };
+	enum { FORMAT = 256, JSON, COLOR };
 	static const struct option options[] = {
 		{"follow", no_argument, NULL, 'f'},
 		{"format", required_argument, NULL, FORMAT},
 		{"json", no_argument, NULL, JSON},
 		{"color", required_argument, NULL, COLOR},
-		{"help", no_argument, NULL, HELP},
-		{"version", no_argument, NULL, VERSION},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
 		{0},
 	};
 	struct dump dump = {.reader = {.fd = -1}};
@@ -395,23 +425,23 @@ int dump_main(int argc, char **argv)
 
 	settings_init(&dump.set);
 	opterr = 0;
-	while (understood && (option = getopt_long(argc, argv, ":f", options, NULL)) != -1) {
+	while (understood && (option = getopt_long(argc, argv, ":fhV", options, NULL)) != -1) {
 		switch (option) {
 		case 'f':
 			dump.follow = true;
 			break;
 		case FORMAT:
-			understood = understand(&dump, "TCPSHIM_FORMAT", optarg);
+			understood = understand(&dump, "--format", "TCPSHIM_FORMAT", optarg);
 			break;
 		case JSON:
 			dump.set.format = FORMAT_JSON;
 			break;
 		case COLOR:
-			understood = understand(&dump, "TCPSHIM_COLOR", optarg);
+			understood = understand(&dump, "--color", "TCPSHIM_COLOR", optarg);
 			break;
-		case HELP:
+		case 'h':
 			return help();
-		case VERSION:
+		case 'V':
 			return cli_version();
 		default:
 			return refuse(option, argv, options);

@@ -2,10 +2,12 @@
  * main.c - tcpshim: a table of subcommands, and how one of them is chosen.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli.h"
+#include "reach.h"
 
 static const struct subcommand {
 	const char *name;
@@ -25,31 +27,59 @@ static int help(void)
 	     "Restart a TCP server at once, and see what becomes of its sockets.\n");
 	for (int i = 0; i < SUBCOMMANDS; i++)
 		printf("  %-10s %s\n", subcommands[i].name, subcommands[i].about);
-	puts("\n  --help     show this; after a subcommand: show its options\n"
-	     "  --version  show the version\n"
+	puts("\n  -h, --help     show this; after a subcommand: show its options\n"
+	     "  -V, --version  show the version\n"
 	     "\n"
 	     "The exit status is 0 where all went well, 1 where the answer is no, 2 after wrong\n"
 	     "usage. The manual: man tcpshim.");
 	return STATUS_FINE;
 }
 
+static bool is(const char *word, const char *letter, const char *name)
+{
+	return strcmp(word, letter) == 0 || strcmp(word, name) == 0;
+}
+
+static const struct subcommand *find(const char *word)
+{
+	for (int i = 0; word && i < SUBCOMMANDS; i++)
+		if (strcmp(word, subcommands[i].name) == 0)
+			return &subcommands[i];
+	return NULL;
+}
+
+static int refuse(const char *word)
+{
+	const bool option = *word == '-';
+	char wrong[2 * PATH_MAX], program[PATH_MAX];
+
+	if (!option && *word && reach_find(word, program))
+		snprintf(wrong, sizeof(wrong),
+			 "%.200s is no subcommand; to run the program: tcpshim run %.200s", word,
+			 word);
+	else
+		snprintf(wrong, sizeof(wrong), "%.200s is no %s", word,
+			 option ? "option" : "subcommand");
+	return cli_usage(NULL, wrong);
+}
+
 static int dispatch(int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : NULL;
-	char wrong[256];
+	char *const asked = argc > 2 ? argv[2] : NULL;
+	char *for_help[] = {asked, (char[]){"--help"}, NULL};
 
 	if (!word)
 		return cli_usage(NULL, "no subcommand is given");
-	if (strcmp(word, "--help") == 0)
+	if (strcmp(word, "help") == 0 && find(asked))
+		return find(asked)->main(2, for_help);
+	if (strcmp(word, "help") == 0 && asked)
+		return refuse(asked);
+	if (is(word, "-h", "--help") || strcmp(word, "help") == 0)
 		return help();
-	if (strcmp(word, "--version") == 0)
+	if (is(word, "-V", "--version"))
 		return cli_version();
-	for (int i = 0; i < SUBCOMMANDS; i++)
-		if (strcmp(word, subcommands[i].name) == 0)
-			return subcommands[i].main(argc - 1, argv + 1);
-
-	snprintf(wrong, sizeof(wrong), "%s is no %s", word, *word == '-' ? "option" : "subcommand");
-	return cli_usage(NULL, wrong);
+	return find(word) ? find(word)->main(argc - 1, argv + 1) : refuse(word);
 }
 
 int main(int argc, char **argv)

@@ -42,15 +42,15 @@ enum {
 };
 
 /* What getopt_long returns: a row's number above this, or one of these. */
-enum { FIRST = 256, JSON = FIRST + SETTINGS, HELP, VERSION };
+enum { FIRST = 256, JSON = FIRST + SETTINGS };
 
 /* getopt_long's table; the rows come first. */
 static void list_options(struct option list[SETTINGS + 4])
 {
 	const struct option others[4] = {
 		{"json", no_argument, NULL, JSON},
-		{"help", no_argument, NULL, HELP},
-		{"version", no_argument, NULL, VERSION},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
 	};
 
 	for (int i = 0; i < SETTINGS; i++)
@@ -83,10 +83,10 @@ static enum run_wish parse(struct run_options *options, int argc, char **argv, s
 	opterr = 0;
 	optind = 0; /* glibc: begin anew */
 	/* "+": the first word that is no option is the command. */
-	while ((found = getopt_long(argc, argv, "+:", list, NULL)) != -1) {
-		if (found == HELP)
+	while ((found = getopt_long(argc, argv, "+:hV", list, NULL)) != -1) {
+		if (found == 'h')
 			return RUN_HELP;
-		if (found == VERSION)
+		if (found == 'V')
 			return RUN_VERSION;
 		if (found == JSON) {
 			options->values[ROW_format] = "json";
@@ -128,5 +128,5 @@ void run_options_list(void)
 		if (i == ROW_format)
 			printf("  --%-19s --format=json\n", "json");
 	}
-	printf("  --%-19s show this\n  --%-19s show the version\n", "help", "version");
+	puts("  -h, --help            show this\n  -V, --version         show the version");
 }

@@ -10,7 +10,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +24,7 @@
 #include "observe/conflict.h"
 #include "observe/explain.h"
 #include "port.h"
+#include "where.h"
 
 static const char me[] = "why";
 
@@ -280,41 +280,6 @@ static bool is_same(const struct verdict *a, const struct verdict *b)
 	       memcmp(&a->why.more.holders, &b->why.more.holders, sizeof(a->why.more.holders)) == 0;
 }
 
-/* The port, and the address before it; ret->family 0: none was named. False where it is none. */
-static bool parse(const char *text, struct endpoint *ret)
-{
-	const char *colon = strrchr(text, ':'), *digits = colon ? colon + 1 : text;
-	char host[128], *scope, *end;
-	const size_t len = colon ? (size_t)(colon - text) : 0;
-	unsigned long port;
-
-	port = strtoul(digits, &end, 10);
-	if (*digits < '0' || *digits > '9' || *end || port == 0 || port > 65535 ||
-	    len >= sizeof(host))
-		return false;
-	*ret = (struct endpoint){.port = (uint16_t)port};
-	memcpy(host, text, len);
-	host[len] = '\0';
-	if (!len || strcmp(host, "*") == 0)
-		return true;
-	if (inet_pton(AF_INET, host, ret->addr) == 1) {
-		ret->family = AF_INET;
-		return true;
-	}
-	if (host[0] != '[' || host[len - 1] != ']')
-		return false;
-	host[len - 1] = '\0';
-	scope = strchr(host, '%');
-	if (scope) {
-		*scope++ = '\0';
-		ret->scope = if_nametoindex(scope);
-		if (!ret->scope)
-			ret->scope = (uint32_t)strtoul(scope, NULL, 10);
-	}
-	ret->family = AF_INET6;
-	return inet_pton(AF_INET6, host + 1, ret->addr) == 1;
-}
-
 /* Of one address. Return whether a bind there would work with SO_REUSEADDR. */
 static bool answer(const struct port *port, const struct endpoint *at)
 {
@@ -350,36 +315,50 @@ static bool answer_any(const struct port *port)
 
 static int help(void)
 {
-	puts("Usage: tcpshim why PORT | ADDRESS:PORT\n"
+	puts("Usage: tcpshim why PORT | ADDRESS:PORT | NAME:PORT\n"
 	     "Say who has a TCP port, and whether a bind to it would work now, without\n"
 	     "SO_REUSEADDR and with it. Without an address: of 0.0.0.0 and of [::].\n"
 	     "\n"
-	     "  --help, --version\n"
+	     "The port is a number or the name of a service. An IPv6 address stands in brackets.\n"
+	     "\n"
+	     "  -h, --help, -V, --version\n"
 	     "\n"
 	     "The exit status is 0 where a bind with SO_REUSEADDR would work, else 1; 2 after\n"
 	     "wrong usage.");
 	return STATUS_FINE;
 }
 
+static bool answer_all(const struct port *port, const struct where *where)
+{
+	bool good = true;
+
+	for (unsigned int i = 0; i < where->count; i++)
+		good = answer(port, &where->at[i]) && good;
+	return good;
+}
+
 static int why(const char *text)
 {
-	struct endpoint asked;
+	char said[512];
+	struct out wrong = out_into(said, sizeof(said) - 1);
+	struct where where;
 	struct port port = {0};
 	int rc, status = STATUS_USAGE;
 	bool good;
 
-	if (!parse(text, &asked)) {
-		cli_say(me, "%s is no port, nor an address and port (see tcpshim why --help)",
-			text);
-		return STATUS_USAGE;
-	}
-	port.number = asked.port;
+	out_mem(&wrong, text, strnlen(text, 200));
+	out_str(&wrong, ": ");
+	good = where_parse(&where, text, &wrong);
+	*wrong.at = '\0';
+	if (!good)
+		return cli_usage(me, said);
+	port.number = where.at[0].port;
 	rc = port_look(&port);
 	if (rc < 0) {
 		cli_say(me, "sock_diag: %s", strerror(-rc));
 	} else {
 		print_rows(&port);
-		good = asked.family ? answer(&port, &asked) : answer_any(&port);
+		good = where.at[0].family ? answer_all(&port, &where) : answer_any(&port);
 		status = good ? STATUS_FINE : STATUS_NO;
 	}
 	port_free(&port);
@@ -388,10 +367,9 @@ static int why(const char *text)
 
 int why_main(int argc, char **argv)
 {
-	enum { HELP = 256, VERSION };
 	static const struct option options[] = {
-		{"help", no_argument, NULL, HELP},
-		{"version", no_argument, NULL, VERSION},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
 		{0},
 	};
 	char text[256];
@@ -399,11 +377,11 @@ int why_main(int argc, char **argv)
 	int option;
 
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, ":hV", options, NULL)) != -1) {
 		switch (option) {
-		case HELP:
+		case 'h':
 			return help();
-		case VERSION:
+		case 'V':
 			return cli_version();
 		default:
 			cli_refused(&wrong, option, argv, options);

@@ -536,6 +536,29 @@ class Dump(RecorderCase):
             follower.terminate()
             self.assertEqual(follower.wait(10), -signal.SIGTERM)
 
+    def test_follow_what_is_no_ring(self):
+        """It ends at once; what could still become a ring is waited for, and that is told."""
+        with open(self.path("letter"), "w") as file:
+            file.write("Dear")
+        with open(self.path("begun"), "w") as file:
+            file.write("libreuse r")
+        for path in (self.path("letter"), "/dev/null", "/dev/zero", self.folder):
+            for words in ([path], ["--follow", path]):
+                status, out, err = self.dump(*words)
+                self.assertEqual((status, out, err.decode()), (
+                    2, b"", "tcpshim dump: %s: not a flight recorder\n" % path))
+        follower = self.start([paths.tool(), "dump", "-f", self.path("begun")])
+        wait_until(lambda: is_waiting(follower), "it has looked")
+        self.assertEqual(follower.error().decode(),
+                         "tcpshim dump: %s: nothing has been recorded yet; waiting\n"
+                         % self.path("begun"))
+
+    def test_a_value_of_an_option(self):
+        for option, value in (("--format", "x"), ("--color", "pink"), ("--format", "JSON")):
+            status, out, err = self.dump("%s=%s" % (option, value), "ring")
+            self.assertEqual((status, out, err.count(b"\n")), (2, b"", 1))
+            self.assertIn(("%s=%s is not understood" % (option, value)).encode(), err)
+
     def follow(self, log):
         return self.start([paths.tool(), "dump", "--follow", "--json", log.path])
 

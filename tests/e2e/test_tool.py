@@ -73,7 +73,10 @@ class Frame(ToolCase):
     """Help, version, and what is no subcommand."""
 
     def test_help(self):
-        for words in (["--help"], ["run", "--help"], ["run", "--json", "--help", "nosuch"]):
+        each = ("run", "why", "dump")
+        for words in [["--help"], ["-h"], ["help"], ["run", "--json", "--help", "nosuch"]] + [
+                [*words] for name in each
+                for words in ((name, "--help"), (name, "-h"), ("help", name))]:
             status, out, err = self.tcpshim(*words)
             self.assertEqual((status, err), (0, b""))
             self.assertTrue(out.startswith(b"Usage: tcpshim "), out)
@@ -83,13 +86,14 @@ class Frame(ToolCase):
 
     def test_help_tells_every_option(self):
         out = self.tcpshim("run", "--help")[1].decode()
-        told = re.findall(r"^  --([a-z]+)", out, re.M)
+        told = re.findall(r"^  (?:-\w, )?--([a-z]+)", out, re.M)
         self.assertEqual(set(told), set(OPTIONS) | {"json", "help", "version"})
         for variable, _ in OPTIONS.values():
             self.assertIn("(%s)" % variable, out)
 
     def test_version(self):
-        for words in (["--version"], ["run", "--version"]):
+        for words in [[*name, word] for name in ((), ("run",), ("why",), ("dump",))
+                      for word in ("--version", "-V")]:
             status, out, err = self.tcpshim(*words)
             self.assertEqual((status, err), (0, b""))
             self.assertRegex(out, rb"^tcpshim \d+\.\d+\.\d+\n$")
@@ -100,6 +104,16 @@ class Frame(ToolCase):
         self.usage("", names=["subcommand"])
         self.usage("--nosuch", names=["--nosuch"])
         self.usage("no\nsuch\x1b[1m", names=["no?such"])
+        self.usage("help", "nosuch", names=["nosuch is no subcommand"])
+        self.usage("help", "--nosuch", names=["--nosuch is no option"])
+
+    def test_a_program_in_the_place_of_a_subcommand(self):
+        for word in ("true", "./tcpshim", self.tool):
+            status, out, err = self.tcpshim(word, cwd=os.path.dirname(self.tool))
+            self.assertEqual((status, out, err.decode()), (
+                2, b"", "tcpshim: %s is no subcommand; to run the program: tcpshim run %s "
+                        "(see tcpshim --help)\n" % (word, word)))
+        self.assertNotIn(b"tcpshim run", self.tcpshim("./nosuch")[2])
 
     def test_help_that_can_not_be_written(self):
         with open("/dev/full", "wb") as full:

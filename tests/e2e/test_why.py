@@ -278,7 +278,8 @@ class Usage(WhyCase):
     def test_wrong(self):
         for words in ((), ("1", "2"), ("0",), ("65536",), ("x",), ("",), ("-1",), ("80x",),
                       ("1.2.3:80",), ("::1:80",), ("[::1]",), ("[::1]:",), ("[::1:80",),
-                      ("localhost:80",), ("--x", "80"), ("+80",), (" 80",)):
+                      ("nosuch.invalid:80",), ("localhost:nosuch",), ("[fe80::1%nosuch]:80",),
+                      ("[fe80::1%999999]:80",), ("127.0.0.1",), ("--x", "80"), ("+80",), (" 80",)):
             status, out, err = self.run_program([paths.tool(), "why", *words])
             self.assertEqual((status, out, err.count(b"\n")), (2, b"", 1), words)
             self.assertTrue(err.startswith(b"tcpshim why: "), err)
@@ -289,6 +290,31 @@ class Usage(WhyCase):
         self.assertEqual(self.verdicts(":%d" % port), both)
         self.assertEqual(self.verdicts("*:%d" % port), both)
         self.assertEqual(self.why("--help")[0], 0)
+
+    def test_what_was_meant(self):
+        for words, said in (("::1:80", "an IPv6 address stands in brackets, [::1]:80"),
+                            ("::1:http", "an IPv6 address stands in brackets, [::1]:http"),
+                            ("127.0.0.1", "a port is missing behind the address"),
+                            ("80x", "80x is no port and no service"),
+                            ("[fe80::1%nosuch]:80", "there is no interface nosuch")):
+            _, _, err = self.run_program([paths.tool(), "why", words])
+            self.assertEqual(err.decode(), "tcpshim why: %s: %s (see tcpshim why --help)\n"
+                             % (words, said))
+
+    def test_names(self):
+        """Of services and hosts: each address of a name is answered for."""
+        port = self.port()
+        hosts = {info[4][0] for info in socket.getaddrinfo("localhost", port,
+                                                           type=socket.SOCK_STREAM)}
+        self.assertEqual(self.verdicts("localhost:%d" % port),
+                         {("[%s]:%d" if ":" in host else "%s:%d") % (host, port): ("yes", "yes")
+                          for host in hosts})
+        try:
+            number = socket.getservbyname("http", "tcp")
+        except OSError:
+            self.skipTest("no /etc/services")
+        self.assertEqual(self.verdicts("http"), self.verdicts(number))
+        self.assertEqual(self.verdicts("127.0.0.1:http"), self.verdicts("127.0.0.1:%d" % number))
 
     @needs_ipv6
     def test_an_address_with_its_interface(self):
