@@ -19,6 +19,7 @@
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "sys/own.h"
 #include "sys/sys.h"
@@ -31,12 +32,18 @@ enum kind { NO_SINK, PLAIN_FILE, DEVICE, TERMINAL, PIPE, SOCKET };
 
 static struct {
 	enum kind kind;
+	bool appends;
 	struct sockaddr_un addr; /* unix: to connect again when a new reader comes */
 	unsigned int addr_len;
 } sink;
 
-/* A line was cut in the middle: the next one begins with a new line. */
-static _Atomic(bool) torn;
+/*
+ * How does the log end? A line may have been cut in the middle, of another process as well:
+ * the next one then begins with a new line. Before its first line, and where a write of ours
+ * failed, a file is looked at.
+ */
+enum doubt { SURE, LOOK, TORN };
+static _Atomic(uint8_t) doubt;
 
 /* What the kernel can do for a pipe, found out by the first write. */
 enum pipe_way { NOWAIT_NOSIGNAL, NOWAIT, POLL };
@@ -74,6 +81,8 @@ int sink_open_fd(int fd)
 	if (high < 0)
 		return high;
 	sink.kind = kind_of(high);
+	sink.appends = sys_fcntl(high, F_GETFL, 0) & O_APPEND;
+	atomic_store(&doubt, sink.kind == PLAIN_FILE ? LOOK : SURE);
 	return 0;
 }
 
@@ -160,13 +169,22 @@ static long write_pipe(int fd, const struct iovec *line)
 }
 
 /* A file may have a largest size, and to go over it raises SIGXFSZ. */
-static long write_file(int fd, const struct iovec *line)
+static uint64_t largest_size(void)
 {
 	struct rlimit64 limit;
 
-	if (sys_getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur == RLIM64_INFINITY)
-		return write_plainly(fd, line);
-	return write_masked(SIGXFSZ, write_plainly, fd, line);
+	return sys_getrlimit(RLIMIT_FSIZE, &limit) < 0 ? RLIM64_INFINITY : limit.rlim_cur;
+}
+
+static long write_below(uint64_t largest, int fd, const struct iovec *line)
+{
+	return largest == RLIM64_INFINITY ? write_plainly(fd, line)
+					  : write_masked(SIGXFSZ, write_plainly, fd, line);
+}
+
+static long write_file(int fd, const struct iovec *line)
+{
+	return write_below(largest_size(), fd, line);
 }
 
 /* A terminal may stop who writes to it from the background. */
@@ -203,20 +221,58 @@ void sink_write_once(int fd, const char *text, size_t len)
 	write_to(fd, kind_of(fd), text, len);
 }
 
+/* A file that may not be read, and what is no file, ends as our last write left it. */
+static bool ends_torn(int fd, uint64_t size, enum doubt seen)
+{
+	char last;
+
+	if (sink.kind != PLAIN_FILE || sys_pread(fd, &last, 1, (int64_t)size - 1) != 1)
+		return seen == TORN && (sink.kind != PLAIN_FILE || size > 0);
+	return last != '\n';
+}
+
+/* Would the limit cut a line that long? Then it is not begun. */
+static bool is_too_much(int fd, uint64_t size, size_t len, uint64_t largest)
+{
+	const int64_t here = sink.appends ? (int64_t)size : sys_lseek(fd, 0, SEEK_CUR);
+
+	return here < 0 || (uint64_t)here + len > largest;
+}
+
+static long put(int fd, const char *text, size_t len, uint64_t largest)
+{
+	const struct iovec line = {.iov_base = (void *)(uintptr_t)text, .iov_len = len};
+
+	return sink.kind == PLAIN_FILE ? write_below(largest, fd, &line)
+				       : write_to(fd, sink.kind, text, len);
+}
+
 bool sink_write(const char *line, size_t len)
 {
-	const int fd = own_checked(OWN_LOG);
+	uint64_t size, largest = RLIM64_INFINITY;
+	uint8_t seen = atomic_load_explicit(&doubt, memory_order_relaxed);
+	const int fd = own_checked_size(OWN_LOG, &size);
+	bool torn;
 	long rc;
 
 	if (fd < 0)
 		return false;
-	if (atomic_load_explicit(&torn, memory_order_relaxed)) {
-		if (write_to(fd, sink.kind, "\n", 1) != 1)
-			return false;
-		atomic_store(&torn, false);
+	if (sink.kind == PLAIN_FILE)
+		largest = largest_size();
+	/* Below a limit others' lines are cut as well. */
+	torn = (seen || largest != RLIM64_INFINITY) && ends_torn(fd, size, seen);
+	if (largest != RLIM64_INFINITY && is_too_much(fd, size, len + torn, largest)) {
+		if (!seen)
+			atomic_store(&doubt, LOOK);
+		return false;
 	}
-	rc = write_to(fd, sink.kind, line, len);
-	if (rc > 0 && rc < (long)len)
-		atomic_store(&torn, true);
+	if (torn && put(fd, "\n", 1, largest) != 1)
+		return false;
+	/* A line that another thread has cut meanwhile stays in doubt. */
+	if (seen)
+		atomic_compare_exchange_strong(&doubt, &seen, SURE);
+	rc = put(fd, line, len, largest);
+	if (rc != (long)len)
+		atomic_store(&doubt, rc > 0 ? TORN : LOOK);
 	return rc == (long)len;
 }

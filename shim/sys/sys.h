@@ -178,6 +178,11 @@ static inline long sys_pread(int fd, void *ret, size_t len, int64_t at)
 	return SYS4(SYS_pread64, fd, ret, len, at);
 }
 
+static inline int64_t sys_lseek(int fd, int64_t offset, int whence)
+{
+	return SYS3(SYS_lseek, fd, offset, whence);
+}
+
 static inline int sys_fallocate(int fd, int mode, int64_t at, int64_t len)
 {
 	return (int)SYS4(SYS_fallocate, fd, mode, at, len);

@@ -50,8 +50,52 @@ class Disk(Lost):
         p("l = socket.create_server(('127.0.0.1', 0)); "
           "c = socket.create_connection(l.getsockname())")
 
+    @needs_root
+    def test_a_line_cut_by_another_process(self):
+        """It is ended before the first line of the next one, which is whole."""
+        disk = self.disk(256 << 10)
+        log = self.log("disk/events.json", torn=1)
+        p = self.puppet(log)
+        ballast = kernel.fill(disk)
+        p("for _ in range(100): " + MAKE)
+        with open(log.path, "rb") as file:
+            self.assertNotEqual(file.read()[-1:], b"\n", "nothing was cut")
+        os.unlink(ballast)
+        before = len(log.read())
+        self.puppet(log)(MAKE)
+        self.assertEqual([event["seq"] for event in log.read()[before:]], [1, 2])
+
+    def test_a_file_that_ends_in_the_middle_of_a_line(self):
+        with open(self.path("events.json"), "w") as file:
+            file.write("half a line")
+        os.chmod(self.path("events.json"), 0o600)
+        for _ in range(2):
+            self.puppet(LOG=self.path("events.json"), FORMAT="json")(MAKE)
+        with open(self.path("events.json"), "rb") as file:
+            lines = file.read().split(b"\n")
+        self.assertEqual((lines[0], lines[-1], len(lines)), (b"half a line", b"", 6))
+        for line in lines[1:-1]:
+            contract.parse(line + b"\n")
+
+    def test_a_limit_in_the_middle_of_a_line(self):
+        """A line that it would cut is not begun; each event that is lost is told."""
+        log = self.log()
+        p = self.puppet(log)
+        p("import resource\n"
+          "def limit(size): resource.setrlimit(resource.RLIMIT_FSIZE, "
+          "(size, resource.RLIM_INFINITY))")
+        p(MAKE)
+        written = len(log.read())
+        size = os.path.getsize(log.path)
+        for more in (1, 40, 100):
+            p("limit(%d); %s; limit(resource.RLIM_INFINITY)" % (size + more, MAKE))
+            self.assertEqual(os.path.getsize(log.path), size)
+        p(MAKE)
+        events = log.read()
+        self.assertEqual((len(events), self.told(events)), (written + 2, 6))
+
     def test_no_signal_at_the_limit_of_file_size(self):
-        log = self.log(torn=1)
+        log = self.log()
         p = self.puppet(log)
         p("import resource, signal\n"
           "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))\n"
@@ -67,7 +111,7 @@ class Disk(Lost):
 
     def test_the_limit_is_the_programs_own_elsewhere(self):
         """The program's own writes still get their signal."""
-        log = self.log(torn=1)
+        log = self.log()
         p = self.puppet(log)
         p("import resource, signal\n"
           "got = []\n"

@@ -404,27 +404,75 @@ static void file_limit(void **state)
 	in_child(file_limit_body, NULL);
 }
 
+/* As another process does that is killed, or whose disk is full, in the middle of a line. */
+static void tear(int reader, const char *text)
+{
+	MUST(pwrite(reader, text, strlen(text), lseek(reader, 0, SEEK_END)) ==
+	     (ssize_t)strlen(text));
+}
+
+static int readable(int reader)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", reader);
+	return open(path, O_RDWR | O_APPEND);
+}
+
 static void torn_body(void *arg)
 {
 	int reader;
 	const int writer = new_file(&reader, O_APPEND);
 
 	(void)arg;
-	MUST(sink_open_fd(writer) == 0);
-	limit_file_size(9);
-	MUST(!say(one));
-	must_hold(reader, "the first");
-	MUST(!say(two)); /* not even the newline fits */
-	MUST(!say(two));
-	must_hold(reader, "the first");
-
-	limit_file_size(10);
-	MUST(!say(two)); /* the newline fits, and no more */
-	must_hold(reader, "the first\n");
-
-	limit_file_size(RLIM_INFINITY);
+	tear(reader, "half");
+	MUST(sink_open_fd(readable(reader)) == 0);
 	MUST(say(two) && say(three));
-	must_hold(reader, "the first\nthe second\na third one\n");
+	must_hold(reader, "half\nthe second\na third one\n");
+
+	/* What the limit would cut is not begun. */
+	limit_file_size(32);
+	MUST(!say(one));
+	must_hold(reader, "half\nthe second\na third one\n");
+
+	/* Below a limit, and after a line of ours that was lost, others' ends are looked at. */
+	tear(reader, "x");
+	limit_file_size(40);
+	MUST(!say(two)); /* the new line does not fit as well */
+	limit_file_size(41);
+	MUST(say(two));
+	must_hold(reader, "half\nthe second\na third one\nx\nthe second\n");
+	limit_file_size(100);
+	tear(reader, "z");
+	MUST(say(one));
+	limit_file_size(65);
+	MUST(!say(two));
+	limit_file_size(RLIM_INFINITY);
+	tear(reader, "y");
+	MUST(say(three) && say(three));
+	must_hold(reader, "half\nthe second\na third one\nx\nthe second\nz\nthe first line\ny\na "
+			  "third one\na third "
+			  "one\n");
+	close(writer);
+}
+
+/* A file that may only be written to is not looked at. */
+static void unread_body(void *arg)
+{
+	int reader;
+	const int writer = new_file(&reader, O_APPEND);
+
+	(void)arg;
+	tear(reader, "half");
+	MUST(sink_open_fd(writer) == 0);
+	MUST(say(two));
+	must_hold(reader, "halfthe second\n");
+}
+
+static void unread(void **state)
+{
+	(void)state;
+	in_child(unread_body, NULL);
 }
 
 /* A line that was cut in the middle is ended before the next, once. */
@@ -716,11 +764,12 @@ int main(void)
 		cmocka_unit_test(narrow_pipe),	  cmocka_unit_test(no_reader),
 		cmocka_unit_test(blocked_before), cmocka_unit_test(pending_before),
 		cmocka_unit_test(file_limit),	  cmocka_unit_test(torn_line),
-		cmocka_unit_test(replaced),	  cmocka_unit_test(replaced_pipe),
-		cmocka_unit_test(closed),	  cmocka_unit_test(moved),
-		cmocka_unit_test(unix_socket),	  cmocka_unit_test(nobody),
-		cmocka_unit_test(stream_socket),  cmocka_unit_test(terminal),
-		cmocka_unit_test(null_device),	  cmocka_unit_test(full_device),
+		cmocka_unit_test(unread),	  cmocka_unit_test(replaced),
+		cmocka_unit_test(replaced_pipe),  cmocka_unit_test(closed),
+		cmocka_unit_test(moved),	  cmocka_unit_test(unix_socket),
+		cmocka_unit_test(nobody),	  cmocka_unit_test(stream_socket),
+		cmocka_unit_test(terminal),	  cmocka_unit_test(null_device),
+		cmocka_unit_test(full_device),
 	};
 
 	return cmocka_run_group_tests_name("sink", tests, NULL, NULL);
