@@ -8,6 +8,7 @@
  * what is just being overwritten we may see the beginning and not what came next: what the
  * second look finds overwritten is not shown, nor what is older, unless we follow.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -32,8 +33,9 @@ struct dump {
 	bool follow;
 	struct settings set; /* format and color */
 	bool colored;
-	bool printed; /* anything */
-	bool waits;   /* for a ring that is to be, which has been told */
+	bool printed;	/* anything */
+	bool waits;	/* for a ring that is to be, which has been told */
+	size_t unknown; /* events of calls that only another build has */
 	struct ring_reader reader;
 };
 
@@ -177,9 +179,12 @@ static void print_entry(struct dump *dump, const struct ring_entry *entry)
 	struct out out = out_into(line, sizeof(line));
 	struct event ev;
 
-	if ((entry->gone && !dump->follow) ||
-	    !record_read(reader_record(&dump->reader, entry), &ev))
+	if (entry->gone && !dump->follow)
 		return;
+	if (!record_read(&dump->reader.format, reader_record(&dump->reader, entry), &ev)) {
+		dump->unknown += ev.call == CALL_COUNT && !dump->reader.format.ours;
+		return;
+	}
 	if (dump->set.format == FORMAT_JSON)
 		render_json(&out, &ev);
 	else
@@ -221,7 +226,7 @@ static bool may_become_one(const struct ring_head *head, size_t got)
 {
 	const size_t name = got < sizeof(RING_NAME) ? got : sizeof(RING_NAME);
 
-	return is_zeros(head) || (got < sizeof(*head) && memcmp(head->name, RING_NAME, name) == 0);
+	return is_zeros(head) || (got < RING_TIMES_AT && memcmp(head->name, RING_NAME, name) == 0);
 }
 
 /* Who waits is told for what. */
@@ -239,22 +244,26 @@ static bool wait_for_it(struct dump *dump)
  */
 static bool find_ring(struct dump *dump, bool *ret_found)
 {
-	struct ring_head head = {.name = ""};
-	const ssize_t got = pread(dump->reader.fd, &head, sizeof(head), 0);
+	struct ring_front front = {.head = {.name = ""}};
+	const struct ring_head *head = &front.head;
+	const ssize_t got = pread(dump->reader.fd, &front, sizeof(front), 0);
 
 	*ret_found = false;
 	if (got < 0)
 		return failed(dump, strerror(errno));
-	if (dump->follow && may_become_one(&head, (size_t)got))
+	if (dump->follow && may_become_one(head, (size_t)got))
 		return wait_for_it(dump);
 	if (got == 0)
 		return failed(dump, "empty: nothing has been recorded yet");
-	if ((size_t)got < sizeof(head) || memcmp(head.name, RING_NAME, sizeof(RING_NAME)) != 0)
+	if ((size_t)got < sizeof(front) || memcmp(head->name, RING_NAME, sizeof(RING_NAME)) != 0)
 		return failed(dump, not_one);
-	if (!ring_head_is_known(&head))
+	if (head->version < RING_VERSION)
+		return failed(dump, "a flight recorder that does not describe itself, of an early "
+				    "libreuse 0.1.0: only the tcpshim of that build reads it");
+	if (!reader_knows(&front))
 		return failed(dump, "a flight recorder of another version of libreuse");
 	*ret_found = true;
-	return reader_begin(&dump->reader, &head) ? true : failed(dump, strerror(errno));
+	return reader_begin(&dump->reader, &front) ? true : failed(dump, strerror(errno));
 }
 
 /* What was there when we began. With *ret_more something has come since. */
@@ -338,13 +347,45 @@ static bool dump_now(struct dump *dump)
 	return good;
 }
 
+/* PATH.N, N being 8 hexadecimal digits? */
+static bool is_beside(const char *name, const char *base)
+{
+	const size_t len = strlen(base);
+
+	return strncmp(name, base, len) == 0 && name[len] == '.' && strlen(name + len + 1) == 8 &&
+	       strspn(name + len + 1, "0123456789abcdef") == 8;
+}
+
+/* Other builds record beside a recorder that they find: whoever wants all must know. */
+static void name_others(const struct dump *dump)
+{
+	const char *slash = strrchr(dump->path, '/');
+	const char *base = slash ? slash + 1 : dump->path;
+	const int folder_len = (int)(base - dump->path);
+	char *folder = strndup(folder_len ? dump->path : ".", folder_len ? (size_t)folder_len : 1);
+	DIR *dir = folder ? opendir(folder) : NULL;
+	const struct dirent *entry;
+
+	free(folder);
+	while (dir && (entry = readdir(dir)))
+		if (is_beside(entry->d_name, base))
+			cli_say("dump", "%s: another build recorded into %.*s%s", dump->path,
+				folder_len, dump->path, entry->d_name);
+	if (dir)
+		closedir(dir);
+}
+
 static int show(struct dump *dump)
 {
 	bool good = open_ring(dump);
 
+	name_others(dump);
 	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
 	if (good)
 		good = dump->follow ? dump_on(dump) : dump_now(dump);
+	if (dump->unknown)
+		cli_say("dump", "%s: %zu event%s left out: of a call that this build does not know",
+			dump->path, dump->unknown, dump->unknown == 1 ? "" : "s");
 	if (dump->reader.fd >= 0)
 		close(dump->reader.fd);
 	reader_end(&dump->reader);

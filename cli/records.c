@@ -13,7 +13,7 @@
 #include "facts/ring_file.h"
 #include "facts/sum.h"
 
-size_t record_size(const void *bytes, size_t len)
+size_t record_size(const struct ring_format *format, const void *bytes, size_t len)
 {
 	struct ring_record head;
 
@@ -22,21 +22,19 @@ size_t record_size(const void *bytes, size_t len)
 	memcpy(&head, bytes, sizeof(head));
 	if (head.magic != RECORD_MAGIC || head.size % RECORD_ALIGN || head.size > RECORD_MOST ||
 	    head.size > len || head.size < sizeof(head) + head.event_size ||
-	    head.event_size > sizeof(struct event) ||
-	    head.event_size < offsetof(struct event, more))
+	    head.event_size < format->least)
 		return 0;
 	return ring_record_sum(bytes, head.size) == head.sum ? head.size : 0;
 }
 
-struct record_key record_key(const void *record)
+struct record_key record_key(const struct ring_format *format, const void *record)
 {
-	const char *event = (const char *)record + sizeof(struct ring_record);
-	struct record_key key;
+	struct ring_record head;
+	struct event ev;
 
-	memcpy(&key.time_ns, event + offsetof(struct event, time_ns), sizeof(key.time_ns));
-	memcpy(&key.seq, event + offsetof(struct event, seq), sizeof(key.seq));
-	memcpy(&key.pid, event + offsetof(struct event, pid), sizeof(key.pid));
-	return key;
+	memcpy(&head, record, sizeof(head));
+	format_event(format, (const char *)record + sizeof(head), head.event_size, &ev);
+	return (struct record_key){.time_ns = ev.time_ns, .seq = ev.seq, .pid = ev.pid};
 }
 
 /* The renderers look places up in tables, which here hold those of the records. */
@@ -115,14 +113,13 @@ static bool read_places(const char *at, const char *end, struct event *ret)
 	return true;
 }
 
-bool record_read(const void *record, struct event *ret)
+bool record_read(const struct ring_format *format, const void *record, struct event *ret)
 {
 	const char *at = record;
 	struct ring_record head;
 
 	memcpy(&head, at, sizeof(head));
-	memset(ret, 0, sizeof(*ret));
-	memcpy(ret, at + sizeof(head), head.event_size);
+	format_event(format, at + sizeof(head), head.event_size, ret);
 	if (!event_is_sound(ret))
 		return false;
 	ret->stack = ret->figures.closed_at = 0;

@@ -10,6 +10,7 @@
 
 #include "reuse/event.h"
 #include "reuse/ring.h"
+#include "ring_format.h"
 
 /* By what a record is told from others and sorted. */
 struct record_key {
@@ -18,15 +19,16 @@ struct record_key {
 };
 
 /* How many of these len bytes (aligned as a record) are a whole record; 0: they begin with none. */
-size_t record_size(const void *bytes, size_t len);
+size_t record_size(const struct ring_format *format, const void *bytes, size_t len);
 
 /* Of a whole record. */
-struct record_key record_key(const void *record);
+struct record_key record_key(const struct ring_format *format, const void *record);
 
 /*
  * The event of a whole record; the places that it names are known to the renderers
- * until the next call. False where it is none that a program can have made.
+ * until the next call. False where it is none that a program can have made, or of a call
+ * that this build does not know.
  */
-bool record_read(const void *record, struct event *ret);
+bool record_read(const struct ring_format *format, const void *record, struct event *ret);
 
 #endif

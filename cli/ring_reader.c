@@ -34,6 +34,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "facts/description.h"
 #include "facts/ring_file.h"
 #include "records.h"
 
@@ -56,8 +57,7 @@ struct ring_chunk {
 };
 
 struct table {
-	struct ring_head head;
-	char unused[RING_TIMES_AT - sizeof(struct ring_head)];
+	struct ring_front front;
 	uint64_t times[RING_CHUNKS_MOST];
 };
 _Static_assert(sizeof(struct table) == RING_DATA_AT, "it fills the room before the chunks");
@@ -83,22 +83,34 @@ static void free_chunks(struct ring_reader *reader)
 	reader->chunks = NULL;
 }
 
-bool reader_begin(struct ring_reader *reader, const struct ring_head *head)
+bool reader_knows(const struct ring_front *front)
 {
+	struct ring_format format;
+
+	return ring_head_is_one(&front->head) &&
+	       front->head.layout == ring_description_sum(front->description) &&
+	       format_read(&format, front->description);
+}
+
+bool reader_begin(struct ring_reader *reader, const struct ring_front *front)
+{
+	const struct ring_head *head = &front->head;
+
 	free_chunks(reader);
 	reader->head = *head;
+	format_read(&reader->format, front->description);
 	reader->chunks = calloc(head->chunks, sizeof(*reader->chunks));
 	for (uint32_t i = 0; reader->chunks && i < head->chunks; i++)
 		reader->chunks[i].held = true;
 	return reader->chunks != NULL;
 }
 
-/* Somebody has truncated the file, and the next program made a ring of another size of it. */
-static bool keep_up(struct ring_reader *reader, const struct ring_head *head)
+/* Somebody has truncated the file, and the next program made another ring of it. */
+static bool keep_up(struct ring_reader *reader, const struct ring_front *front)
 {
-	if (!ring_head_is_known(head) || head->size == reader->head.size)
+	if (memcmp(&front->head, &reader->head, sizeof(front->head)) == 0 || !reader_knows(front))
 		return true;
-	return reader_begin(reader, head);
+	return reader_begin(reader, front);
 }
 
 static uint32_t chunk_of(const struct ring_reader *reader, off_t at)
@@ -217,7 +229,7 @@ static bool make_room(void **memory, size_t needed, size_t *room, size_t of)
 static bool add_entry(struct ring_reader *reader, const char *record, size_t size)
 {
 	void *entries = reader->entries;
-	const struct record_key key = record_key(record);
+	const struct record_key key = record_key(&reader->format, record);
 	bool good = make_room(&entries, reader->count + 1, &reader->room, sizeof(*reader->entries));
 
 	reader->entries = entries;
@@ -285,7 +297,7 @@ static bool find_records(struct ring_reader *reader, struct ring_chunk *chunk, s
 	for (size_t at = 0; at < len; at += size ? size : RECORD_ALIGN) {
 		struct ring_seen seen;
 
-		size = record_size(bytes + at, len - at);
+		size = record_size(&reader->format, bytes + at, len - at);
 		if (!size)
 			continue;
 		memcpy(&head, bytes + at, sizeof(head));
@@ -342,11 +354,11 @@ static int in_turn(const void *a, const void *b)
 bool reader_look(struct ring_reader *reader)
 {
 	const int64_t now = reader_now();
-	struct table table = {.head = {.name = ""}};
+	struct table table = {.front = {.head = {.name = ""}}};
 	struct turn turns[RING_CHUNKS_MOST];
 	uint32_t count = 0;
 
-	if (pread(reader->fd, &table, sizeof(table), 0) < 0 || !keep_up(reader, &table.head))
+	if (pread(reader->fd, &table, sizeof(table), 0) < 0 || !keep_up(reader, &table.front))
 		return false;
 	for (uint32_t i = 0; i < reader->head.chunks; i++)
 		if (may_have_new(&reader->chunks[i], table.times[i], now))

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "reuse/ring.h"
+#include "ring_format.h"
 
 /* A record that was found, and by what it is sorted. */
 struct ring_entry {
@@ -22,6 +23,7 @@ struct ring_entry {
 struct ring_reader {
 	int fd;
 	struct ring_head head;
+	struct ring_format format;
 	struct ring_chunk *chunks; /* NULL: there is no ring yet */
 	int64_t hole_at, hole_end; /* where this look has found none of the file's blocks written */
 	char *records;		   /* copies of those that were found, one behind the other */
@@ -35,8 +37,18 @@ struct ring_reader {
 /* A clock that nobody sets: nanoseconds. */
 int64_t reader_now(void);
 
+/* The first RING_TIMES_AT bytes of a ring. */
+struct ring_front {
+	struct ring_head head;
+	uint64_t description[RING_DESCRIPTION / sizeof(uint64_t)];
+};
+_Static_assert(sizeof(struct ring_front) == RING_TIMES_AT, "the description fills it");
+
+/* Can a ring that begins so be read? */
+bool reader_knows(const struct ring_front *front);
+
 /* Begin with a ring of which nothing has been read. False: errno tells why. */
-bool reader_begin(struct ring_reader *reader, const struct ring_head *head);
+bool reader_begin(struct ring_reader *reader, const struct ring_front *front);
 
 /* Find what has been written since the last look. False: errno tells why. */
 bool reader_look(struct ring_reader *reader);

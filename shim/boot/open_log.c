@@ -128,7 +128,7 @@ static const char *judge_ring(int fd, const struct statx *stat, uint64_t asked)
 	enum { BLOCK = 512 };
 	struct ring_head head;
 
-	if (sys_pread(fd, &head, sizeof(head), 0) != sizeof(head) || !ring_head_is_known(&head) ||
+	if (sys_pread(fd, &head, sizeof(head), 0) != sizeof(head) || !ring_head_is_ours(&head) ||
 	    head.size <= asked)
 		return NULL;
 	if (stat->stx_size >= head.size && stat->stx_blocks >= head.size / BLOCK)
@@ -136,29 +136,67 @@ static const char *judge_ring(int fd, const struct statx *stat, uint64_t asked)
 	return "its head claims more than the file has, and more than was asked for";
 }
 
+static const char of_another_build[] = "a recorder of another build";
+
 /* A ring that can't be made leaves no file behind. */
-static const char *open_ring(const char *path, uint64_t size)
+static const char *open_ring(const char *path, uint64_t size, bool *ret_made)
 {
 	const char *fault;
 	struct statx stat;
-	bool made;
 	int fd, rc;
 
 	fault = log_path_open(path, 0, &fd, &stat);
 	if (fault)
 		return fault;
-	made = stat.stx_nlink == 0;
-	fault = made ? NULL : judge_ring(fd, &stat, size);
+	*ret_made = stat.stx_nlink == 0;
+	fault = *ret_made ? NULL : judge_ring(fd, &stat, size);
 	if (fault) {
 		sys_close(fd);
 		return fault;
 	}
 	rc = ring_open(fd, size);
-	if (rc < 0 && made)
+	if (rc < 0 && *ret_made)
 		sys_unlinkat(AT_FDCWD, path);
+	if (rc == -EPROTO)
+		return of_another_build;
 	if (rc == -EBADMSG)
 		return "not a flight recorder of this version, and left as it is";
 	return done(rc);
+}
+
+/* ".1a2b3c4d" behind the path: the same for all processes of this build. */
+static bool name_beside(char *end, size_t room)
+{
+	struct out name = out_into(end, room - 1);
+	const uint64_t layout = ring_head_of(RING_SIZE_LEAST).layout;
+	const uint32_t sum = (uint32_t)(layout ^ layout >> 32);
+
+	out_char(&name, '.');
+	out_hex_bytes(&name, (const uint8_t *)&sum, sizeof(sum));
+	*name.at = '\0';
+	return !name.truncated;
+}
+
+/*
+ * What another build records into stays as it is, and what it holds is read still. We go on
+ * in a file of our own beside it. Told where that file is made.
+ */
+static const char *open_ring_or_beside(char *path, size_t room, size_t len,
+				       const struct settings *set)
+{
+	bool made;
+	const char *fault = open_ring(path, set->ring_size, &made);
+
+	if (fault != of_another_build)
+		return fault;
+	if (!name_beside(path + len, room - len))
+		return error_words(-ENAMETOOLONG);
+	fault = open_ring(path, set->ring_size, &made);
+	if (!fault && made)
+		COMPLAIN("TCPSHIM_LOG", set, "TCPSHIM_LOG=ring:", path,
+			 ": recording into this file, because the one without ", path + len,
+			 " is another build's, and left as it is");
+	return fault;
 }
 
 bool log_open(const struct settings *set, const char *prog)
@@ -183,7 +221,7 @@ bool log_open(const struct settings *set, const char *prog)
 	else if (set->log == LOG_UNIX && len >= 0)
 		fault = open_unix(path, (size_t)len);
 	else if (set->log == LOG_RING && len >= 0)
-		fault = open_ring(path, set->ring_size);
+		fault = open_ring_or_beside(path, sizeof(path), (size_t)len, set);
 
 	if (fault)
 		COMPLAIN("TCPSHIM_LOG", set, "TCPSHIM_LOG=", kind, what, " can't be opened (",

@@ -6,32 +6,10 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "facts/description.h"
 #include "facts/sum.h"
-#include "reuse/event.h"
 
 enum { PAGE = 4096 };
-
-/*
- * A struct event means something to those who compiled the same one: its parts are
- * where they were, and as many things have names. Also tells the byte order.
- */
-static uint64_t layout(void)
-{
-	static const uint64_t parts[] = {
-		sizeof(struct event),
-		offsetof(struct event, args),
-		offsetof(struct event, sock),
-		offsetof(struct event, more),
-		sizeof(union event_more),
-		offsetof(struct event, figures),
-		CALL_COUNT,
-		NOTE_COUNT,
-		STATE_COUNT,
-		sizeof(struct ring_place),
-	};
-
-	return sum_words(SUM_BEGIN, parts, sizeof(parts) / sizeof(parts[0]));
-}
 
 static uint64_t sum_of(const struct ring_head *head)
 {
@@ -47,7 +25,7 @@ struct ring_head ring_head_of(uint64_t size)
 	struct ring_head head = {
 		.name = RING_NAME,
 		.version = RING_VERSION,
-		.layout = layout(),
+		.layout = ring_description_sum(ring_description()),
 		.size = size / PAGE * PAGE,
 	};
 	const uint64_t room = head.size - RING_DATA_AT;
@@ -58,14 +36,21 @@ struct ring_head ring_head_of(uint64_t size)
 	return head;
 }
 
-bool ring_head_is_known(const struct ring_head *head)
+bool ring_head_is_one(const struct ring_head *head)
 {
 	struct ring_head same;
 
 	if (head->size < RING_SIZE_LEAST || head->size > RING_SIZE_MOST)
 		return false;
 	same = ring_head_of(head->size);
+	same.layout = head->layout;
+	same.sum = sum_of(&same);
 	return memcmp(head, &same, sizeof(same)) == 0;
+}
+
+bool ring_head_is_ours(const struct ring_head *head)
+{
+	return ring_head_is_one(head) && head->layout == ring_description_sum(ring_description());
 }
 
 uint64_t ring_record_sum(const uint64_t *words, uint16_t size)

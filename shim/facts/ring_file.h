@@ -11,8 +11,11 @@
 /* The head of a file of that size (RING_SIZE_LEAST to RING_SIZE_MOST; cut to whole pages). */
 struct ring_head ring_head_of(uint64_t size);
 
+/* Is it the head of a ring that can be read, by its description? */
+bool ring_head_is_one(const struct ring_head *head);
+
 /* Was it made by a build that writes events as this one does? */
-bool ring_head_is_known(const struct ring_head *head);
+bool ring_head_is_ours(const struct ring_head *head);
 
 static inline uint64_t ring_chunk_at(const struct ring_head *head, uint32_t chunk)
 {

@@ -11,8 +11,10 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include "facts/description.h"
 #include "facts/ring_file.h"
 #include "log/record.h"
 #include "sys/own.h"
@@ -46,20 +48,25 @@ static bool limit_allows_ring(void)
 	return sys_getrlimit(RLIMIT_FSIZE, &limit) < 0 || ring.size <= limit.rlim_cur;
 }
 
+/* With its description, in one piece: nobody finds the one without the other. */
 static int write_head(int fd)
 {
-	const long rc = sys_pwrite(fd, &ring, sizeof(ring), 0);
+	const struct iovec parts[] = {
+		{&ring, sizeof(ring)},
+		{(void *)(uintptr_t)ring_description(), RING_DESCRIPTION},
+	};
+	const long rc = sys_pwritev(fd, parts, 2, 0);
 
 	if (rc < 0)
 		return (int)rc;
-	return rc == sizeof(ring) ? 0 : -ENOSPC;
+	return rc == RING_TIMES_AT ? 0 : -ENOSPC;
 }
 
 /* For a file system that gives blocks only to what is written. */
 static int fill(int fd)
 {
 	void *zeros = sys_mmap_pages(WORK_SIZE);
-	uint64_t at = sizeof(ring);
+	uint64_t at = RING_TIMES_AT;
 	long rc = 1;
 
 	if (sys_failed(zeros))
@@ -104,9 +111,10 @@ static int make(int fd, uint64_t size)
 
 static int recognise(int fd)
 {
-	if (sys_pread(fd, &ring, sizeof(ring), 0) != sizeof(ring) || !ring_head_is_known(&ring))
+	if (sys_pread(fd, &ring, sizeof(ring), 0) != sizeof(ring) ||
+	    memcmp(ring.name, RING_NAME, sizeof(RING_NAME)) != 0)
 		return -EBADMSG;
-	return 0;
+	return ring_head_is_ours(&ring) ? 0 : -EPROTO;
 }
 
 int ring_open(int fd, uint64_t size)

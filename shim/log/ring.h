@@ -16,8 +16,8 @@
 /*
  * Record into the file fd (open for reading and writing), which is taken over. An
  * empty one is made a ring of size bytes with all its blocks; another keeps the
- * size that it has. Return 0, or -errno: -EBADMSG no ring, or one of another
- * build; -EFBIG over the limit of the file size; -ENOSPC no room.
+ * size that it has. Return 0, or -errno: -EBADMSG no ring; -EPROTO one of another
+ * build, which is left as it is; -EFBIG over the limit of the file size; -ENOSPC no room.
  */
 int ring_open(int fd, uint64_t size);
 

@@ -201,6 +201,11 @@ static inline long sys_pwritev2_here(int fd, const struct iovec *iov, int n, int
 	return SYS6(SYS_pwritev2, fd, iov, n, -1L, -1L, flags);
 }
 
+static inline long sys_pwritev(int fd, const struct iovec *iov, int n, int64_t offset)
+{
+	return SYS6(SYS_pwritev, fd, iov, n, (long)offset, 0, 0);
+}
+
 /* Returns the address, or -errno: see sys_failed. */
 static inline void *sys_mmap_pages(size_t len)
 {

@@ -126,8 +126,8 @@ class File(RecorderCase):
         self.puppet(self.ring("good", "64K"))(MAKE)
         with open(self.path("good"), "rb") as file:
             good = file.read()
-        for content in (b"my own\n", bytes(100000), good[:40], good[:16] + b"\x02" + good[17:],
-                        good[:24] + b"\xff" + good[25:]):
+        for content in (b"my own\n", bytes(100000), good[:40],
+                        b"L" + good[1:]):
             with open(log.path, "wb") as file:
                 file.write(content)
             self.refused(log, why)
@@ -135,8 +135,7 @@ class File(RecorderCase):
                 self.assertEqual(file.read(), content)
             status, out, err = self.dump(log.path)
             self.assertEqual((status, out), (2, b""))
-            self.assertRegex(err, rb"^tcpshim dump: .*: (not a flight recorder|"
-                                  rb"a flight recorder of another version of libreuse)\n$")
+            self.assertRegex(err, rb"^tcpshim dump: .*: not a flight recorder\n$")
         os.unlink(log.path)
         os.mkfifo(log.path)
         self.refused(log, "no plain file")
@@ -398,12 +397,13 @@ class Harm(RecorderCase):
             self.skipTest(strace.available())
         log = self.ring(size="64K", lapped=True)
         self.puppet(log)(MAKE)
-        calls = ["fallocate:1"] + ["pwrite64:%d" % n for n in range(1, 5)]
+        calls = ["fallocate:1"] + ["%s:%d" % (name, n) for name in ("pwritev", "pwrite64")
+                                   for n in (1, 2)]
         for name, when in (call.split(":") for call in calls):
             traced = strace.command(self.path("trace"), shimmed(LOG=log.where),
                                     [paths.PYTHON, "-c", "import os, socket; "
                                      "os.truncate(%r, 0); %s" % (log.path, MAKE)],
-                                    ("fallocate", "pwrite64"), fast=False)
+                                    ("fallocate", "pwrite64", "pwritev"), fast=False)
             traced[1:1] = ["-e", "inject=%s:signal=SIGKILL:when=%s" % (name, when)]
             status, _, err = self.run_program(traced)
             self.assertEqual((status, err), (-signal.SIGKILL, b""), (name, when))

@@ -3,6 +3,7 @@
  * read from it is shown as the first would have been.
  */
 #include "any_event.h"
+#include "facts/description.h"
 #include "log/record.h"
 #include "log/render.h"
 #include "records.h"
@@ -26,6 +27,15 @@ static void show(struct shown *ret, const struct event *ev)
 	ret->text_len = out_len(&out);
 }
 
+static const struct ring_format *our_format(void)
+{
+	static struct ring_format format;
+
+	if (!format.least)
+		HOLDS(format_read(&format, ring_description()));
+	return &format;
+}
+
 /* In rooms of its own, so that one byte too far is seen. */
 static struct event through_record(const struct event *ev)
 {
@@ -42,9 +52,9 @@ static struct event through_record(const struct event *ev)
 	HOLDS(record);
 	memcpy(record, words, size);
 	free(words);
-	HOLDS(record_size(record, size) == size);
-	HOLDS(record_size(record, size - 1) == 0);
-	HOLDS(record_read(record, &read));
+	HOLDS(record_size(our_format(), record, size) == size);
+	HOLDS(record_size(our_format(), record, size - 1) == 0);
+	HOLDS(record_read(our_format(), record, &read));
 	free(record);
 	return read;
 }

@@ -6,6 +6,7 @@
  * record begins at each multiple of 16 after it.
  */
 #include "any_event.h"
+#include "facts/description.h"
 #include "facts/ring_file.h"
 #include "json_check.h"
 #include "log/render.h"
@@ -57,6 +58,15 @@ static void check_event(const struct event *ev)
 		HOLDS((line[i] >= ' ' && line[i] < 0x7f) || line[i] == '\n');
 }
 
+static const struct ring_format *our_format(void)
+{
+	static struct ring_format format;
+
+	if (!format.least)
+		HOLDS(format_read(&format, ring_description()));
+	return &format;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const size_t len = size ? size - 1 : 0;
@@ -72,9 +82,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t at = 0, taken; at < len; at += taken ? taken : RECORD_ALIGN) {
 		struct event ev;
 
-		taken = record_size(bytes + at, len - at);
+		taken = record_size(our_format(), bytes + at, len - at);
 		HOLDS(taken <= len - at && taken % RECORD_ALIGN == 0);
-		if (taken && record_read(bytes + at, &ev))
+		if (taken && record_read(our_format(), bytes + at, &ev))
 			check_event(&ev);
 	}
 	free(bytes);

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "facts/callsite.h"
+#include "facts/description.h"
 #include "facts/frames.h"
 #include "log/record.h"
 #include "log/render.h"
@@ -141,14 +142,23 @@ static struct event full_event(enum call_id call, uint64_t notes)
 	return ev;
 }
 
+static const struct ring_format *our_format(void)
+{
+	static struct ring_format format;
+
+	if (!format.least)
+		assert_true(format_read(&format, ring_description()));
+	return &format;
+}
+
 static struct event through_record(const struct event *ev)
 {
 	uint64_t words[RECORD_MOST / sizeof(uint64_t)];
 	const uint16_t size = record_of(ev, words, sizeof(words));
 	struct event read;
 
-	assert_int_equal(record_size(words, sizeof(words)), size);
-	assert_true(record_read(words, &read));
+	assert_int_equal(record_size(our_format(), words, sizeof(words)), size);
+	assert_true(record_read(our_format(), words, &read));
 	return read;
 }
 
