@@ -39,16 +39,17 @@ ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -Ishim $(WARN) $(CPPFLAGS) $(CF
 SHIM_CFLAGS := -fPIC -fvisibility=hidden -fexceptions -ftls-model=initial-exec \
                -fno-stack-protector -fno-plt -U_FORTIFY_SOURCE \
                -Werror=implicit-function-declaration
+# A name of ours means our own function, whatever the program has under that name.
 # No start files of the compiler's: each process would look for their names in vain.
 # Constants beside the code: each segment more is to be mapped by each process.
 SHIM_LDFLAGS := -shared -nostartfiles -Wl,-z,noseparate-code -Wl,-soname,libreuse.so \
-                -Wl,-z,defs -Wl,-z,now -Wl,-z,relro -Wl,--version-script=shim/libreuse.map \
+                -Wl,-z,defs -Wl,-Bsymbolic-functions -Wl,-z,now -Wl,-z,relro -Wl,--version-script=shim/libreuse.map \
                 -Wl,--hash-style=gnu -Wl,--as-needed
 
 # The large tables come last: what a start writes to then lies in one page before them.
 TABLES   := $(addprefix shim/,facts/shim.c observe/choices.c observe/fdtable.c)
-SHIM_SRC := $(filter-out $(TABLES),$(wildcard shim/*/*.c)) $(TABLES)
-SHIM_OBJ := $(SHIM_SRC:%.c=$(OUT)/%.o)
+SHIM_SRC := $(filter-out $(TABLES),$(wildcard shim/*/*.[cS])) $(TABLES)
+SHIM_OBJ := $(addprefix $(OUT)/,$(addsuffix .o,$(basename $(SHIM_SRC))))
 # What tests and the tool link: the library without its hooks and its boot.
 CORE_OBJ := $(filter-out $(OUT)/shim/hooks/% $(OUT)/shim/boot/%,$(SHIM_OBJ))
 
@@ -79,6 +80,11 @@ $(OUT)/shim/%.o: shim/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(SHIM_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(OUT)/shim/%.o: shim/%.S
+	$(call say,AS,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(SHIM_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The tool: a program of its own, so none of the library's restraints.
 $(OUT)/tcpshim: $(CLI_OBJ) $(CORE_OBJ)

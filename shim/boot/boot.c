@@ -105,6 +105,8 @@ __attribute__((constructor)) static void boot(void)
 		shim.events = shim.set.calls;
 		hooks |= hooks_for_log(&shim.set);
 	}
+	if (hooks)
+		hooks |= CALL_BIT(CALL_dlopen); /* modules that would go past the others */
 	shim.hooks_at_load = hooks;
 	atomic_store(&shim.hooks, hooks);
 }

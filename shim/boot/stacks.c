@@ -19,6 +19,7 @@
 #include "boot/boot.h"
 #include "facts/callsite.h"
 #include "facts/shim.h"
+#include "hooks/libc.h"
 #include "observe/object.h"
 #include "observe/unwind.h"
 #include "observe/walk.h"
@@ -95,7 +96,7 @@ static const struct import answers[] = {
 
 static const char *load(struct unwind *ret)
 {
-	void *library = dlopen("libunwind-x86_64.so.8", RTLD_NOW | RTLD_LOCAL);
+	void *library = libc.dlopen("libunwind-x86_64.so.8", RTLD_NOW | RTLD_LOCAL);
 
 	if (!library)
 		return "libunwind-x86_64.so.8 can't be loaded";

@@ -75,6 +75,7 @@ int fcntl_by(__typeof__(fcntl) *way, int fd, int command, long arg);
 int close_range_by(__typeof__(close_range) *way, unsigned int first, unsigned int last, int flags);
 int prctl_by(__typeof__(prctl) *way, int option, const unsigned long *args);
 int fstat_by(__typeof__(fstat) *way, int fd, struct stat *ret);
+__typeof__(dlopen) *dlopen_way(const char *file, int flags);
 long seccomp_by(unsigned int operation, unsigned int flags, void *filter);
 
 #endif

@@ -148,6 +148,14 @@ static int kernel___fxstat(int version, int fd, struct stat *ret)
 	return (int)libc.syscall(SYS_fstat, fd, ret);
 }
 
+/* No system call either; and dlopen_way has looked it up before it is called. */
+static void *kernel_dlopen(const char *file, int flags)
+{
+	if (libc.dlopen == by_syscall.dlopen)
+		libc_resolve();
+	return libc.dlopen(file, flags);
+}
+
 /* A call without its kernel_ function above does not compile. */
 struct libc_calls libc = {
 #define CALL(name, args, more) .name = kernel_##name,

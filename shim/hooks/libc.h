@@ -7,6 +7,7 @@
 #ifndef HOOKS_LIBC_H
 #define HOOKS_LIBC_H
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/prctl.h>

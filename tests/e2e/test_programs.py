@@ -12,7 +12,7 @@ import socket
 import subprocess
 
 from harness import paths
-from harness.case import environment, timeout, wait_until
+from harness.case import environment, shimmed, timeout, wait_until
 from harness.oracle import OracleCase
 
 NGINX = """
@@ -391,6 +391,55 @@ close $copy; close $a; close $c; close $l;
 """], log)
         self.assertEqual(process.wait(20), 0, process.error())
         self.agree(log, 20)
+
+
+class Php(OracleCase):
+    """PHP loads its extensions with RTLD_DEEPBIND: their calls are found in libc first."""
+
+    def php(self, source, *args):
+        php = paths.find("php")
+        if not php or b"sockets" not in subprocess.run(
+                [php, "-m"], env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL, check=False).stdout:
+            self.skipTest("no php with its sockets extension")
+        return [php, "-r", source] + list(args)
+
+    def test_its_sockets(self):
+        """Made, bound, listening and closed: four calls, and ours in between."""
+        for settings in ({}, {"STACK": 3}):
+            log = self.log(os.path.basename(self.fresh("log")))
+            process = self.trace(self.php("""
+$s = socket_create(AF_INET, SOCK_STREAM, SOL_TCP);
+socket_bind($s, "127.0.0.1", (int)$argv[1]);
+socket_listen($s);
+socket_close($s);
+""", str(self.port())), log, env=shimmed(LOG=log.path, FORMAT="json", **settings))
+            self.assertEqual(process.wait(20), 0, process.error())
+            self.agree(log, 5)
+            self.expect(log.read(), ("socket", {}), ("setsockopt", {"by": "shim"}),
+                        ("bind", {"ret": 0}), ("listen", {"state": "LISTEN"}),
+                        ("close", {"state": "CLOSED"}))
+
+    def test_a_server(self):
+        log = self.log()
+        process, port = self.serve(self.php("""
+$l = socket_create(AF_INET, SOCK_STREAM, SOL_TCP);
+socket_bind($l, "127.0.0.1", 0);
+socket_listen($l);
+socket_getsockname($l, $host, $port);
+echo "$port\n";
+for ($i = 0; $i < 8; $i++) {
+    $c = socket_accept($l);
+    while (($data = socket_read($c, 4096)) !== "") socket_write($c, $data);
+    socket_shutdown($c);
+    socket_close($c);
+}
+socket_close($l);
+"""), log)
+        for _ in range(8):
+            self.assertEqual(echo(port), b"hello")
+        self.assertEqual(process.wait(20), 0, process.error())
+        self.agree(log, 4 + 3 * 8)
 
 
 class Others(OracleCase):

@@ -26,6 +26,20 @@ my $l = IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => $ARGV[0],
 print "listening on port $ARGV[0]\\n";
 while (my $c = $l->accept) { sysread $c, my $text, 100; syswrite $c, $text; sysread $c, $text, 100 }
 """
+# Its extensions are loaded with RTLD_DEEPBIND.
+PHP = """
+$l = socket_create(AF_INET, SOCK_STREAM, SOL_TCP);
+if (!@socket_bind($l, "127.0.0.1", (int)$argv[1])) {
+    fwrite(STDERR, socket_strerror(socket_last_error($l)));
+    exit(1);
+}
+socket_listen($l, 5);
+echo "listening on port $argv[1]\n";
+while ($c = socket_accept($l)) {
+    socket_write($c, socket_read($c, 100));
+    socket_read($c, 100);
+}
+"""
 
 
 class Restart(Case):
@@ -174,6 +188,20 @@ class Real(Restart):
     def test_perl_io_socket_inet_without_the_shim(self):
         port = self.port()
         self.unaided(self.perl(port), port)
+
+    def php(self, port):
+        php = paths.find("php")
+        if not php or b"sockets" not in self.run_program([php, "-m"])[1]:
+            self.skipTest("no php with its sockets extension")
+        return [php, "-r", PHP, str(port)]
+
+    def test_php_sockets(self):
+        port = self.port()
+        self.rescued(self.php(port), port, 10)
+
+    def test_php_sockets_without_the_shim(self):
+        port = self.port()
+        self.unaided(self.php(port), port)
 
     def socat(self, port):
         socat = paths.find("socat")
