@@ -12,9 +12,24 @@
 #include "hooks/libc.h"
 #include "log/sink.h"
 #include "observe/diag.h"
+#include "sys/clock.h"
 #include "sys/own.h"
 #include "sys/process.h"
 #include "sys/sys.h"
+
+#ifdef __aarch64__
+#define VDSO_CLOCK_GETTIME "__kernel_clock_gettime"
+#else
+#define VDSO_CLOCK_GETTIME "__vdso_clock_gettime"
+#endif
+
+/* What our own questions are answered by must not be another library's idea of it. */
+static void find_what_nobody_intercepts(void)
+{
+	clock_use(vdso_function(VDSO_CLOCK_GETTIME));
+	process_use(libc_function("pthread_self"), libc_function("pthread_getcpuclockid"));
+	libc_fileno = libc_function("fileno");
+}
 
 /* The hooks that act although their calls are not logged. */
 static uint32_t hooks_for_reuse(const struct settings *set)
@@ -78,6 +93,7 @@ static bool can_tell_processes_apart(const struct settings *set)
 __attribute__((constructor)) static void boot(void)
 {
 	libc_resolve();
+	find_what_nobody_intercepts();
 	sys_prctl(PR_GET_NAME, (unsigned long)shim.prog);
 	environment_read(&shim.set);
 	environment_make_absolute(&shim.set);

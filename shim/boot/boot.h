@@ -20,6 +20,13 @@ void complain(const char *variable, const struct settings *acting, const char *c
 bool told_by_parent(const char *variable, const struct settings *acting);
 
 /*
+ * A function of the kernel's vDSO, or of libc itself, whatever other libraries have put in its
+ * place. NULL where there is none.
+ */
+void *vdso_function(const char *name);
+void *libc_function(const char *name);
+
+/*
  * Read the environment into set, which is all zero; what is not understood is told
  * and left at its default.
  */

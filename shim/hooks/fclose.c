@@ -9,7 +9,7 @@
 static int descriptor_of(FILE *file)
 {
 	const int kept = errno;
-	const int fd = fileno(file);
+	const int fd = libc_fileno ? libc_fileno(file) : -1;
 
 	errno = kept; /* a stream without a descriptor is no error of the program's */
 	return fd;

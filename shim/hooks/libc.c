@@ -169,6 +169,8 @@ const struct libc_calls by_syscall = {
 #include "reuse/calls.def"
 };
 
+__typeof__(fileno) *libc_fileno;
+
 /* dlsym gives a data pointer for a function; POSIX promises that they convert. */
 static void look_up(const char *name, void *slot)
 {

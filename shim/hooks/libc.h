@@ -33,6 +33,12 @@ struct libc_calls {
 extern struct libc_calls libc;
 extern const struct libc_calls by_syscall;
 
+/*
+ * libc's own, not the next definition: a question of ours and no call of the program's. Set by
+ * boot.
+ */
+extern __typeof__(fileno) *libc_fileno;
+
 /* Look up the next definition of every name. Called by boot; can be called again. */
 void libc_resolve(void);
 

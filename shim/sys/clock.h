@@ -1,6 +1,8 @@
 /*
- * clock.h - what time it is: the one thing that is asked of libc below the hooks,
- * since the vDSO answers it without a system call.
+ * clock.h - what time it is: by the function that the kernel maps into each process
+ * (man 7 vdso), which needs no system call, or where there is none by system call.
+ * libc's clock_gettime is the same under a name that other libraries take, to tell
+ * the program another time.
  */
 #ifndef SYS_CLOCK_H
 #define SYS_CLOCK_H
@@ -8,13 +10,12 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Nanoseconds on CLOCK_MONOTONIC or CLOCK_REALTIME. */
-static inline uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
+typedef int clock_reader(clockid_t clock, struct timespec *ret);
 
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
+/* At load: the vDSO's function, NULL where there is none. */
+void clock_use(clock_reader *vdso);
+
+/* Nanoseconds on CLOCK_MONOTONIC or CLOCK_REALTIME. */
+uint64_t clock_ns(clockid_t clock);
 
 #endif

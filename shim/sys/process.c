@@ -4,7 +4,6 @@
 #include "sys/process.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <sys/mman.h>
 
 #include "sys/clock.h"
@@ -31,8 +30,15 @@ static int make_page(void)
 	return rc;
 }
 
-/* Weak: where libc keeps it in libpthread, that library is not ours to load. */
-extern __typeof__(pthread_getcpuclockid) pthread_getcpuclockid __attribute__((weak));
+/* libc's own; NULL where it has none. */
+static thread_self *libc_self;
+static thread_clock *libc_clock;
+
+void process_use(thread_self *self_of_libc, thread_clock *clock_of_libc)
+{
+	libc_self = self_of_libc;
+	libc_clock = clock_of_libc;
+}
 
 /* Which life of the process the thread id belongs to: a forked child's differs. */
 static __thread struct {
@@ -55,7 +61,7 @@ static bool memory_is_borrowed(pid_t pid)
 	enum { KCMP_VM = 1 }; /* linux/kcmp.h */
 	clockid_t clock;
 
-	if (pthread_getcpuclockid && pthread_getcpuclockid(pthread_self(), &clock) == 0 &&
+	if (libc_self && libc_clock && libc_clock(libc_self(), &clock) == 0 &&
 	    (pid_t) ~(clock >> 3) == sys_gettid())
 		return false;
 	return SYS6(SYS_kcmp, pid, SYS3(SYS_getppid, 0, 0, 0), KCMP_VM, 0, 0, 0) <= 0;

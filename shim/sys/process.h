@@ -9,6 +9,7 @@
 #ifndef SYS_PROCESS_H
 #define SYS_PROCESS_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,6 +32,14 @@ struct process {
 extern _Atomic(struct process *) process_page;
 
 #define this_process (*atomic_load_explicit(&process_page, memory_order_relaxed))
+
+/*
+ * At load, before the first fork: libc's own pthread_self and pthread_getcpuclockid, whatever
+ * another library has put in their place; NULL where it has none.
+ */
+typedef __typeof__(pthread_self) thread_self;
+typedef __typeof__(pthread_getcpuclockid) thread_clock;
+void process_use(thread_self *self_of_libc, thread_clock *clock_of_libc);
 
 /* At load: make the page, and claim it. Return 0 or -errno. */
 int process_init(void);

@@ -25,15 +25,7 @@ class Reuse(Case):
 
     def hold(self, port):
         """Leave a connection in TIME_WAIT that holds the port, made with the option."""
-        sock = socket.socket()
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(("127.0.0.1", port))
-        sock.listen()
-        with socket.create_connection(("127.0.0.1", port)):
-            accepted, _ = sock.accept()
-            cookie = kernel.cookie_of(accepted)
-            accepted.close()
-            sock.close()
+        cookie = kernel.leave_dying(port, reuse=1)
         wait_until(lambda: kernel.state_of(cookie) == "TIME_WAIT", "TIME_WAIT")
 
 

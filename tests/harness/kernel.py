@@ -93,6 +93,19 @@ def cookie_of(sock):
     return struct.unpack("=Q", sock.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8))[0]
 
 
+def leave_dying(port, reuse=0):
+    """Leave a connection that holds the port, soon in TIME_WAIT: its SO_COOKIE."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+        with socket.create_connection(("127.0.0.1", port)):
+            accepted, _ = listener.accept()
+            cookie = cookie_of(accepted)
+            accepted.close()
+    return cookie
+
+
 def check(result, what):
     if result < 0:
         number = ctypes.get_errno()

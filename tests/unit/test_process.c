@@ -476,5 +476,6 @@ int main(void)
 		cmocka_unit_test(leaves_errno),
 	};
 
+	process_use(pthread_self, pthread_getcpuclockid);
 	return cmocka_run_group_tests_name("process", tests, NULL, NULL);
 }
