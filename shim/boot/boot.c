@@ -44,8 +44,8 @@ static uint32_t hooks_for_reuse(const struct settings *set)
 	case REUSE_AUTO:
 		return CALL_BIT(CALL_bind) | CALL_BIT(CALL_prctl) | remembering;
 	case REUSE_GENTLE:
-		return CALL_BIT(CALL_bind) | CALL_BIT(CALL_listen) | CALL_BIT(CALL_prctl) |
-		       remembering;
+		return CALL_BIT(CALL_bind) | CALL_BIT(CALL_listen) | CALL_BIT(CALL_connect) |
+		       CALL_BIT(CALL_prctl) | remembering;
 	}
 	return 0;
 }

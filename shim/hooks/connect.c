@@ -1,18 +1,20 @@
 /*
- * connect.c - the hook of connect.
+ * connect.c - the hook of connect. With TCPSHIM_REUSE=gentle the option is enabled
+ * here for a client with a port of its own, as at listen for a server.
  */
 #include "hooks/hook.h"
+#include "hooks/reuse.h"
 #include "log/log.h"
 #include "observe/observe.h"
+#include "sys/process.h"
 
-int connect_by(__typeof__(connect) *way, int fd, const struct sockaddr *addr, socklen_t len)
+static int connect_logged(__typeof__(connect) *way, int fd, const struct sockaddr *addr,
+			  socklen_t len, const struct policy *policy)
 {
 	struct event ev;
 	uint16_t had_port;
 	int rc, err;
 
-	if (hook_idle(CALL_connect))
-		return way(fd, addr, len);
 	had_port = observe_port(CALL_connect, fd);
 	event_begin(&ev, CALL_connect, fd);
 
@@ -20,10 +22,28 @@ int connect_by(__typeof__(connect) *way, int fd, const struct sockaddr *addr, so
 	err = hook_error(rc);
 
 	event_end(&ev, rc, err);
+	reuse_note(&ev, policy);
 	if (observe_connect(&ev, addr, len, had_port))
 		event_emit(&ev);
 
 	return hook_result(rc, err);
+}
+
+int connect_by(__typeof__(connect) *way, int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct policy policy = {0};
+
+	if (hook_idle(CALL_connect))
+		return way(fd, addr, len);
+	if (shim.set.reuse == REUSE_GENTLE) {
+		if (shim.events && !process_owner())
+			return way(fd, addr, len); /* a vfork child */
+		policy = policy_late(fd);
+		reuse_enable(fd, &policy);
+	}
+	if (shim_logs(CALL_connect))
+		return connect_logged(way, fd, addr, len, &policy);
+	return way(fd, addr, len);
 }
 
 HOOK int connect(int fd, const struct sockaddr *addr, socklen_t len)

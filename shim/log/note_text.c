@@ -26,12 +26,15 @@ static void out_enabled(struct out *out, const struct event *ev)
 		out_str(out, " and ");
 	if (ev->prepared & REUSED_PORT)
 		out_str(out, "SO_REUSEPORT");
-	if (ev->call == CALL_listen)
-		out_str(out, " enabled before listen, so that the next run can bind");
-	else if (ev->reuse == REUSE_GENTLE)
+	if (ev->call == CALL_listen || ev->call == CALL_connect) {
+		out_str(out, " enabled before ");
+		out_str(out, call_name(ev->call));
+		out_str(out, ", so that the next run can bind");
+	} else if (ev->reuse == REUSE_GENTLE) {
 		out_str(out, " enabled after a first EADDRINUSE");
-	else
+	} else {
 		out_str(out, " enabled first");
+	}
 	out_mode(out, ev);
 }
 

@@ -73,13 +73,13 @@ struct policy policy_bind(int fd, const struct sockaddr *addr, uint32_t len)
 	return state < 0 ? none : decide(fd, state, choices_of(fd));
 }
 
-struct policy policy_listen(int fd)
+struct policy policy_late(int fd)
 {
 	const struct policy none = {0};
 	const uint8_t flags = choices_of(fd);
 	const int state = flags & CHOSE_BOUND ? tcp_state(fd) : -1;
 
-	return state < 0 ? none : decide(fd, state, flags);
+	return state == STATE_CLOSED ? decide(fd, state, flags) : none;
 }
 
 void policy_bound(int fd, const struct sockaddr *addr, uint32_t len)

@@ -25,10 +25,10 @@ struct policy {
  */
 struct policy policy_bind(int fd, const struct sockaddr *addr, uint32_t len);
 
-/* gentle: what to enable at listen, for a socket that policy_bound was told of. */
-struct policy policy_listen(int fd);
+/* gentle: what to enable at listen or connect, for a socket that policy_bound was told of. */
+struct policy policy_late(int fd);
 
-/* gentle: that bind worked as the program asked; listen will want to know. */
+/* gentle: that bind worked as the program asked; listen or connect will want to know. */
 void policy_bound(int fd, const struct sockaddr *addr, uint32_t len);
 
 /* The program has set SO_REUSEADDR or SO_REUSEPORT itself: remember where to 0. */

@@ -291,6 +291,54 @@ class Gentle(Reuse):
         self.assertEqual(p.eval("error_of(s.bind, ('127.0.0.1', %d))" % port), "EADDRINUSE")
         self.assertEqual(p.eval(GET), 0)
 
+    def client(self, p, port, server):
+        """A client with that local port; the server's end is kept open for it to close first."""
+        p("s = socket.socket(); s.bind(('127.0.0.1', %d))" % port)
+        self.assertEqual(p.eval(GET), 0)
+        p("s.connect(('127.0.0.1', %d))" % server.getsockname()[1])
+        return server.accept()[0]
+
+    def test_a_client_with_a_port(self):
+        """The option comes with connect; the next run is rescued over what this one left."""
+        port, log = self.port(), self.log()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            first = self.puppet(log, REUSE="gentle")
+            theirs = self.client(first, port, server)
+            self.assertEqual(first.eval(GET), 1)
+            events = log.new()
+            self.expect(events, ("socket", {}), ("bind", dict(notes=None)),
+                        ("setsockopt", dict(by="shim", state="CLOSED")),
+                        ("connect", dict(state="ESTABLISHED")))
+            self.assertEqual(self.notes(events[-1]), ["reuse-enabled"])
+            self.assertIn("before connect, so that the next run can bind", str(events[-1]))
+            first.kill()
+            theirs.close()
+            wait_until(lambda: "TIME_WAIT" in [entry.state for entry in kernel.diag()
+                                               if entry.local[1] == port], "TIME_WAIT")
+            second = self.puppet(REUSE="gentle")
+            second("s = socket.socket(); s.bind(('127.0.0.1', %d))" % port)
+            self.assertEqual(second.eval(GET), 1)
+
+    def test_a_client_with_the_log_off(self):
+        port = self.port()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            p = self.puppet(REUSE="gentle")
+            with self.client(p, port, server):
+                self.assertEqual(p.eval(GET), 1)
+
+    def test_clients_that_are_left_alone(self):
+        """Without a port of their own, or with one that is not to be touched."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            for bind, other in (("pass", 0), ("s.bind(('127.0.0.1', 0))", 0),
+                                ("s.bind(('127.0.0.1', port))", 1),
+                                (SET % 0 + "; s.bind(('127.0.0.1', port))", 0)):
+                port = self.port()
+                p = self.puppet(REUSE="gentle", PORTS=port + other)
+                p("port = %d; s = socket.socket(); %s" % (port, bind))
+                p("s.connect(('127.0.0.1', %d))" % server.getsockname()[1])
+                self.assertEqual(p.eval(GET), 0, bind)
+                p.kill()
+
     def test_listen_without_bind(self):
         """listen binds to a port that the kernel picks: left alone like port 0."""
         p = self.puppet(REUSE="gentle")
