@@ -3,25 +3,7 @@
  */
 #include "log/json_key.h"
 
-#include "facts/endpoint.h"
 #include "facts/frames.h"
-#include "log/args.h"
-
-void key_constant(struct out *out, const char *key, const char *name, int64_t number)
-{
-	out_str(out, key);
-	out_constant(out, QUOTE, name, number);
-}
-
-void key_endpoint(struct out *out, const char *key, const struct endpoint *end)
-{
-	if (!end->family)
-		return;
-	out_str(out, key);
-	out_char(out, QUOTE);
-	out_endpoint(out, end);
-	out_char(out, QUOTE);
-}
 
 void key_string(struct out *out, const char *key, const char *text, size_t len)
 {
