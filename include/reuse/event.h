@@ -138,8 +138,8 @@ union event_more {
 	} totals;				/* exit: the last of its events */
 };
 
-/* Why a close made the kernel send RST: bytes were not read, or SO_LINGER 0. */
-enum reset_cause { RESET_UNREAD, RESET_LINGER };
+/* Why a close made the kernel send RST: bytes were not read, SO_LINGER 0, TCP_LINGER2 below 0. */
+enum reset_cause { RESET_UNREAD, RESET_LINGER, RESET_LINGER2 };
 
 /* The figures in the notes' sentences, each set with its note; and the age at exit. */
 struct note_figures {

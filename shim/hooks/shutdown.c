@@ -7,13 +7,13 @@
 
 int shutdown_by(__typeof__(shutdown) *way, int fd, int how)
 {
+	struct tcp_facts before;
 	struct event ev;
-	uint8_t before;
 	int rc, err;
 
 	if (hook_idle(CALL_shutdown))
 		return way(fd, how);
-	before = observe_state(CALL_shutdown, fd);
+	observe_before(CALL_shutdown, fd, &before);
 	event_begin(&ev, CALL_shutdown, fd);
 	ev.has_args = true;
 	ev.args.how = how;
@@ -22,7 +22,7 @@ int shutdown_by(__typeof__(shutdown) *way, int fd, int how)
 	err = hook_error(rc);
 
 	event_end(&ev, rc, err);
-	if (observe_shutdown(&ev, before))
+	if (observe_shutdown(&ev, &before))
 		event_emit(&ev);
 
 	return hook_result(rc, err);

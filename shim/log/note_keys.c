@@ -135,7 +135,11 @@ static bool is_incomplete(const struct holders *holders)
 
 static void key_cause(struct out *out, const char *key, uint64_t cause)
 {
-	static const char *const causes[] = {[RESET_UNREAD] = "unread", [RESET_LINGER] = "linger"};
+	static const char *const causes[] = {
+		[RESET_UNREAD] = "unread",
+		[RESET_LINGER] = "linger",
+		[RESET_LINGER2] = "linger2",
+	};
 	const bool known = cause < sizeof(causes) / sizeof(causes[0]);
 
 	key_constant(out, key, known ? causes[cause] : NULL, (int64_t)cause);

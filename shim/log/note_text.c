@@ -188,12 +188,28 @@ static void out_privileged(struct out *out, const struct event *ev)
 
 static void out_reset(struct out *out, const struct note_figures *figures)
 {
-	if (figures->reset_cause == RESET_UNREAD) {
+	switch (figures->reset_cause) {
+	case RESET_UNREAD:
 		out_count(out, figures->unread, "byte was", "bytes were");
-		out_str(out, " not read, so the kernel sent RST instead of FIN");
-	} else {
-		out_str(out, "SO_LINGER with 0 seconds made the kernel send RST instead of FIN");
+		out_str(out, " not read, so the kernel sent RST");
+		break;
+	case RESET_LINGER:
+		out_str(out, "SO_LINGER with 0 seconds made the kernel send RST");
+		break;
+	default:
+		out_str(out, "TCP_LINGER2 below 0 made the kernel send RST "
+			     "instead of waiting for the peer's FIN");
+		return;
 	}
+	out_str(out, figures->after_fin ? ", after its FIN" : " instead of FIN");
+}
+
+static void out_queue_reset(struct out *out, uint32_t connections)
+{
+	out_str(out, "up to ");
+	out_count(out, connections, "connection that nobody had accepted is dropped with it, ",
+		  "connections that nobody had accepted are dropped with it, ");
+	out_str(out, connections == 1 ? "by RST if it is alive" : "those still alive by RST");
 }
 
 void out_frame(struct out *out, const struct frame *frame)
@@ -285,6 +301,9 @@ void out_note(struct out *out, enum note_id note, const struct event *ev)
 						    "by a timeout or a reset by the peer"
 						  : "the connection was over before this call: "
 						    "reset by the peer");
+		return;
+	case NOTE_QUEUE_RESET:
+		out_queue_reset(out, figures->queued);
 		return;
 	case NOTE_STILL_OPEN:
 		out_str(out, "open still through another descriptor or process, so ");

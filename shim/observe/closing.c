@@ -10,15 +10,11 @@
 #include "facts/shim.h"
 #include "observe/diag.h"
 #include "observe/observe.h"
+#include "observe/surprises.h"
 #include "observe/tcp_state.h"
 #include "observe/view.h"
 #include "observe/walk.h"
 #include "sys/process.h"
-
-/* States in which a close with unread bytes or SO_LINGER 0 sends RST (tcp_close). */
-#define STATES_RESETTABLE                                                                          \
-	(STATE_BIT(STATE_SYN_RCVD) | STATE_BIT(STATE_ESTABLISHED) | STATE_BIT(STATE_FIN_WAIT_1) |  \
-	 STATE_BIT(STATE_FIN_WAIT_2) | STATE_BIT(STATE_CLOSE_WAIT))
 
 static int find(const struct closing *closing, struct diag_sock *ret)
 {
@@ -36,10 +32,10 @@ static int find(const struct closing *closing, struct diag_sock *ret)
  */
 static int find_what_is_left(const struct closing *closing, struct diag_sock *ret)
 {
-	const uint32_t leads_to_time_wait = STATES_RESETTABLE & ~STATE_BIT(STATE_CLOSE_WAIT);
+	const uint32_t leads_to_time_wait = STATES_ABORTED & ~STATE_BIT(STATE_CLOSE_WAIT);
 	const int rc = find(closing, ret);
 
-	if (rc == 0 && !closing->unread && !closing->lingers_zero &&
+	if (rc == 0 && !closing->unread && !closing->lingers_zero && !closing->keeps_no_fin_wait &&
 	    state_is_in(closing->before, leads_to_time_wait))
 		return find(closing, ret);
 	return rc;
@@ -88,13 +84,17 @@ static void decide_question(struct closing *closing, const struct tcp_facts *fac
 /* What speaks for a reset, and how long the peer has been waiting. */
 static void ask_connection(struct closing *closing, const struct tcp_facts *facts)
 {
+	closing->queued = facts->queued;
 	closing->retransmits = facts->retransmits;
 	closing->was_reset = facts->state == STATE_CLOSED && closing->ask &&
 			     view_was_reset(&closing->view, closing->fd, facts);
-	if (!state_is_in(facts->state, STATES_RESETTABLE))
-		return;
-	closing->unread = (uint32_t)sock_unread(closing->fd);
-	closing->lingers_zero = sock_lingers_zero(closing->fd);
+	closing->after_fin = state_is_in(facts->state, STATES_FIN_SENT) && !facts->has_unsent;
+	if (state_is_in(facts->state, STATES_TAKING))
+		closing->unread = (uint32_t)sock_unread(closing->fd);
+	if (state_is_in(facts->state, STATES_ABORTED))
+		closing->lingers_zero = sock_lingers_zero(closing->fd);
+	if (facts->state == STATE_FIN_WAIT_2)
+		closing->keeps_no_fin_wait = sock_keeps_no_fin_wait(closing->fd);
 	if (facts->state == STATE_CLOSE_WAIT)
 		closing->silent_ms = facts->silent_ms;
 }
@@ -162,33 +162,6 @@ static bool conclude(struct closing *closing, struct sock_view *ret)
 	return found.inode != 0;
 }
 
-static void note_surprises(struct event *ev, const struct closing *closing, bool still_open)
-{
-	const struct sock_view *view = &closing->view;
-	const bool is_tcp = closing->id.protocol == IPPROTO_TCP;
-
-	if (still_open) {
-		ev->notes |= NOTE_BIT(NOTE_STILL_OPEN);
-		ev->figures.listened = closing->before == STATE_LISTEN;
-		return;
-	}
-	if (view->state == STATE_CLOSED && is_tcp &&
-	    state_is_in(closing->before, STATES_RESETTABLE) &&
-	    (closing->unread || closing->lingers_zero)) {
-		ev->notes |= NOTE_BIT(NOTE_RESET);
-		ev->figures.reset_cause = closing->unread ? RESET_UNREAD : RESET_LINGER;
-		ev->figures.unread = closing->unread;
-	}
-	if (view->state == STATE_CLOSED && is_tcp && closing->was_reset) {
-		ev->notes |= NOTE_BIT(NOTE_PEER_RESET);
-		ev->figures.retransmits = closing->retransmits;
-	}
-	if (closing->before == STATE_CLOSE_WAIT && closing->silent_ms >= 1000) {
-		ev->notes |= NOTE_BIT(NOTE_CLOSE_WAIT);
-		ev->figures.close_wait_ms = closing->silent_ms;
-	}
-}
-
 bool observe_closed(struct closing *closing, struct event *ev)
 {
 	ev->stack = closing->stack;
@@ -198,7 +171,7 @@ bool observe_closed(struct closing *closing, struct event *ev)
 
 	const bool still_open = conclude(closing, &ev->sock);
 
-	note_surprises(ev, closing, still_open);
+	surprises_of_close(ev, closing, still_open);
 	return true;
 }
 

@@ -15,6 +15,7 @@
 #include "observe/diag.h"
 #include "observe/explain.h"
 #include "observe/fdtable.h"
+#include "observe/surprises.h"
 #include "observe/tcp_state.h"
 #include "observe/view.h"
 #include "observe/walk.h"
@@ -213,29 +214,15 @@ bool observe_bind(struct event *ev, const struct sockaddr *addr, uint32_t len)
 	return true;
 }
 
-uint8_t observe_state(enum call_id call, int fd)
+void observe_before(enum call_id call, int fd, struct tcp_facts *ret)
 {
-	const int state = shim_logs(call) ? tcp_state(fd) : -1;
-
-	return state < 0 ? STATE_UNKNOWN : (uint8_t)state;
+	if (!shim_logs(call) || tcp_ask(fd, ret) < 0)
+		*ret = (struct tcp_facts){.state = STATE_UNKNOWN};
 }
 
-/* What this half-close means, where it is one. */
-static void note_half(struct event *ev, uint8_t before)
+bool observe_shutdown(struct event *ev, const struct tcp_facts *at_first)
 {
-	const uint8_t now = ev->sock.state;
-
-	if (ev->error)
-		return;
-	if (ev->args.how == SHUT_WR && before == STATE_ESTABLISHED &&
-	    (now == STATE_FIN_WAIT_1 || now == STATE_FIN_WAIT_2))
-		ev->notes |= NOTE_BIT(NOTE_HALF_CLOSED);
-	if (ev->args.how == SHUT_RD && state_is_synchronized(before))
-		ev->notes |= NOTE_BIT(NOTE_NO_WIRE_EFFECT);
-}
-
-bool observe_shutdown(struct event *ev, uint8_t before)
-{
+	uint8_t before = at_first->state;
 	struct tcp_facts facts;
 	struct fd_note note;
 	const bool fin = !ev->error && ev->args.how != SHUT_RD;
@@ -244,8 +231,6 @@ bool observe_shutdown(struct event *ev, uint8_t before)
 	if (!begin(ev, ev->fd, &facts))
 		return false;
 	look(ev, ev->fd, &facts, &note);
-	if (before != STATE_CLOSED)
-		ev->notes &= ~NOTE_BIT(NOTE_PEER_RESET); /* it was alive until this call */
 	/* TCP_INFO says CLOSE of a connection that waits, too: that measured nothing. */
 	if (before == STATE_CLOSED && ev->sock.was != STATE_CLOSED)
 		before = STATE_UNKNOWN;
@@ -253,7 +238,7 @@ bool observe_shutdown(struct event *ev, uint8_t before)
 		necessary = STATE_LAST_ACK; /* a shutdown never resets */
 	view_trace(&ev->sock, before, necessary);
 	view_keep(&ev->sock, ev->fd, ev->stack, &note);
-	note_half(ev, before);
+	surprises_of_shutdown(ev, at_first);
 	return true;
 }
 
@@ -386,6 +371,7 @@ bool observe_accept(struct event *ev, const struct sockaddr *addr, const uint32_
 	view_trace(&ev->sock, STATE_SYN_RCVD,
 		   facts.has_delivered ? STATE_ESTABLISHED : STATE_UNKNOWN);
 	view_keep(&ev->sock, fd, ev->stack, &nothing_noted);
+	surprises_of_accept(ev, fd, &facts);
 	return true;
 }
 

@@ -11,6 +11,7 @@
 
 #include "observe/diag_query.h"
 #include "observe/fdtable.h"
+#include "observe/tcp_state.h"
 #include "reuse/event.h"
 
 struct sockaddr;
@@ -43,11 +44,11 @@ bool observe_setsockopt(struct event *ev, bool enables_reuse);
 bool observe_bind(struct event *ev, const struct sockaddr *addr, uint32_t len);
 bool observe_listen(struct event *ev);
 
-/* The state before a call whose way it belongs to; STATE_UNKNOWN where there is none. */
-uint8_t observe_state(enum call_id call, int fd);
+/* What TCP_INFO says before a call whose way it belongs to; STATE_UNKNOWN where there is none. */
+void observe_before(enum call_id call, int fd, struct tcp_facts *ret);
 
-/* After a shutdown; before is what observe_state said. */
-bool observe_shutdown(struct event *ev, uint8_t before);
+/* After a shutdown; before is what observe_before said. */
+bool observe_shutdown(struct event *ev, const struct tcp_facts *before);
 
 /* The local port before a call that may choose one; 0 where there is none. */
 uint16_t observe_port(enum call_id call, int fd);
@@ -72,10 +73,12 @@ struct closing {
 	bool ask;	   /* after the close, where the socket is */
 	uint8_t otherwise; /* the state then, where there is nothing to ask */
 	bool by_dump;
-	bool lingers_zero, was_reset;
+	bool lingers_zero, keeps_no_fin_wait, was_reset;
+	bool after_fin;	     /* a FIN of ours has gone out */
 	uint8_t retransmits; /* as in struct tcp_facts */
 	uint8_t unseen;	     /* SYN_SENT where no event has told of it */
 	uint32_t unread;
+	uint32_t queued;    /* of a listener, that nobody has accepted */
 	uint32_t silent_ms; /* since the last segment */
 	uint32_t stack;	    /* of the caller (facts/callsite.h) */
 	struct sock_view view;

@@ -85,12 +85,31 @@ int sock_unread(int fd)
 	return sys_ioctl(fd, FIONREAD, &bytes) < 0 ? 0 : bytes;
 }
 
+/* Does POLLERR say more than that the connection has failed? */
+static bool has_other_errors(int fd)
+{
+	static const struct {
+		uint16_t level, option;
+	} others[] = {
+		{SOL_SOCKET, SO_ZEROCOPY},
+		{SOL_SOCKET, SO_TIMESTAMPING},
+		{IPPROTO_IP, IP_RECVERR},
+		{IPPROTO_IPV6, IPV6_RECVERR},
+	};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (sock_option(fd, others[i].level, others[i].option) > 0)
+			return true;
+	return false;
+}
+
 bool sock_has_error(int fd)
 {
 	static const struct timespec at_once;
 	struct pollfd poll = {.fd = fd};
 
-	return SYS6(SYS_ppoll, &poll, 1, &at_once, 0, 0, 0) == 1 && (poll.revents & POLLERR);
+	return SYS6(SYS_ppoll, &poll, 1, &at_once, 0, 0, 0) == 1 && (poll.revents & POLLERR) &&
+	       !has_other_errors(fd);
 }
 
 bool sock_lingers_zero(int fd)
@@ -100,6 +119,14 @@ bool sock_lingers_zero(int fd)
 
 	return sys_getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &len) == 0 && linger.l_onoff &&
 	       linger.l_linger == 0;
+}
+
+bool sock_keeps_no_fin_wait(int fd)
+{
+	int seconds = 0;
+	uint32_t len = sizeof(seconds);
+
+	return sys_getsockopt(fd, IPPROTO_TCP, TCP_LINGER2, &seconds, &len) == 0 && seconds < 0;
 }
 
 /* Segments, or probes; the backoff stays when the others have been reset. */
@@ -121,14 +148,19 @@ int tcp_ask(int fd, struct tcp_facts *ret)
 		return rc;
 	if (len < sizeof(info)) /* an older kernel knows less */
 		memset((char *)&info + len, 0, sizeof(info) - len);
+
+	const uint8_t state = (uint8_t)state_from_kernel(info.tcpi_state);
+
 	*ret = (struct tcp_facts){
-		.state = (uint8_t)state_from_kernel(info.tcpi_state),
+		.state = state,
 		.was_connected = info.tcpi_bytes_acked || info.tcpi_bytes_received,
 		.retransmits = unanswered(&info),
 		.has_sent = info.tcpi_segs_out || info.tcpi_retransmits,
 		.has_delivered = info.tcpi_delivered != 0,
 		.was_disconnected = !info.tcpi_segs_in,
+		.has_unsent = info.tcpi_notsent_bytes != 0,
 		.silent_ms = info.tcpi_last_ack_recv,
+		.queued = state == STATE_LISTEN ? info.tcpi_unacked : 0,
 		.acked_beyond = (int64_t)(info.tcpi_bytes_acked - info.tcpi_bytes_sent +
 					  info.tcpi_bytes_retrans),
 	};

@@ -20,7 +20,9 @@ struct tcp_facts {
 	bool has_sent : 1;	   /* a segment has been handed to IP, if only a SYN */
 	bool has_delivered : 1;	   /* the peer has acknowledged something, if only a SYN */
 	bool was_disconnected : 1; /* by connect to AF_UNSPEC: the counts begin anew */
+	bool has_unsent : 1;	   /* bytes, or the FIN, that the peer has no room for yet */
 	uint32_t silent_ms;	   /* since the last segment came in: every one has an ACK */
+	uint32_t queued;	   /* LISTEN: connections that nobody has accepted */
 	/* Acknowledged beyond the bytes sent: 1 for a SYN of ours, 1 for a FIN of ours. */
 	int64_t acked_beyond;
 };
@@ -54,10 +56,16 @@ struct endpoint sock_peer(int fd);
 /* Bytes that have arrived and were not read; 0 where there are none to speak of. */
 int sock_unread(int fd);
 
-/* Is an error waiting to be read by the program? Asks without reading it. */
+/*
+ * Is an error waiting to be read by the program? Asks without reading it. False where poll would
+ * say the same of what a living connection brings: ICMP (IP_RECVERR), times and buffers of sending.
+ */
 bool sock_has_error(int fd);
 
 /* Will a close send RST at once, because SO_LINGER is on with 0 seconds? */
 bool sock_lingers_zero(int fd);
+
+/* Will a close in FIN_WAIT_2 send RST, because TCP_LINGER2 is below 0? */
+bool sock_keeps_no_fin_wait(int fd);
 
 #endif

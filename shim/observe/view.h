@@ -61,8 +61,13 @@ void view_identify(const struct sock_view *view, int fd, struct diag_id *ret);
 /* The state by sock_diag's answer rc: CLOSED where that is certain, else unknown. */
 void view_take_answer(struct sock_view *view, int rc, const struct diag_sock *found);
 
-/* States in which nobody has ended the connection, so that CLOSED is a surprise. */
-#define STATES_UNENDED (STATE_BIT(STATE_ESTABLISHED) | STATE_BIT(STATE_CLOSE_WAIT))
+/*
+ * States from which no orderly end leads to CLOSED, unless more has happened since: a FIN of ours,
+ * or TIME_WAIT, which then has left no error and has had that FIN acknowledged.
+ */
+#define STATES_UNENDED                                                                             \
+	(STATE_BIT(STATE_ESTABLISHED) | STATE_BIT(STATE_CLOSE_WAIT) |                              \
+	 STATE_BIT(STATE_FIN_WAIT_1) | STATE_BIT(STATE_FIN_WAIT_2) | STATE_BIT(STATE_CLOSING))
 
 /*
  * Of a socket that TCP_INFO calls CLOSE: was there a connection through this

@@ -712,6 +712,25 @@ class Resets(Notes):
         p("import select; a.send(b'late'); select.select([c], [], [], 5); c.close()")
         self.assertIn("4 bytes were not read", self.note(self.last(log, "close"), "reset"))
 
+    def test_linger2(self):
+        log = self.log()
+        p = self.pair(log)
+        p("c.setsockopt(socket.IPPROTO_TCP, socket.TCP_LINGER2, -1); c.shutdown(socket.SHUT_WR)")
+        until(p.eval("cookie(c)"), "FIN_WAIT_2")
+        p("c.close()")
+        self.match(self.last(log, "close"), state="CLOSED")
+        self.assertIn("TCP_LINGER2", self.note(self.last(log, "close"), "reset"))
+
+    def test_queue(self):
+        """queue-reset: connections that nobody had accepted go with their listener."""
+        for end, call in (("l.close()", "close"), ("l.shutdown(socket.SHUT_RD)", "shutdown")):
+            log = self.log(self.fresh("log").rpartition("/")[2])
+            p = self.puppet(log)
+            p("l = socket.create_server(('127.0.0.1', 0))\n"
+              "c = [socket.create_connection(l.getsockname()) for _ in range(3)]\n" + end)
+            self.assertIn("up to 3 connections", self.note(self.last(log, call), "queue-reset"))
+            self.assertEqual(p.eval("[tcp_info_state(s) for s in c]"), [7] * 3)
+
     def test_that_another_holder_prevents(self):
         """Unread bytes and linger 0 matter when the last descriptor goes."""
         log = self.log()
@@ -760,6 +779,31 @@ class PeerReset(Notes):
         event, = log.new()
         self.match(event, call="close", was="ESTABLISHED", state="CLOSED")
         self.assertEqual(self.note(event, "peer-reset"), self.TEXT)
+
+    def half_closed(self, log):
+        """A pair of which `c` is in FIN_WAIT_2, and was seen there."""
+        p = self.pair(log)
+        p("c.shutdown(socket.SHUT_WR)")
+        until(p.eval("cookie(c)"), "FIN_WAIT_2")
+        p("c.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)")
+        self.match(self.last(log, "setsockopt"), state="FIN_WAIT_2")
+        return p
+
+    def test_after_our_fin(self):
+        log = self.log()
+        p = self.half_closed(log)
+        p(LINGER % ("a", 0) + "; a.close()")
+        until(p.eval("cookie(c)"), "CLOSED")
+        p("c.close()")
+        self.match(self.last(log, "close"), was="FIN_WAIT_2", state="CLOSED")
+        self.assertEqual(self.note(self.last(log, "close"), "peer-reset"), self.TEXT)
+
+    def test_before_accept(self):
+        log = self.log()
+        p = self.puppet(log)
+        p("l = socket.create_server(('127.0.0.1', 0)); c = socket.create_connection("
+          "l.getsockname())\n" + LINGER % ("c", 0) + "; c.close(); a, _ = l.accept()")
+        self.assertEqual(self.note(self.last(log, "accept4"), "peer-reset"), self.TEXT)
 
     def test_after_the_program_has_read_of_it(self):
         log = self.log()

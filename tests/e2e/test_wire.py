@@ -124,6 +124,10 @@ class Wired(Case):
         self.assertEqual(self.notes(event), list(notes), event)
         return event
 
+    def says(self, note, **keys):
+        """What the keys of a note are; None for one that is not there."""
+        self.assertEqual({key: note.get(key) for key in keys}, keys)
+
     def connected(self, **keys):
         """What the connect that was begun has come to."""
         self.p.result()
@@ -323,6 +327,32 @@ class Resets(Wired):
         self.assertEqual(self.notes(event), list(notes), event)
         self.close("CLOSED", "CLOSED")
 
+    def finished(self, family):
+        """A connection in FIN_WAIT_2, whose end nobody sees before the next call."""
+        peer = self.active(family, "c.setsockopt(socket.SOL_SOCKET, 60, 1)")  # SO_ZEROCOPY
+        self.p("c.send(b'x', 0x4000000)")  # MSG_ZEROCOPY
+        peer.expect("A", b"x")
+        self.shut("ESTABLISHED", "FIN_WAIT_1")
+        peer.expect("FA")
+        peer.send("A")
+        self.look("FIN_WAIT_1", "FIN_WAIT_2")
+        return peer
+
+    @of_both_families
+    def test_time_wait_unseen(self, family):
+        """What a RST ended is TIME_WAIT alone; that buffers are given back is no error."""
+        peer = self.finished(family)
+        peer.send("FA")
+        peer.expect("A")
+        self.reaches("TIME_WAIT")
+        peer.send("R")
+        self.reaches("CLOSED")
+        self.p("poll = select.poll(); poll.register(c, 0)")
+        self.assertTrue(self.p.eval("poll.poll(0)[0][1] & select.POLLERR"))
+        self.p(LOOK % "c")
+        self.assertEqual(self.notes(self.event("setsockopt", was="FIN_WAIT_2", state="CLOSED")),
+                         [])
+
     @of_both_families
     def test_syn_sent(self, family):
         peer = self.connecting(family)
@@ -375,6 +405,7 @@ class Resets(Wired):
         wait_until(lambda: all(entry.peer != peer.address for entry in kernel.diag()), "the reset")
         event = self.accept()
         self.match(event, was=None, via=["SYN_RCVD", "ESTABLISHED"], state="CLOSED")
+        self.assertEqual(self.notes(event), ["peer-reset"], event)
         self.close("CLOSED", "CLOSED")
 
     @of_both_families
@@ -382,7 +413,7 @@ class Resets(Wired):
         peer = self.active(family)
         self.shut("ESTABLISHED", "FIN_WAIT_1")
         peer.expect("FA")
-        self.reset(peer, "FIN_WAIT_1")
+        self.reset(peer, "FIN_WAIT_1", ["peer-reset"])
 
     @of_both_families
     def test_fin_wait_2(self, family):
@@ -391,7 +422,7 @@ class Resets(Wired):
         peer.expect("FA")
         peer.send("A")
         self.look("FIN_WAIT_1", "FIN_WAIT_2")
-        self.reset(peer, "FIN_WAIT_2")
+        self.reset(peer, "FIN_WAIT_2", ["peer-reset"])
 
     @of_both_families
     def test_close_wait(self, family):
@@ -410,7 +441,7 @@ class Resets(Wired):
         peer.send("FA", ack=before)
         peer.expect("A")
         self.look("FIN_WAIT_1", "CLOSING")
-        self.reset(peer, "CLOSING")
+        self.reset(peer, "CLOSING", ["peer-reset"])
 
     @of_both_families
     def test_last_ack(self, family):
@@ -452,8 +483,34 @@ class Data(Wired):
         peer.send("A", b"later")
         peer.expect("A")
         self.look("FIN_WAIT_1", "FIN_WAIT_2")
-        self.close("FIN_WAIT_2", "CLOSED", notes=["reset"])
+        event = self.close("FIN_WAIT_2", "CLOSED", notes=["reset"])
+        self.says(event["notes"][0], cause="unread", unread=5, after_fin=True,
+                   text="5 bytes were not read, so the kernel sent RST, after its FIN")
         peer.expect("RA")
+
+    @of_both_families
+    def test_unread_after_both_fins(self, family):
+        peer = self.passive(family)
+        peer.send("FA", b"12345")
+        peer.expect("A")
+        self.look("ESTABLISHED", "CLOSE_WAIT")
+        self.shut("CLOSE_WAIT", "LAST_ACK")
+        peer.expect("FA")
+        event = self.close("LAST_ACK", "CLOSED", notes=["reset"])
+        self.says(event["notes"][0], cause="unread", unread=5, after_fin=True)
+        peer.expect("RA")
+
+    @of_both_families
+    def test_unread_before_a_fin_that_waits(self, family):
+        """FIN_WAIT_1 is no proof that the FIN has gone: the peer has no room."""
+        peer = self.active(family)
+        peer.send("A", b"12345", window=0)
+        peer.expect("A")
+        self.p("c.send(b'bytes')")
+        self.shut("ESTABLISHED", "FIN_WAIT_1")
+        event = self.close("FIN_WAIT_1", "CLOSED", notes=["reset"])
+        self.says(event["notes"][0], cause="unread", unread=5, after_fin=None)
+        self.assertIn("instead of FIN", event["notes"][0]["text"])
 
     @of_both_families
     def test_after_shutdown_of_reading(self, family):
@@ -614,7 +671,10 @@ class Linger(Wired):
         peer.expect("FA")
         peer.send("A")
         self.look("FIN_WAIT_1", "FIN_WAIT_2")
-        self.close("FIN_WAIT_2", "CLOSED")
+        event = self.close("FIN_WAIT_2", "CLOSED", notes=["reset"])
+        self.says(event["notes"][0], cause="linger2", after_fin=True,
+                   text="TCP_LINGER2 below 0 made the kernel send RST "
+                        "instead of waiting for the peer's FIN")
         peer.expect("RA")
 
     @of_both_families
@@ -624,6 +684,15 @@ class Linger(Wired):
         peer.expect("FA")
         peer.send("A")
         self.reaches("CLOSED")
+
+    @of_both_families
+    def test_no_fin_wait_2_where_the_peer_ends_first(self, family):
+        peer = self.active(family, "c.setsockopt(6, %d, -1)" % TCP_LINGER2)
+        peer.send("FA")
+        peer.expect("A")
+        self.look("ESTABLISHED", "CLOSE_WAIT")
+        self.close("CLOSE_WAIT", "LAST_ACK")
+        peer.expect("FA")
 
 
 class Unreachable(Wired):
@@ -731,13 +800,13 @@ class Timeouts(Wired):
         self.events.new()
         return peer
 
-    def ended(self, was, note=True):
+    def ended(self, was):
         self.reaches("CLOSED")
         self.p(LOOK % "c")
         event = self.event("setsockopt", was=was, state="CLOSED", via=None)
-        self.assertEqual(self.notes(event), ["peer-reset"] if note else [])
-        if note:
-            self.assertIn("timeout", event["notes"][0]["text"])
+        self.assertEqual(self.notes(event), ["peer-reset"])
+        self.assertIn("timeout", event["notes"][0]["text"])
+        self.assertGreater(event["notes"][0]["retransmits"], 0)
 
     @of_both_families
     def test_user_timeout(self, family):
@@ -751,7 +820,7 @@ class Timeouts(Wired):
         peer = self.alone(family, self.USER)
         self.shut("ESTABLISHED", "FIN_WAIT_1")
         peer.expect("FA")
-        self.ended("FIN_WAIT_1", note=False)
+        self.ended("FIN_WAIT_1")
 
     @of_both_families
     def test_keepalive(self, family):
@@ -878,7 +947,9 @@ class FastOpen(Wired):
         peer = self.early(family)
         peer.send("R")
         wait_until(lambda: all(entry.peer != peer.address for entry in kernel.diag()), "the reset")
-        self.match(self.accept(), was=None, via=["SYN_RCVD"], state="CLOSED")
+        event = self.accept()
+        self.match(event, was=None, via=["SYN_RCVD"], state="CLOSED")
+        self.assertEqual(self.notes(event), ["peer-reset"], event)
 
     @of_both_families
     def test_server_closes_first(self, family):
@@ -899,16 +970,62 @@ class Queue(Wired):
         wait_until(lambda: self.p.eval("bool(select.select([l], [], [], 0)[0])"), "a connection")
         return peer
 
+    def reset(self, call, count):
+        """The call has ended the listening, with so many in the queue; its note."""
+        event, = self.events.new()
+        self.match(event, call=call, was="LISTEN", state="CLOSED", via=None)
+        self.assertEqual(self.notes(event), ["queue-reset"], event)
+        self.assertEqual(event["notes"][0]["connections"], count)
+
     @of_both_families
     def test_close(self, family):
         peer = self.queued(family)
         self.p("l.close()")
-        self.expect(self.events.new(), ("close", dict(was="LISTEN", state="CLOSED", via=None)))
+        self.reset("close", 1)
         peer.expect("RA")
 
     @of_both_families
     def test_shutdown(self, family):
+        for how in ("SHUT_RD", "SHUT_RDWR"):
+            peer = self.queued(family)
+            self.p("l.shutdown(socket.%s)" % how)
+            self.reset("shutdown", 1)
+            peer.expect("RA")
+            self.p("l.close()")
+            self.assertEqual(self.notes(self.events.new()[-1]), [])
+
+    @of_both_families
+    def test_several(self, family):
+        """One is over already, one is half open: only what is in the queue is counted."""
+        first = self.queued(family)
+        second, third = (self.wire.peer(family, first.theirs) for _ in range(2))
+        second.call()
+        third.send("S")
+        third.expect("SA")
+        wait_until(lambda: len([entry for entry in kernel.diag(families=[family])
+                                if entry.state == "ESTABLISHED"]) == 2, "both")
+        second.send("R")
+        wait_until(lambda: all(entry.peer != second.address for entry in kernel.diag()),
+                   "the reset")
+        self.p("l.close()")
+        self.reset("close", 2)
+        first.expect("RA")
+
+    @of_both_families
+    def test_not_with_a_copy(self, family):
+        """Nothing happens to them before the last descriptor goes."""
         peer = self.queued(family)
-        self.p("l.shutdown(socket.SHUT_RD)")
-        self.expect(self.events.new(), ("shutdown", dict(was="LISTEN", state="CLOSED", via=None)))
+        self.p("d = l.dup(); l.close()")
+        self.assertEqual(self.notes(self.events.new()[-1]), ["still-open"])
+        self.p("d.close()")
+        self.reset("close", 1)
         peer.expect("RA")
+
+    @of_both_families
+    def test_shutdown_of_writing(self, family):
+        """It does nothing to a listener."""
+        self.queued(family)
+        self.p("l.shutdown(socket.SHUT_WR)")
+        event, = self.events.new()
+        self.match(event, was="LISTEN", state="LISTEN")
+        self.assertEqual(self.notes(event), [])

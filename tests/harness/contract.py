@@ -26,8 +26,9 @@ NOTES = {
     "ports-exhausted": "first_port last_port taken",
     "not-local": "local",
     "privileged-port": "port first_unprivileged",
-    "reset": "cause unread?",
+    "reset": "cause unread? after_fin?",
     "peer-reset": "retransmits?",
+    "queue-reset": "connections",
     "still-open": "",
     "half-closed": "",
     "no-wire-effect": "",
@@ -36,16 +37,16 @@ NOTES = {
     "sandboxed": "",
     "lost-events": "events",
 }
-FLAGS = ("incomplete", "had_option", "interrupted")
+FLAGS = ("incomplete", "had_option", "interrupted", "after_fin")
 ADDRESSES = ("local", "peer")
 # The least that each number can be.
 LEAST = {"bound": 1, "live": 1, "dying": 1, "max_ms": 1, "without_end": 1, "unread": 1,
-         "retransmits": 1, "events": 1, "pid": 1, "by_tid": 1, "port": 1, "at_least_ms": 1000,
+         "connections": 1,         "retransmits": 1, "events": 1, "pid": 1, "by_tid": 1, "port": 1, "at_least_ms": 1000,
          "taken": 1, "inode": 0, "uid": 0, "waited_ms": 0, "ago_ms": 0, "first_port": 0,
          "last_port": 0, "first_unprivileged": 1}
-WORDS = {"mode": ("auto", "force", "gentle", "off"), "cause": ("unread", "linger")}
+WORDS = {"mode": ("auto", "force", "gentle", "off"), "cause": ("unread", "linger", "linger2")}
 # What the sentence tells as it is, and what it tells in seconds.
-IN_TEXT = ("local", "peer", "pid", "inode", "uid", "port", "unread", "events", "taken", "by_tid",
+IN_TEXT = ("local", "peer", "pid", "inode", "uid", "port", "unread", "connections", "events", "taken", "by_tid",
            "by_call", "first_port", "last_port", "first_unprivileged", "mode")
 IN_SECONDS = ("max_ms", "waited_ms", "at_least_ms")
 OPTIONS = (["SO_REUSEADDR"], ["SO_REUSEPORT"], ["SO_REUSEADDR", "SO_REUSEPORT"])

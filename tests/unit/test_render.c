@@ -979,6 +979,8 @@ static void longest_figures(struct event *ev)
 	}
 	ev->figures.closed_ago_ns = UINT64_MAX;
 	ev->figures.unread = UINT32_MAX;
+	ev->figures.queued = UINT32_MAX;
+	ev->figures.after_fin = true;
 	ev->figures.close_wait_ms = UINT32_MAX;
 	ev->figures.waited_ms = UINT32_MAX;
 	ev->figures.lost = UINT64_MAX;
@@ -1052,6 +1054,7 @@ static const struct {
 	{"peer-reset", ~CALL_BIT(CALL_socket), 1},
 	{"sandboxed", CALL_BIT(CALL_prctl) | CALL_BIT(CALL_syscall), 1},
 	{"reset", CLOSES, 0},
+	{"queue-reset", CLOSES | CALL_BIT(CALL_shutdown), 0},
 	{"still-open", CLOSES, 0},
 	{"double-close", CLOSES, 0},
 	{"close-wait", CLOSES, 2},

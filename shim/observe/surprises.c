@@ -1,0 +1,96 @@
+/*
+ * surprises.c - see surprises.h.
+ */
+#include "observe/surprises.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "observe/observe.h"
+#include "observe/tcp_state.h"
+#include "observe/view.h"
+
+static void note_peer_reset(struct event *ev, uint8_t retransmits)
+{
+	ev->notes |= NOTE_BIT(NOTE_PEER_RESET);
+	ev->figures.retransmits = retransmits;
+}
+
+static void note_queue_reset(struct event *ev, uint32_t connections)
+{
+	ev->notes |= NOTE_BIT(NOTE_QUEUE_RESET);
+	ev->figures.queued = connections;
+}
+
+static void note_reset(struct event *ev, const struct closing *closing, enum reset_cause cause)
+{
+	ev->notes |= NOTE_BIT(NOTE_RESET);
+	ev->figures.reset_cause = (uint8_t)cause;
+	ev->figures.unread = closing->unread;
+	ev->figures.after_fin = closing->after_fin;
+}
+
+/* Of a socket that is gone: in the order in which the kernel decides (tcp_close). */
+static void tell_what_ended_it(struct event *ev, const struct closing *closing)
+{
+	if (closing->unread)
+		note_reset(ev, closing, RESET_UNREAD);
+	else if (closing->lingers_zero)
+		note_reset(ev, closing, RESET_LINGER);
+	else if (closing->keeps_no_fin_wait)
+		note_reset(ev, closing, RESET_LINGER2);
+	if (closing->was_reset)
+		note_peer_reset(ev, closing->retransmits);
+	if (closing->queued)
+		note_queue_reset(ev, closing->queued);
+}
+
+void surprises_of_close(struct event *ev, const struct closing *closing, bool still_open)
+{
+	if (still_open) {
+		ev->notes |= NOTE_BIT(NOTE_STILL_OPEN);
+		ev->figures.listened = closing->before == STATE_LISTEN;
+		return;
+	}
+	if (closing->view.state == STATE_CLOSED && closing->id.protocol == IPPROTO_TCP)
+		tell_what_ended_it(ev, closing);
+	if (closing->before == STATE_CLOSE_WAIT && closing->silent_ms >= 1000) {
+		ev->notes |= NOTE_BIT(NOTE_CLOSE_WAIT);
+		ev->figures.close_wait_ms = closing->silent_ms;
+	}
+}
+
+static bool is_plain_tcp(int fd)
+{
+	return sock_option(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP;
+}
+
+/* What this half-close means, where it is one. */
+static void tell_half(struct event *ev, uint8_t before)
+{
+	const uint8_t now = ev->sock.state;
+
+	if (ev->args.how == SHUT_WR && before == STATE_ESTABLISHED &&
+	    (now == STATE_FIN_WAIT_1 || now == STATE_FIN_WAIT_2))
+		ev->notes |= NOTE_BIT(NOTE_HALF_CLOSED);
+	if (ev->args.how == SHUT_RD && state_is_synchronized(before))
+		ev->notes |= NOTE_BIT(NOTE_NO_WIRE_EFFECT);
+}
+
+void surprises_of_shutdown(struct event *ev, const struct tcp_facts *before)
+{
+	if (before->state != STATE_CLOSED)
+		ev->notes &= ~NOTE_BIT(NOTE_PEER_RESET); /* it was alive until this call */
+	if (ev->error)
+		return;
+	tell_half(ev, before->state);
+	if (before->queued && ev->sock.state == STATE_CLOSED && is_plain_tcp(ev->fd))
+		note_queue_reset(ev, before->queued);
+}
+
+/* Nobody here had it yet who could have ended it. */
+void surprises_of_accept(struct event *ev, int fd, const struct tcp_facts *facts)
+{
+	if (ev->sock.state == STATE_CLOSED && is_plain_tcp(fd))
+		note_peer_reset(ev, facts->retransmits);
+}
