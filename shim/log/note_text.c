@@ -245,7 +245,9 @@ static void out_double_close(struct out *out, const struct event *ev)
 {
 	const struct note_figures *figures = &ev->figures;
 
-	out_str(out, "not open: as a TCP socket it was closed ");
+	out_str(out, figures->closed_other
+			     ? "not open: once a TCP socket, then something else, it was closed "
+			     : "not open: as a TCP socket it was closed ");
 	out_u64(out, figures->closed_ago_ns / 1000000000u);
 	out_char(out, '.');
 	out_padded(out, figures->closed_ago_ns / 1000 % 1000000, 6);

@@ -99,11 +99,16 @@ static void ask_connection(struct closing *closing, const struct tcp_facts *fact
 		closing->silent_ms = facts->silent_ms;
 }
 
-/* Open as something else: what is noted of the number is history before it is free again. */
-static enum closing_kind other(int fd)
+/*
+ * Open as something else. Where the number was a TCP socket before, a second close of that one hits
+ * what it has become, whose owner then gets EBADF: that shall find here who it was.
+ */
+static enum closing_kind other(int fd, enum call_id call)
 {
 	if (fdtable_get(fd).cookie && process_owner())
-		fdtable_forget(fd);
+		fdtable_close_other(fd, call, process_tid(),
+				    shim.set.stack ? walk_callers(shim.set.stack) : 0,
+				    clock_ns(CLOCK_MONOTONIC));
 	return CLOSING_OTHER;
 }
 
@@ -117,7 +122,7 @@ enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd
 		return CLOSING_UNLOGGED;
 	rc = tcp_ask(fd, &facts);
 	if (rc < 0)
-		return rc == -EBADF ? CLOSING_NOT_OPEN : other(fd);
+		return rc == -EBADF ? CLOSING_NOT_OPEN : other(fd, call);
 	if (!process_owner())
 		return CLOSING_UNLOGGED;
 
@@ -191,7 +196,11 @@ bool observe_double_close(struct event *ev)
 	/* What was closed before a fork was closed by another process. */
 	if (note.closed_ns < atomic_load_explicit(&this_process.born, memory_order_relaxed))
 		return false;
+	/* Whoever closes twice what is no TCP socket harms nobody that is known here. */
+	if (note.closed_other && note.closed_by == ev->tid)
+		return false;
 	ev->notes |= NOTE_BIT(NOTE_DOUBLE_CLOSE);
+	ev->figures.closed_other = note.closed_other;
 	ev->figures.closed_ago_ns = clock_ns(CLOCK_MONOTONIC) - note.closed_ns;
 	ev->figures.closed_by = note.closed_by;
 	ev->figures.closed_call = note.closed_call;

@@ -127,7 +127,23 @@ void fdtable_close(int fd, enum call_id call, int32_t tid, uint32_t stack, uint6
 	note.closed_by = tid;
 	note.closed_at = stack;
 	note.closed_call = (uint8_t)call;
+	note.closed_other = false;
 	fdtable_set(fd, &note);
+}
+
+void fdtable_close_other(int fd, enum call_id call, int32_t tid, uint32_t stack, uint64_t now_ns)
+{
+	const struct fd_note note = {
+		.cookie = fdtable_get(fd).cookie,
+		.closed_ns = now_ns,
+		.closed_by = tid,
+		.closed_at = stack,
+		.closed_call = (uint8_t)call,
+		.closed_other = true,
+	};
+
+	if (note.cookie)
+		fdtable_set(fd, &note);
 }
 
 void fdtable_reopen(int fd)
@@ -138,15 +154,6 @@ void fdtable_reopen(int fd)
 		return;
 	note.closed_ns = 0;
 	fdtable_set(fd, &note);
-}
-
-void fdtable_forget(int fd)
-{
-	static const struct fd_note none;
-	struct slot *slot = slot_of(fd);
-
-	if (slot && fdtable_get(fd).cookie)
-		write_slot(slot, &none);
 }
 
 static bool is_open(int fd)

@@ -25,8 +25,9 @@ struct fd_note {
 	uint32_t made_at;   /* the stack that made it (facts/callsite.h); 0: not known */
 	uint32_t closed_at; /* likewise */
 	uint8_t closed_call;
-	uint8_t opened; /* OPENED_… */
-	uint8_t state;	/* that the last event through this number ended with */
+	uint8_t opened;	   /* OPENED_… */
+	uint8_t state;	   /* that the last event through this number ended with */
+	bool closed_other; /* what was closed last was no TCP socket any more */
 	struct endpoint local, peer;
 };
 
@@ -47,11 +48,12 @@ void fdtable_copy(int fd, int newfd);
  */
 void fdtable_close(int fd, enum call_id call, int32_t tid, uint32_t stack, uint64_t now_ns);
 
+/* The same of a number that has been something else since: of one that has a note, if a closed one.
+ */
+void fdtable_close_other(int fd, enum call_id call, int32_t tid, uint32_t stack, uint64_t now_ns);
+
 /* It was not closed after all. */
 void fdtable_reopen(int fd);
-
-/* Take out whatever is noted: the number is, or was, something else. */
-void fdtable_forget(int fd);
 
 /*
  * The next number from fd on that has the note of an open socket, -1 where there is none any more.

@@ -1209,6 +1209,32 @@ class DoubleClose(Notes):
         self.match(event, tid=p.eval("tid"))
         self.assertEqual(self.figures(event)[1:], ("close", p.pid))
 
+    def test_what_was_hit_is_no_socket(self):
+        """The second close of a socket closes another thread's file: its owner's EBADF tells."""
+        for way, call in (("os.close(n)", "close"), ("C.close_range(n, n, 0)", "close_range"),
+                          ("os.dup2(0, n); os.close(n)", "close")):
+            log = self.log(self.fresh("log").rpartition("/")[2])
+            p = self.puppet(log)
+            p("import threading, time\n"
+              "n = socket.socket().detach(); os.close(n)\n"
+              "opened, hit = threading.Event(), threading.Event()\n"
+              "def owner():\n"
+              "    global tid, failed, m, ago\n"
+              "    tid = threading.get_native_id(); m = os.open('/dev/null', 0); opened.set()\n"
+              "    hit.wait(); failed = error_of(os.close, m); ago = time.monotonic() - before\n"
+              "t = threading.Thread(target=owner); t.start(); opened.wait()\n"
+              "assert m == n")
+            log.new()
+            p("before = time.monotonic(); %s; hit.set(); t.join()" % way)
+            self.assertEqual(p.eval("failed"), "EBADF")
+            event, = log.new()
+            self.match(event, call="close", tid=p.eval("tid"), error="EBADF")
+            note, = event["notes"]
+            self.assertEqual((note["code"], note["by_call"], note["by_tid"]),
+                             ("double-close", call, p.pid))
+            self.assertLessEqual(note["ago_ms"], p.eval("ago") * 1000)
+            self.assertIn("once a TCP socket, then something else", note["text"])
+
     def test_a_thread_that_closed_what_it_had_got(self):
         log = self.log()
         p = self.puppet(log)

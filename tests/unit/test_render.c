@@ -981,6 +981,7 @@ static void longest_figures(struct event *ev)
 	ev->figures.unread = UINT32_MAX;
 	ev->figures.queued = UINT32_MAX;
 	ev->figures.after_fin = true;
+	ev->figures.closed_other = true;
 	ev->figures.close_wait_ms = UINT32_MAX;
 	ev->figures.waited_ms = UINT32_MAX;
 	ev->figures.lost = UINT64_MAX;
