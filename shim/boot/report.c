@@ -7,6 +7,7 @@
 
 #include "facts/shim.h"
 #include "log/log.h"
+#include "observe/event.h"
 #include "observe/observe.h"
 #include "observe/proc.h"
 #include "observe/tcp_state.h"
@@ -89,6 +90,6 @@ __attribute__((destructor)) static void report_at_exit(void)
 
 	event_end(&report.totals, 0, 0);
 	/* A process that has nothing to do with TCP says nothing. */
-	if (report.any && observe_caller(&report.totals))
+	if (report.any && event_caller(&report.totals))
 		event_emit(&report.totals);
 }

@@ -2,9 +2,24 @@
  * accept.c - the hooks of accept and accept4. The event is about the connection
  * that was made, or where there is none about the listener.
  */
+#include "hooks/address.h"
 #include "hooks/hook.h"
 #include "log/log.h"
+#include "observe/event.h"
 #include "observe/observe.h"
+
+/* A connection that was reset already has forgotten its peer: accept itself knew who it was. */
+static void report(struct event *ev, const struct sockaddr *addr, const socklen_t *len)
+{
+	if (!observe_accept(ev))
+		return;
+	if (!ev->error && !ev->sock.peer.family) {
+		const struct endpoint peer = address_written(addr, len);
+
+		observe_accepted_from(ev, &peer);
+	}
+	event_emit(ev);
+}
 
 int accept_by(__typeof__(accept) *way, int fd, struct sockaddr *addr, socklen_t *len)
 {
@@ -19,8 +34,7 @@ int accept_by(__typeof__(accept) *way, int fd, struct sockaddr *addr, socklen_t 
 	err = hook_error(rc);
 
 	event_end(&ev, rc, err);
-	if (observe_accept(&ev, addr, len))
-		event_emit(&ev);
+	report(&ev, addr, len);
 
 	return hook_result(rc, err);
 }
@@ -38,8 +52,7 @@ int accept4_by(__typeof__(accept4) *way, int fd, struct sockaddr *addr, socklen_
 	err = hook_error(rc);
 
 	event_end(&ev, rc, err);
-	if (observe_accept(&ev, addr, len))
-		event_emit(&ev);
+	report(&ev, addr, len);
 
 	return hook_result(rc, err);
 }

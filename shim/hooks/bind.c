@@ -2,21 +2,43 @@
  * bind.c - the hook of bind: where SO_REUSEADDR is enabled.
  */
 
+#include "hooks/address.h"
 #include "hooks/hook.h"
 #include "hooks/reuse.h"
 #include "hooks/wait.h"
 #include "log/log.h"
+#include "observe/event.h"
 #include "observe/observe.h"
 #include "sys/clock.h"
 #include "sys/process.h"
+
+/* What to enable for a bind to that address. */
+static inline struct policy policy_of(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	const struct policy none = {0};
+	struct address_head head;
+
+	if (!address_head(addr, len, &head))
+		return none;
+	return policy_bind(fd, head.family, head.port);
+}
+
+/* gentle, after a bind that worked as the program asked. */
+static void remember_bound(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct address_head head;
+
+	if (address_head(addr, len, &head))
+		policy_bound(fd, head.family, head.port);
+}
 
 /* Before the bind, unless gentle waits for a reason. */
 static struct policy before_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct policy policy = {0};
 
-	if (shim.set.reuse != REUSE_GENTLE) {
-		policy = policy_bind(fd, addr, len);
+	if (shim.set.reuse != REUSE_GENTLE && policy_acts()) {
+		policy = policy_of(fd, addr, len);
 		reuse_enable(fd, &policy);
 	}
 	return policy;
@@ -29,7 +51,9 @@ static struct policy before_bind(int fd, const struct sockaddr *addr, socklen_t 
 static bool bind_again(__typeof__(bind) *way, int fd, const struct sockaddr *addr, socklen_t len,
 		       struct policy *ret)
 {
-	*ret = policy_bind(fd, addr, len);
+	if (!policy_acts())
+		return false;
+	*ret = policy_of(fd, addr, len);
 	reuse_enable(fd, ret);
 	if (!ret->enable)
 		return false;
@@ -53,7 +77,7 @@ static int bind_really(__typeof__(bind) *way, int fd, const struct sockaddr *add
 	    wait_for_dying(way, fd, addr, len, waited))
 		err = 0;
 	if (!err && shim.set.reuse == REUSE_GENTLE)
-		policy_bound(fd, addr, len);
+		remember_bound(fd, addr, len);
 	if (!err)
 		errno = errno_before; /* a bind that works leaves it alone */
 	return err;
@@ -63,6 +87,7 @@ static int bind_really(__typeof__(bind) *way, int fd, const struct sockaddr *add
 static void report(int fd, const struct sockaddr *addr, socklen_t len, int err, uint64_t began_ns,
 		   const struct policy *policy, const struct waited *waited)
 {
+	const struct endpoint asked = err ? address_read(addr, len) : (struct endpoint){0};
 	struct event ev;
 
 	event_begin(&ev, CALL_bind, fd);
@@ -70,7 +95,7 @@ static void report(int fd, const struct sockaddr *addr, socklen_t len, int err, 
 	event_end(&ev, err ? -1 : 0, err);
 	reuse_note(&ev, policy);
 	wait_note(&ev, waited);
-	if (observe_bind(&ev, addr, len))
+	if (observe_bind(&ev, &asked))
 		event_emit(&ev);
 }
 
@@ -102,7 +127,7 @@ static __attribute__((noinline)) int bind_watched(__typeof__(bind) *way, int fd,
 static __attribute__((noinline)) int bind_quietly(__typeof__(bind) *way, int fd,
 						  const struct sockaddr *addr, socklen_t len)
 {
-	struct policy policy = policy_bind(fd, addr, len);
+	struct policy policy = policy_of(fd, addr, len);
 
 	if (policy.enable)
 		reuse_enable(fd, &policy);

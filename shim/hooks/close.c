@@ -3,7 +3,8 @@
  */
 #include "hooks/hook.h"
 #include "log/log.h"
-#include "observe/observe.h"
+#include "observe/closing.h"
+#include "observe/event.h"
 #include "sys/own.h"
 
 /* Not open. Was it a TCP socket, and is it closed a second time? */

@@ -2,15 +2,18 @@
  * connect.c - the hook of connect. With TCPSHIM_REUSE=gentle the option is enabled
  * here for a client with a port of its own, as at listen for a server.
  */
+#include "hooks/address.h"
 #include "hooks/hook.h"
 #include "hooks/reuse.h"
 #include "log/log.h"
+#include "observe/event.h"
 #include "observe/observe.h"
 #include "sys/process.h"
 
 static int connect_logged(__typeof__(connect) *way, int fd, const struct sockaddr *addr,
 			  socklen_t len, const struct policy *policy)
 {
+	struct endpoint asked;
 	struct event ev;
 	uint16_t had_port;
 	int rc, err;
@@ -23,7 +26,8 @@ static int connect_logged(__typeof__(connect) *way, int fd, const struct sockadd
 
 	event_end(&ev, rc, err);
 	reuse_note(&ev, policy);
-	if (observe_connect(&ev, addr, len, had_port))
+	asked = address_read(addr, len);
+	if (observe_connect(&ev, &asked, had_port))
 		event_emit(&ev);
 
 	return hook_result(rc, err);

@@ -7,6 +7,8 @@
 
 #include "hooks/hook.h"
 #include "log/log.h"
+#include "observe/closing.h"
+#include "observe/event.h"
 #include "observe/observe.h"
 #include "sys/own.h"
 #include "sys/process.h"
@@ -44,6 +46,17 @@ static int make_copy(union dup_onto way, enum call_id call, int fd, int newfd, i
 	return call == CALL_dup2 ? way.dup2(fd, newfd) : way.dup3(fd, newfd, flags);
 }
 
+/* closing: the socket that was closed at the target, NULL where there was none. */
+static bool report_copy(struct event *ev, struct closing *closing)
+{
+	const bool copied = observe_dup(ev);
+
+	if (!closing)
+		return copied;
+	observe_closed_target(closing, ev);
+	return copied || event_caller(ev);
+}
+
 static int dup_onto(union dup_onto way, enum call_id call, int fd, int newfd, int flags)
 {
 	struct closing closing;
@@ -72,7 +85,7 @@ static int dup_onto(union dup_onto way, enum call_id call, int fd, int newfd, in
 		sys_close(newfd); /* free, as the program knows it */
 	if (err && closes)
 		observe_not_closed(&closing);
-	if (observe_dup_onto(&ev, err || !closes ? NULL : &closing))
+	if (report_copy(&ev, err || !closes ? NULL : &closing))
 		event_emit(&ev);
 
 	return hook_result(rc, err);

@@ -3,7 +3,8 @@
  */
 #include "hooks/hook.h"
 #include "log/log.h"
-#include "observe/observe.h"
+#include "observe/closing.h"
+#include "observe/event.h"
 
 /* By libc's own word, since each libc lays a FILE out in its own way. */
 static int descriptor_of(FILE *file)

@@ -5,6 +5,7 @@
 #include "hooks/hook.h"
 #include "hooks/reuse.h"
 #include "log/log.h"
+#include "observe/event.h"
 #include "observe/observe.h"
 #include "sys/process.h"
 

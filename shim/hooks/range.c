@@ -7,7 +7,7 @@
 #include "hooks/hook.h"
 #include "log/log.h"
 #include "observe/closings.h"
-#include "observe/observe.h"
+#include "observe/event.h"
 #include "sys/own.h"
 #include "sys/sys.h"
 

@@ -8,6 +8,7 @@
 
 #include "facts/shim.h"
 #include "log/log.h"
+#include "observe/event.h"
 #include "observe/observe.h"
 #include "sys/sys.h"
 

@@ -11,7 +11,7 @@
 
 #include "hooks/hook.h"
 #include "log/log.h"
-#include "observe/observe.h"
+#include "observe/event.h"
 #include "sys/process.h"
 #include "sys/sys.h"
 
@@ -36,7 +36,7 @@ static bool step_aside(enum call_id call, bool strict, const void *filter)
 	event_end(&ev, 0, 0);
 	ev.has_fd = ev.has_ret = false;
 	ev.notes = NOTE_BIT(NOTE_SANDBOXED);
-	if (shim.events && observe_caller(&ev))
+	if (shim.events && event_caller(&ev))
 		event_emit(&ev);
 	atomic_store(&shim.hooks, 0);
 	return true;

@@ -3,6 +3,7 @@
  */
 #include "hooks/hook.h"
 #include "log/log.h"
+#include "observe/event.h"
 #include "observe/observe.h"
 
 int shutdown_by(__typeof__(shutdown) *way, int fd, int how)

@@ -3,6 +3,7 @@
  */
 #include "hooks/hook.h"
 #include "log/log.h"
+#include "observe/event.h"
 #include "observe/observe.h"
 
 int socket_by(__typeof__(socket) *way, int domain, int type, int protocol)

@@ -8,6 +8,7 @@
 
 #include "hooks/hook.h"
 #include "log/log.h"
+#include "observe/event.h"
 #include "observe/observe.h"
 #include "observe/policy.h"
 #include "sys/sys.h"

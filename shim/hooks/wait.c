@@ -7,9 +7,9 @@
 #include <time.h>
 
 #include "facts/shim.h"
+#include "hooks/address.h"
 #include "observe/conflict.h"
 #include "observe/explain.h"
-#include "observe/observe.h"
 #include "sys/clock.h"
 #include "sys/process.h"
 #include "sys/sys.h"
@@ -44,7 +44,7 @@ static uint32_t ms_since(uint64_t start_ns)
 bool wait_for_dying(__typeof__(bind) *way, int fd, const struct sockaddr *addr, socklen_t len,
 		    struct waited *ret)
 {
-	const struct endpoint at = observe_address(addr, len);
+	const struct endpoint at = address_read(addr, len);
 	const uint32_t limit = shim.set.wait_seconds * 1000u;
 	const uint64_t start = clock_ns(CLOCK_MONOTONIC);
 	uint32_t nap;

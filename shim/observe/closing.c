@@ -1,7 +1,8 @@
 /*
- * closing.c - a close in two halves: before it all that must be known to ask about
- * the socket when no descriptor is left, and after it the question.
+ * closing.c - see closing.h.
  */
+#include "observe/closing.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -9,7 +10,8 @@
 
 #include "facts/shim.h"
 #include "observe/diag.h"
-#include "observe/observe.h"
+#include "observe/event.h"
+#include "observe/fdtable.h"
 #include "observe/surprises.h"
 #include "observe/tcp_state.h"
 #include "observe/view.h"
@@ -170,7 +172,7 @@ static bool conclude(struct closing *closing, struct sock_view *ret)
 bool observe_closed(struct closing *closing, struct event *ev)
 {
 	ev->stack = closing->stack;
-	if (!observe_caller(ev))
+	if (!event_caller(ev))
 		return false; /* a sandbox has come in the meantime */
 	ev->has_sock = true;
 
@@ -191,7 +193,7 @@ bool observe_double_close(struct event *ev)
 {
 	const struct fd_note note = fdtable_get(ev->fd);
 
-	if (!note.closed_ns || !observe_caller(ev))
+	if (!note.closed_ns || !event_caller(ev))
 		return false;
 	/* What was closed before a fork was closed by another process. */
 	if (note.closed_ns < atomic_load_explicit(&this_process.born, memory_order_relaxed))

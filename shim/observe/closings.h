@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#include "observe/observe.h"
+#include "observe/closing.h"
 
 struct closings {
 	struct closing *list;

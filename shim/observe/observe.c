@@ -13,53 +13,12 @@
 #include "facts/names.h"
 #include "facts/shim.h"
 #include "observe/diag.h"
+#include "observe/event.h"
 #include "observe/explain.h"
 #include "observe/fdtable.h"
 #include "observe/surprises.h"
 #include "observe/tcp_state.h"
 #include "observe/view.h"
-#include "observe/walk.h"
-#include "sys/process.h"
-#include "sys/sys.h"
-
-void event_begin(struct event *ev, enum call_id call, int fd)
-{
-	memset(ev, 0, sizeof(*ev));
-	ev->call = (uint8_t)call;
-	ev->fd = fd;
-	ev->has_fd = true;
-	ev->began_ns = clock_ns(CLOCK_MONOTONIC);
-}
-
-void event_end(struct event *ev, int64_t ret, int err)
-{
-	ev->dur_ns = clock_ns(CLOCK_MONOTONIC) - ev->began_ns;
-	ev->time_ns = clock_ns(CLOCK_REALTIME);
-	ev->ret = ret;
-	ev->has_ret = true;
-	ev->error = err;
-}
-
-void event_next_socket(struct event *ev, int fd)
-{
-	ev->fd = fd;
-	ev->notes = 0;
-	memset(&ev->sock, 0, sizeof(ev->sock));
-	memset(&ev->figures, 0, sizeof(ev->figures));
-}
-
-bool observe_caller(struct event *ev)
-{
-	ev->pid = shim_acts() ? process_owner() : 0;
-	if (!ev->pid)
-		return false;
-	ev->tid = process_tid();
-	memcpy(ev->prog, shim.prog, sizeof(ev->prog));
-	/* At exit it is not the caller that matters, but who made the socket. */
-	if (shim.set.stack && !ev->stack && ev->call != CALL_exit)
-		ev->stack = walk_callers(shim.set.stack);
-	return true;
-}
 
 /*
  * TCP_INFO says CLOSE of what was a connection: it may be in TIME_WAIT, which the
@@ -103,7 +62,7 @@ static const struct fd_note nothing_noted;
 /* The beginning of all observations of an open socket: what TCP_INFO says, or no event. */
 static bool begin(struct event *ev, int fd, struct tcp_facts *ret)
 {
-	if (!shim_logs(ev->call) || tcp_ask(fd, ret) < 0 || !observe_caller(ev))
+	if (!shim_logs(ev->call) || tcp_ask(fd, ret) < 0 || !event_caller(ev))
 		return false;
 	ev->has_sock = true;
 	return true;
@@ -113,7 +72,7 @@ bool observe_own_call(struct event *ev, uint8_t state)
 {
 	struct fd_note note;
 
-	if (!observe_caller(ev))
+	if (!event_caller(ev))
 		return false;
 	ev->has_sock = true;
 	view_begin(&ev->sock, ev->fd, state, &note);
@@ -135,23 +94,12 @@ bool observe_call(struct event *ev)
 	return true;
 }
 
-/* Apart from its callers, whose frames others stand on. */
-__attribute__((noinline)) struct endpoint observe_address(const struct sockaddr *addr, uint32_t len)
-{
-	union sock_addr copy = {0};
-	const uint32_t take = len < sizeof(copy) ? len : (uint32_t)sizeof(copy);
-
-	if (len > sizeof(struct sockaddr_storage) || sys_peek(&copy, addr, take) < 0)
-		return (struct endpoint){0};
-	return endpoint_from(&copy, take);
-}
-
 bool observe_left_open(struct event *ev)
 {
 	struct tcp_facts facts;
 	struct fd_note note;
 
-	if (tcp_ask(ev->fd, &facts) < 0 || !observe_caller(ev))
+	if (tcp_ask(ev->fd, &facts) < 0 || !event_caller(ev))
 		return false;
 	ev->has_sock = true;
 	look(ev, ev->fd, &facts, &note);
@@ -203,12 +151,12 @@ bool observe_listen(struct event *ev)
 	return true;
 }
 
-bool observe_bind(struct event *ev, const struct sockaddr *addr, uint32_t len)
+bool observe_bind(struct event *ev, const struct endpoint *asked)
 {
 	if (!observe_binding(ev))
 		return false;
 	if (ev->error) {
-		ev->sock.local = observe_address(addr, len);
+		ev->sock.local = *asked;
 		explain_bind(ev, &ev->sock.local);
 	}
 	return true;
@@ -291,11 +239,10 @@ static void learn_connection(struct sock_view *view, int fd, uint8_t state,
 		view->peer = *asked;
 }
 
-bool observe_connect(struct event *ev, const struct sockaddr *addr, uint32_t len, uint16_t had_port)
+bool observe_connect(struct event *ev, const struct endpoint *asked, uint16_t had_port)
 {
 	struct tcp_facts facts;
 	struct fd_note note;
-	const struct endpoint asked = observe_address(addr, len);
 	uint8_t necessary = STATE_UNKNOWN;
 
 	if (!begin(ev, ev->fd, &facts))
@@ -307,8 +254,8 @@ bool observe_connect(struct event *ev, const struct sockaddr *addr, uint32_t len
 	} else {
 		look(ev, ev->fd, &facts, &note);
 	}
-	learn_connection(&ev->sock, ev->fd, facts.state, &asked);
-	if (asked.family && !state_is_synchronized(ev->sock.was)) {
+	learn_connection(&ev->sock, ev->fd, facts.state, asked);
+	if (asked->family && !state_is_synchronized(ev->sock.was)) {
 		ev->sock.opened = OPENED_BY_US;
 		if (ev->sock.was != STATE_SYN_SENT && has_sent_syn(ev, had_port))
 			necessary = STATE_SYN_SENT;
@@ -316,8 +263,8 @@ bool observe_connect(struct event *ev, const struct sockaddr *addr, uint32_t len
 	view_trace(&ev->sock, necessary, STATE_UNKNOWN);
 	view_keep(&ev->sock, ev->fd, ev->stack, &note);
 	explain_connect(ev);
-	if (asked.family)
-		ev->sock.peer = asked;
+	if (asked->family)
+		ev->sock.peer = *asked;
 	return true;
 }
 
@@ -332,7 +279,7 @@ static bool asks_for_tcp(const struct event *ev)
 
 bool observe_socket(struct event *ev)
 {
-	if (!shim_logs(ev->call) || !asks_for_tcp(ev) || !observe_caller(ev))
+	if (!shim_logs(ev->call) || !asks_for_tcp(ev) || !event_caller(ev))
 		return false;
 	ev->has_fd = false;
 	if (ev->error)
@@ -349,11 +296,10 @@ bool observe_socket(struct event *ev)
 	return true;
 }
 
-bool observe_accept(struct event *ev, const struct sockaddr *addr, const uint32_t *len)
+bool observe_accept(struct event *ev)
 {
 	const int fd = (int)ev->ret;
 	struct tcp_facts facts;
-	uint32_t given;
 
 	if (ev->error)
 		return observe_call(ev);
@@ -364,15 +310,18 @@ bool observe_accept(struct event *ev, const struct sockaddr *addr, const uint32_
 	ev->sock.opened = OPENED_BY_PEER;
 	ev->sock.local = sock_local(fd);
 	ev->sock.peer = sock_peer(fd);
-	/* Reset already: only accept itself still knew who it was. */
-	if (!ev->sock.peer.family && addr && sys_peek(&given, len, sizeof(given)) == 0)
-		ev->sock.peer = observe_address(addr, given);
 	/* Until its SYN is acknowledged it is there only by TCP Fast Open. */
 	view_trace(&ev->sock, STATE_SYN_RCVD,
 		   facts.has_delivered ? STATE_ESTABLISHED : STATE_UNKNOWN);
 	view_keep(&ev->sock, fd, ev->stack, &nothing_noted);
 	surprises_of_accept(ev, fd, &facts);
 	return true;
+}
+
+void observe_accepted_from(struct event *ev, const struct endpoint *peer)
+{
+	ev->sock.peer = *peer;
+	view_keep(&ev->sock, (int)ev->ret, ev->stack, &nothing_noted);
 }
 
 bool observe_dup(struct event *ev)
@@ -382,14 +331,4 @@ bool observe_dup(struct event *ev)
 	if (!ev->error)
 		fdtable_copy(ev->fd, (int)ev->ret);
 	return true;
-}
-
-bool observe_dup_onto(struct event *ev, struct closing *closing)
-{
-	const bool copied = observe_dup(ev);
-
-	if (!closing)
-		return copied;
-	observe_closed_target(closing, ev);
-	return copied || observe_caller(ev);
 }

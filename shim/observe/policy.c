@@ -3,37 +3,19 @@
  */
 #include "observe/policy.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <stddef.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "facts/shim.h"
 #include "observe/choices.h"
 #include "observe/tcp_state.h"
-#include "sys/sys.h"
 
-/*
- * Is this an address of TCP's with a port that the settings cover? The kernel
- * refuses lengths outside these bounds itself, and takes AF_UNSPEC for AF_INET.
- */
-static bool address_counts(const struct sockaddr *addr, uint32_t len)
+/* Is this an address of TCP's with a port that the settings cover? */
+static bool address_counts(uint16_t family, uint16_t port)
 {
-	struct {
-		uint16_t family;
-		uint16_t port; /* at the same place in both families */
-		uint32_t unused;
-	} head;
-	uint64_t word;
-
-	if (len < sizeof(struct sockaddr_in) || len > sizeof(struct sockaddr_storage) ||
-	    sys_peek_word(&word, addr) < 0)
+	/* The kernel takes AF_UNSPEC for AF_INET. */
+	if (family != AF_INET && family != AF_INET6 && family != AF_UNSPEC)
 		return false;
-	memcpy(&head, &word, sizeof(head));
-	if (head.family != AF_INET && head.family != AF_INET6 && head.family != AF_UNSPEC)
-		return false;
-	return head.port != 0 && settings_port(&shim.set, ntohs(head.port));
+	return port != 0 && settings_port(&shim.set, port);
 }
 
 /*
@@ -62,12 +44,12 @@ static inline struct policy decide(int fd, int state, uint8_t flags)
 	return policy;
 }
 
-struct policy policy_bind(int fd, const struct sockaddr *addr, uint32_t len)
+struct policy policy_bind(int fd, uint16_t family, uint16_t port)
 {
 	const struct policy none = {0};
 	int state;
 
-	if (shim.set.reuse == REUSE_OFF || !shim_acts() || !address_counts(addr, len))
+	if (!address_counts(family, port))
 		return none;
 	state = tcp_state(fd);
 	return state < 0 ? none : decide(fd, state, choices_of(fd));
@@ -82,9 +64,9 @@ struct policy policy_late(int fd)
 	return state == STATE_CLOSED ? decide(fd, state, flags) : none;
 }
 
-void policy_bound(int fd, const struct sockaddr *addr, uint32_t len)
+void policy_bound(int fd, uint16_t family, uint16_t port)
 {
-	if (address_counts(addr, len) && tcp_state(fd) >= 0)
+	if (address_counts(family, port) && tcp_state(fd) >= 0)
 		choices_change(fd, CHOSE_BOUND, 0);
 }
 

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct sockaddr;
+#include "facts/shim.h"
 
 struct policy {
 	uint8_t enable; /* set of REUSED_ADDR, REUSED_PORT: to be enabled */
@@ -17,19 +17,24 @@ struct policy {
 	uint8_t state;	/* with enable: of the socket, as TCP_INFO has it */
 };
 
+/* Is there anything that a bind may be prepared with? Else its address is not read. */
+static inline bool policy_acts(void)
+{
+	return shim.set.reuse != REUSE_OFF && shim_acts();
+}
+
 /*
- * What to enable for a bind to that address. Nothing where it is not a TCP bind
- * to a port (other than 0) that the settings cover; addr is the program's
- * pointer and may be anything. At most one system call to read it and two
- * getsockopt with the log off; with it the options are read as well, to tell the truth.
+ * What to enable for a bind to an address of that family and port. Nothing
+ * where it is not a TCP bind to a port (other than 0) that the settings cover. At most
+ * two getsockopt with the log off; with it the options are read as well, to tell the truth.
  */
-struct policy policy_bind(int fd, const struct sockaddr *addr, uint32_t len);
+struct policy policy_bind(int fd, uint16_t family, uint16_t port);
 
 /* gentle: what to enable at listen or connect, for a socket that policy_bound was told of. */
 struct policy policy_late(int fd);
 
 /* gentle: that bind worked as the program asked; listen or connect will want to know. */
-void policy_bound(int fd, const struct sockaddr *addr, uint32_t len);
+void policy_bound(int fd, uint16_t family, uint16_t port);
 
 /* The program has set SO_REUSEADDR or SO_REUSEPORT itself: remember where to 0. */
 void policy_option_set(int fd, int option, bool on);

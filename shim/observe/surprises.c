@@ -6,7 +6,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "observe/observe.h"
+#include "observe/closing.h"
 #include "observe/tcp_state.h"
 #include "observe/view.h"
 

@@ -120,6 +120,79 @@ class Quiet(Case):
         self.assertEqual(plain.eval("got"), shim.eval("got"))
 
 
+class Reading(Case):
+    """With a log: when the program's memory is read through a pointer that it gave.
+
+    Never before the real call, unless bind must know whether the option is wanted; after it
+    only where the kernel itself can no longer tell what stands there.
+    """
+
+    CALLS = ("bind", "listen", "connect", "accept4")
+    PROGRAM = """
+import os, socket, struct
+step = lambda: os.getpriority(os.PRIO_PROCESS, 0)
+def fails(call, *args):
+    try:
+        call(*args)
+    except OSError:
+        return
+    raise SystemExit("%s works" % call)
+l, c, d, twin = (socket.socket() for _ in range(4))
+step()
+l.bind(("127.0.0.1", 0))
+l.listen()
+step()
+c.connect(l.getsockname())
+step()
+a, _ = l.accept()
+step()
+fails(twin.bind, l.getsockname())
+step()
+d.connect(l.getsockname())
+d.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+d.close()
+step()
+l.accept()
+step()
+"""
+
+    def read_at(self, **settings):
+        """For each step of the program its calls and, as `read`, what was read."""
+        if strace.available():
+            self.skipTest(strace.available())
+        output = self.fresh("trace")
+        env = shimmed(LOG=self.log().path, FORMAT="json", **settings)
+        command = strace.command(output, env, [paths.PYTHON, "-IS", "-c", self.PROGRAM],
+                                 traced=self.CALLS + ("getpriority", "rt_sigprocmask"))
+        status, _, err = self.run_program(command, env)
+        self.assertEqual(status, 0, err)
+        steps = [[]]
+        with open(output, errors="replace") as file:
+            for line in file:
+                name, args = (LINE.match(line) or LINE.match("0 none(")).groups()
+                if name == "getpriority":
+                    steps.append([])
+                elif name in self.CALLS:
+                    steps[-1].append(name)
+                elif name == "rt_sigprocmask" and re.match(r"0xffffffff\b|-1\b", args):
+                    steps[-1].append("read")
+        return steps[1:-1]
+
+    def test_after_the_call_and_where_nothing_else_tells(self):
+        bound, connected, accepted, refused, _, forgotten = self.read_at(REUSE="off")
+        self.assertEqual(bound, ["bind", "listen"])
+        self.assertEqual(accepted, ["accept4"])
+        for step, call in ((connected, "connect"), (refused, "bind")):
+            self.assertEqual((step[0], set(step[1:])), (call, {"read"}))
+        # How much there is, and the address; either may lie in two pages.
+        self.assertEqual((forgotten[0], set(forgotten[1:])), ("accept4", {"read"}))
+        self.assertGreaterEqual(len(forgotten), 3)
+
+    def test_before_a_bind_that_may_want_the_option(self):
+        bound = self.read_at()[0]
+        self.assertIn(bound, (["read", "bind", "listen"], ["read", "read", "bind", "listen"]))
+
+
 class Logging(Case):
     """With a log: descriptors of ours are high, close-on-exec, and not inherited."""
 

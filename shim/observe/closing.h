@@ -1,0 +1,52 @@
+/*
+ * closing.h - a close in two halves: before it all that must be known to ask about
+ * the socket when no descriptor is left, and after it the question.
+ */
+#ifndef OBSERVE_CLOSING_H
+#define OBSERVE_CLOSING_H
+
+#include "observe/diag_query.h"
+#include "reuse/event.h"
+
+/* What must be known of a socket before it is closed to tell its state afterwards. */
+struct closing {
+	int32_t fd;
+	uint8_t before;	   /* the state measured just before the close */
+	bool ask;	   /* after the close, where the socket is */
+	uint8_t otherwise; /* the state then, where there is nothing to ask */
+	bool by_dump;
+	bool lingers_zero, keeps_no_fin_wait, was_reset;
+	bool after_fin;	     /* a FIN of ours has gone out */
+	uint8_t retransmits; /* as in struct tcp_facts */
+	uint8_t unseen;	     /* SYN_SENT where no event has told of it */
+	uint32_t unread;
+	uint32_t queued;    /* of a listener, that nobody has accepted */
+	uint32_t silent_ms; /* since the last segment */
+	uint32_t stack;	    /* of the caller (facts/callsite.h) */
+	struct sock_view view;
+	struct diag_id id;
+};
+
+enum closing_kind {
+	CLOSING_UNLOGGED, /* nothing to log, whatever happens */
+	CLOSING_TCP,	  /* filled in */
+	CLOSING_OTHER,	  /* an open descriptor that is no TCP socket */
+	CLOSING_NOT_OPEN,
+};
+
+/* Before the real close. */
+enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd);
+
+/* After it: the state that is left, into the event. False where there is nothing to log. */
+bool observe_closed(struct closing *closing, struct event *ev);
+
+/* Instead of it, where the call failed and left the descriptor open. */
+void observe_not_closed(const struct closing *closing);
+
+/* The same for the socket at the target of a dup2, beside the one that was copied. */
+void observe_closed_target(struct closing *closing, struct event *ev);
+
+/* After a close that failed with EBADF: false where the number was never a TCP socket. */
+bool observe_double_close(struct event *ev);
+
+#endif

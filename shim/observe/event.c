@@ -1,0 +1,50 @@
+/*
+ * event.c - see event.h.
+ */
+#include "observe/event.h"
+
+#include <string.h>
+
+#include "facts/shim.h"
+#include "observe/walk.h"
+#include "sys/clock.h"
+#include "sys/process.h"
+
+void event_begin(struct event *ev, enum call_id call, int fd)
+{
+	memset(ev, 0, sizeof(*ev));
+	ev->call = (uint8_t)call;
+	ev->fd = fd;
+	ev->has_fd = true;
+	ev->began_ns = clock_ns(CLOCK_MONOTONIC);
+}
+
+void event_end(struct event *ev, int64_t ret, int err)
+{
+	ev->dur_ns = clock_ns(CLOCK_MONOTONIC) - ev->began_ns;
+	ev->time_ns = clock_ns(CLOCK_REALTIME);
+	ev->ret = ret;
+	ev->has_ret = true;
+	ev->error = err;
+}
+
+void event_next_socket(struct event *ev, int fd)
+{
+	ev->fd = fd;
+	ev->notes = 0;
+	memset(&ev->sock, 0, sizeof(ev->sock));
+	memset(&ev->figures, 0, sizeof(ev->figures));
+}
+
+bool event_caller(struct event *ev)
+{
+	ev->pid = shim_acts() ? process_owner() : 0;
+	if (!ev->pid)
+		return false;
+	ev->tid = process_tid();
+	memcpy(ev->prog, shim.prog, sizeof(ev->prog));
+	/* At exit it is not the caller that matters, but who made the socket. */
+	if (shim.set.stack && !ev->stack && ev->call != CALL_exit)
+		ev->stack = walk_callers(shim.set.stack);
+	return true;
+}

@@ -1,0 +1,25 @@
+/*
+ * event.h - an event from its beginning to its end: its clock, and who made the call.
+ * What it tells of a socket is filled in by observe.c and closing.c.
+ */
+#ifndef OBSERVE_EVENT_H
+#define OBSERVE_EVENT_H
+
+#include "reuse/event.h"
+
+/* Before the real call: zero the event and start its clock. */
+void event_begin(struct event *ev, enum call_id call, int fd);
+
+/* Right after the real call: stop the clock. err: errno where it failed, else 0. */
+void event_end(struct event *ev, int64_t ret, int err);
+
+/* The same call's event about another socket. */
+void event_next_socket(struct event *ev, int fd);
+
+/*
+ * pid, tid, program and the caller's stack; false where there is nothing to log: in a
+ * vfork child, whose memory is another process's, and in a sandbox.
+ */
+bool event_caller(struct event *ev);
+
+#endif
