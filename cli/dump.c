@@ -17,11 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "facts/reader.h"
 #include "facts/ring_file.h"
 #include "facts/settings.h"
 #include "log/render.h"
@@ -32,7 +34,7 @@ struct dump {
 	const char *path;
 	bool follow;
 	struct settings set; /* format and color */
-	bool colored;
+	struct text_style style;
 	bool printed;	/* anything */
 	bool waits;	/* for a ring that is to be, which has been told */
 	size_t unknown; /* events of calls that only another build has */
@@ -188,7 +190,7 @@ static void print_entry(struct dump *dump, const struct ring_entry *entry)
 	if (dump->set.format == FORMAT_JSON)
 		render_json(&out, &ev);
 	else
-		render_text(&out, &ev, dump->colored);
+		render_text(&out, &ev, &dump->style);
 	if (!out.truncated)
 		fwrite_unlocked(line, 1, out_len(&out), stdout);
 	dump->printed = true;
@@ -395,9 +397,8 @@ static int show(struct dump *dump)
 static int help(void)
 {
 	puts("Usage: tcpshim dump [OPTION...] RING\n"
-	     "Print the events that the flight recorder RING keeps, the oldest first. It is the "
-	     "file\n"
-	     "that tcpshim run --log=ring:RING (or TCPSHIM_LOG=ring:RING) has made.\n"
+	     "Print the events that the flight recorder RING keeps, the oldest first. It is\n"
+	     "the file that tcpshim run --log=ring:RING (or TCPSHIM_LOG=ring:RING) has made.\n"
 	     "\n"
 	     "  -f, --follow\n"
 	     "          go on with the events that come, until interrupted\n"
@@ -405,7 +406,8 @@ static int help(void)
 	     "          text (the default) or json: one object a line\n"
 	     "  --json  the same as --format=json\n"
 	     "  --color=WHEN\n"
-	     "          colours in the text: auto (the default: on a terminal), always or never\n"
+	     "          colours in the text: auto (the default: on a terminal), always or\n"
+	     "          never\n"
 	     "  -h, --help, -V, --version");
 	return STATUS_FINE;
 }
@@ -429,13 +431,20 @@ static bool understand(struct dump *dump, const char *option, const char *variab
 	return false;
 }
 
-static void choose_color(struct dump *dump)
+/* Whose text it is: the terminal's, as it is now, and the locale's. */
+static void know_reader(struct dump *dump)
 {
-	const char *no_color = getenv("NO_COLOR");
+	struct winsize size = {0};
+	const bool terminal = isatty(STDOUT_FILENO);
 
-	dump->colored = dump->set.color == COLOR_ALWAYS ||
-			(dump->set.color == COLOR_AUTO && isatty(STDOUT_FILENO) &&
-			 !(no_color && *no_color));
+	if (terminal)
+		ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+	dump->style = (struct text_style){
+		.colored = reader_wants_color(dump->set.color, terminal, getenv("NO_COLOR"),
+					      getenv("TERM")),
+		.utf8 = reader_knows_utf8(getenv("LC_ALL"), getenv("LC_CTYPE"), getenv("LANG")),
+		.width = size.ws_col,
+	};
 }
 
 static int refuse(int refused, char **argv, const struct option *options)
@@ -493,6 +502,6 @@ int dump_main(int argc, char **argv)
 	if (argc - optind != 1)
 		return cli_usage("dump", "one RING is to be given");
 	dump.path = argv[optind];
-	choose_color(&dump);
+	know_reader(&dump);
 	return show(&dump);
 }

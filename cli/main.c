@@ -30,8 +30,8 @@ static int help(void)
 	puts("\n  -h, --help     show this; after a subcommand: show its options\n"
 	     "  -V, --version  show the version\n"
 	     "\n"
-	     "The exit status is 0 where all went well, 1 where the answer is no, 2 after wrong\n"
-	     "usage. The manual: man tcpshim.");
+	     "The exit status is 0 where all went well, 1 where the answer is no, 2 after\n"
+	     "wrong usage. The manual: man tcpshim.");
 	return STATUS_FINE;
 }
 

@@ -23,15 +23,15 @@ enum { OWN_FAILURE = 125, CANT_EXECUTE = 126, NOT_FOUND = 127 };
 static int help(void)
 {
 	puts("Usage: tcpshim run [OPTION...] [--] COMMAND [ARGUMENT...]\n"
-	     "Run a program under libreuse.so, which sets SO_REUSEADDR before each bind of a TCP\n"
-	     "socket. Nothing else happens, and nothing is printed, unless an option asks for it\n"
-	     "(--log=stderr shows every socket call).\n"
+	     "Run a program under libreuse.so, which sets SO_REUSEADDR before each bind of a\n"
+	     "TCP socket. Nothing else happens, and nothing is printed, unless an option asks\n"
+	     "for it (--log=stderr shows every socket call).\n"
 	     "\n"
 	     "Each option sets an environment variable, whatever it was before:");
 	run_options_list();
 	puts("\n"
-	     "The exit status is the program's own; 125 where tcpshim itself fails, 126 where the\n"
-	     "program can't be executed, 127 where it is not found, 2 after wrong usage.");
+	     "The exit status is the program's own; 125 where tcpshim itself fails, 126 where\n"
+	     "the program can't be executed, 127 where it is not found, 2 after wrong usage.");
 	return STATUS_FINE;
 }
 

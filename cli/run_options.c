@@ -124,7 +124,7 @@ void run_options_list(void)
 
 		printf("  --%s%-*s %s (%s)\n", rows[i].name, width, rows[i].value, rows[i].about,
 		       setting->variable);
-		printf("%24s%s; default: %s\n", "", setting->accepted, setting->otherwise);
+		printf("%6s%s; default: %s\n", "", setting->accepted, setting->otherwise);
 		if (i == ROW_format)
 			printf("  --%-19s --format=json\n", "json");
 	}

@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "facts/reader.h"
 #include "facts/shim.h"
 #include "hooks/libc.h"
 #include "log/sink.h"
@@ -72,14 +73,13 @@ static bool open_for_events(void)
 	return shim.set.log != LOG_OFF && log_open(&shim.set, shim.prog);
 }
 
-static bool wants_color(const struct settings *set)
+/* The reader's terminal and locale; the program may set another locale for itself. */
+static void know_reader(void)
 {
-	if (set->color == COLOR_AUTO) {
-		const char *no_color = secure_getenv("NO_COLOR");
-
-		return sink_is_terminal() && !(no_color && *no_color);
-	}
-	return set->color == COLOR_ALWAYS;
+	shim.colored = reader_wants_color(shim.set.color, sink_is_terminal(),
+					  secure_getenv("NO_COLOR"), secure_getenv("TERM"));
+	shim.utf8 = reader_knows_utf8(secure_getenv("LC_ALL"), secure_getenv("LC_CTYPE"),
+				      secure_getenv("LANG"));
 }
 
 /* Without events it is hardly ever asked whose the memory is. */
@@ -117,7 +117,7 @@ __attribute__((constructor)) static void boot(void)
 	if (logs) {
 		if (shim.set.stack)
 			stacks_open();
-		shim.colored = wants_color(&shim.set);
+		know_reader();
 		shim.events = shim.set.calls;
 		hooks |= hooks_for_log(&shim.set);
 	}

@@ -141,12 +141,6 @@ void out_column(struct out *out, size_t column)
 	while (out_len(out) < column && !out->truncated);
 }
 
-void out_plain(struct out *out, const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		out_char(out, text[i] >= ' ' && text[i] < 0x7f ? text[i] : '?');
-}
-
 /*
  * How many bytes the UTF-8 character at text has, 0 where there is none: RFC
  * 3629, so no overlong form, no surrogate and nothing above U+10FFFF.
@@ -189,6 +183,55 @@ static size_t plain_len(const char *text, size_t len)
 	while (n < len && is_plain[(unsigned char)text[n]])
 		n++;
 	return n;
+}
+
+/*
+ * Of the characters that utf8_len takes, those that are no text: the control characters
+ * of ISO 6429, separators of lines, and what turns the direction of writing.
+ */
+static bool is_control(const unsigned char *c, size_t n)
+{
+	if (n == 2)
+		return c[0] == 0xc2 && c[1] < 0xa0;
+	return n == 3 && c[0] == 0xe2 &&
+	       ((c[1] == 0x80 && c[2] >= 0xa8 && c[2] <= 0xae) ||
+		(c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
+}
+
+void out_plain(struct out *out, const char *text, size_t len)
+{
+	while (len > 0) {
+		const unsigned char *c = (const unsigned char *)text;
+		const size_t n = *c < 0x80 ? 1 : utf8_len(c, len);
+
+		if (n == 0 || *c < ' ' || *c == 0x7f || is_control(c, n))
+			out_char(out, '?');
+		else
+			out_mem(out, text, n);
+		text += n ? n : 1;
+		len -= n ? n : 1;
+	}
+}
+
+void out_as_ascii(struct out *out, char *from)
+{
+	for (char *at = from; at < out->at; at++)
+		if ((unsigned char)*at >= 0x80)
+			*at = '?';
+}
+
+size_t out_width(const char *text, const char *end)
+{
+	size_t width = 0;
+
+	for (; text < end; text++) {
+		if (*text == '\033')
+			while (text + 1 < end && *text != 'm')
+				text++;
+		else if (((unsigned char)*text & 0xc0) != 0x80)
+			width++; /* no byte in the midst of a character */
+	}
+	return width;
 }
 
 /* One character that may not stand for itself; how many bytes it had. */

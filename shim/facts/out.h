@@ -69,8 +69,12 @@ void out_hex(struct out *out, uint64_t number);
 void out_hex_bytes(struct out *out, const uint8_t *bytes, size_t len);
 /* Spaces up to that column of the line; one where it is passed already. */
 void out_column(struct out *out, size_t column);
-/* Any bytes as printable ASCII, '?' for the rest: nothing in it moves a cursor or ends a line. */
+/* Any bytes as printable UTF-8, '?' for the rest: nothing in it moves a cursor or ends a line. */
 void out_plain(struct out *out, const char *text, size_t len);
+/* What was written since from as ASCII, '?' for the rest: for who reads no UTF-8. */
+void out_as_ascii(struct out *out, char *from);
+/* How many places on a screen that takes; colours (ESC [ … m) take none. */
+size_t out_width(const char *text, const char *end);
 /* What stands between the quotes of a JSON string; bytes that are no UTF-8 become U+FFFD. */
 void out_json(struct out *out, const char *text, size_t len);
 

@@ -15,10 +15,10 @@
 struct shim {
 	_Atomic(uint32_t) hooks; /* set of enum call_id: hooks that do more than pass through */
 	uint32_t hooks_at_load;
-	bool silent;	 /* observed for the report at exit alone, not logged */
-	uint32_t events; /* set of enum call_id: calls that are logged; 0: no log */
-	bool colored;
-	char prog[16]; /* /proc/self/comm at load */
+	bool silent;	    /* observed for the report at exit alone, not logged */
+	uint32_t events;    /* set of enum call_id: calls that are logged; 0: no log */
+	bool colored, utf8; /* the text: its reader's terminal and locale */
+	char prog[16];	    /* /proc/self/comm at load */
 	struct settings set;
 };
 

@@ -19,12 +19,17 @@ enum { SHORT_LINE = 512, LONGEST_LINE = 4096 };
 
 static struct out render(char *buf, size_t size, const struct event *ev)
 {
+	const struct text_style style = {
+		.colored = shim.colored,
+		.utf8 = shim.utf8,
+		.width = shim.set.format == FORMAT_TEXT ? sink_width() : 0,
+	};
 	struct out line = out_into(buf, size);
 
 	if (shim.set.format == FORMAT_JSON)
 		render_json(&line, ev);
 	else
-		render_text(&line, ev, shim.colored);
+		render_text(&line, ev, &style);
 	return line;
 }
 

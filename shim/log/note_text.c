@@ -63,8 +63,17 @@ static void out_lost(struct out *out, const struct event *ev)
 /* A name that may hold anything, in a sentence that goes into JSON as it is. */
 static void out_program(struct out *out, const char *prog)
 {
-	for (; *prog; prog++)
-		out_plain(out, *prog == '"' || *prog == '\\' ? "?" : prog, 1);
+	size_t len;
+
+	for (; *prog; prog += len) {
+		len = 0;
+		while (prog[len] && prog[len] != '"' && prog[len] != '\\')
+			len++;
+		out_plain(out, prog, len);
+		if (!len)
+			out_char(out, '?');
+		len += !len;
+	}
 }
 
 /* "nginx (pid 4242)", or what else is known of the owner. */

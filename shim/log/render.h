@@ -10,7 +10,14 @@
 #include "facts/out.h"
 #include "reuse/event.h"
 
-void render_text(struct out *out, const struct event *ev, bool colored);
+/* For whom a text is: its reader's terminal and locale. */
+struct text_style {
+	bool colored;
+	bool utf8;	/* else names beyond ASCII are question marks */
+	uint16_t width; /* of the terminal; 0: lines are as long as they are */
+};
+
+void render_text(struct out *out, const struct event *ev, const struct text_style *style);
 void render_json(struct out *out, const struct event *ev);
 
 /*

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -106,6 +107,14 @@ int sink_open_unix(const struct sockaddr_un *addr, unsigned int len, bool again)
 bool sink_is_terminal(void)
 {
 	return sink.kind == TERMINAL;
+}
+
+uint16_t sink_width(void)
+{
+	struct winsize size;
+	const int fd = sink.kind == TERMINAL ? own_checked(OWN_LOG) : -1;
+
+	return fd >= 0 && sys_ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 typedef long write_way(int fd, const struct iovec *line);

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct sockaddr_un;
 
@@ -20,6 +21,9 @@ int sink_open_fd(int fd);
 int sink_open_unix(const struct sockaddr_un *addr, unsigned int len, bool again);
 
 bool sink_is_terminal(void);
+
+/* How many columns the terminal has now; 0 where it is none, or does not say. */
+uint16_t sink_width(void);
 
 /* Write to any descriptor as to a sink, but for the check that it is ours. */
 void sink_write_once(int fd, const char *text, size_t len);

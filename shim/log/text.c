@@ -2,6 +2,7 @@
  * text.c - an event as a line for people, in the shape of strace, the states in a
  * column of their own; notes on lines below.
  */
+#include <netinet/in.h>
 #include <string.h>
 
 #include "facts/callsite.h"
@@ -12,30 +13,18 @@
 #include "log/args.h"
 #include "log/note_text.h"
 #include "log/render.h"
+#include "log/screen.h"
 
-enum { CALL_COLUMN = 29, STATE_COLUMN = 84 };
+/*
+ * The states begin at a column of their own, behind most calls, and the longest way needs
+ * LONGEST_WAY. On a terminal that is too narrow for both the last state stands at the right
+ * edge, and before it as much of the way as there is room for.
+ */
+enum { CALL_COLUMN = 29, STATE_COLUMN = 84, FAR_COLUMN = 114 };
+enum { LONGEST_WAY = 61, FULL_WIDTH = STATE_COLUMN + LONGEST_WAY, LONGEST_STATE = 11 };
 
-enum color { PLAIN, CALL_COLOR, ERROR_COLOR, STATE_COLOR, NOTE_COLOR };
-
-/* Where the line stands on the screen: colours take bytes but no room. */
-struct line {
-	struct out *out;
-	size_t invisible;
-	bool colored;
-};
-
-static void paint(struct line *line, enum color color)
-{
-	static const char *const codes[] = {
-		[PLAIN] = "\033[0m",	    [CALL_COLOR] = "\033[1m",  [ERROR_COLOR] = "\033[31m",
-		[STATE_COLOR] = "\033[36m", [NOTE_COLOR] = "\033[33m",
-	};
-
-	if (!line->colored)
-		return;
-	out_str(line->out, codes[color]);
-	line->invisible += strlen(codes[color]);
-}
+/* On a narrow terminal: below the program's name. */
+enum { NARROW_COLUMN = 13 };
 
 /* "server[4242]", or "server[4242/4250]" in another thread than the first. */
 static void out_caller(struct out *out, const struct event *ev)
@@ -55,14 +44,18 @@ static void separate(struct out *out)
 	out_str(out, ", ");
 }
 
-static void out_sockopt_args(struct out *out, const struct event *ev)
+/* An option's name tells its level. */
+static void out_sockopt_args(struct out *out, const struct event *ev, bool narrow)
 {
 	const int level = ev->args.sockopt.level, option = ev->args.sockopt.option;
+	const char *name = option_name(level, option);
 
 	separate(out);
-	out_constant(out, 0, constant_name(NAMES_level, level), level);
-	separate(out);
-	out_constant(out, 0, option_name(level, option), option);
+	if (!narrow || !name) {
+		out_constant(out, 0, constant_name(NAMES_level, level), level);
+		separate(out);
+	}
+	out_constant(out, 0, name, option);
 	separate(out);
 	if (ev->more.value.readable)
 		out_option_value(out, 0, ev);
@@ -70,13 +63,19 @@ static void out_sockopt_args(struct out *out, const struct event *ev)
 		out_char(out, '?');
 }
 
-static void out_socket_args(struct out *out, const struct event *ev)
+static void out_socket_args(struct out *out, const struct event *ev, bool narrow)
 {
 	const int domain = ev->args.socket.domain, protocol = ev->args.socket.protocol;
+	const int flags = ev->args.socket.type & ~SOCKET_TYPE_MASK;
 
 	out_constant(out, 0, constant_name(NAMES_domain, domain), domain);
 	separate(out);
-	out_socket_type(out, 0, ev->args.socket.type);
+	out_socket_type(out, 0,
+			narrow ? ev->args.socket.type & SOCKET_TYPE_MASK : ev->args.socket.type);
+	if (narrow && flags)
+		out_str(out, "|..");
+	if (narrow && (protocol == 0 || protocol == IPPROTO_TCP))
+		return;
 	separate(out);
 	out_constant(out, 0, constant_name(NAMES_protocol, protocol), protocol);
 }
@@ -100,7 +99,7 @@ static void out_fcntl_args(struct out *out, const struct event *ev)
 	out_i64(out, ev->args.fcntl.newfd);
 }
 
-static void out_text_args(struct out *out, const struct event *ev)
+static void out_text_args(struct out *out, const struct event *ev, bool narrow)
 {
 	const int how = ev->args.how;
 
@@ -112,10 +111,10 @@ static void out_text_args(struct out *out, const struct event *ev)
 		out_address_arg(out, &ev->sock.peer);
 	switch (call_args((enum call_id)ev->call)) {
 	case PART_SOCKET:
-		out_socket_args(out, ev);
+		out_socket_args(out, ev, narrow);
 		break;
 	case PART_SOCKOPT:
-		out_sockopt_args(out, ev);
+		out_sockopt_args(out, ev, narrow);
 		break;
 	case PART_BACKLOG:
 		separate(out);
@@ -137,18 +136,22 @@ static void out_text_args(struct out *out, const struct event *ev)
 	}
 }
 
+/* "= -1 ECONNREFUSED"; the error's name alone where there is little room. */
 static void out_result(struct line *line, const struct event *ev)
 {
+	const bool number = !ev->error || !line_is_narrow(line);
+
 	if (!ev->has_ret)
 		return;
 	out_str(line->out, " = ");
-	out_i64(line->out, ev->ret);
+	if (number)
+		out_i64(line->out, ev->ret);
 	if (!ev->error)
 		return;
-	out_char(line->out, ' ');
-	paint(line, ERROR_COLOR);
+	out_str(line->out, number ? " " : "");
+	line_paint(line, ERROR_COLOR);
 	out_constant(line->out, 0, error_name(ev->error), ev->error);
-	paint(line, PLAIN);
+	line_paint(line, PLAIN);
 }
 
 /* " <127.0.0.1:9999 127.0.0.1:50178>", where the arguments do not show it already. */
@@ -167,35 +170,146 @@ static void out_ends(struct out *out, const struct event *ev, const struct sock_
 	out_char(out, '>');
 }
 
-/* "ESTABLISHED -> CLOSE_WAIT -> LAST_ACK -> CLOSED"; what was not seen from its start: "(SYN_RCVD)
- * -> …" */
-static void out_states(struct out *out, const struct sock_view *sock)
+/* What an accept has brought; of other calls the descriptor tells it. */
+static void out_new_peer(struct out *out, const struct event *ev)
 {
-	const char *arrow = "";
+	if ((ev->call != CALL_accept && ev->call != CALL_accept4) || !ev->sock.peer.family)
+		return;
+	out_str(out, " <");
+	out_endpoint(out, &ev->sock.peer);
+	out_char(out, '>');
+}
 
-	if (sock->was != STATE_UNKNOWN && (sock->was != sock->state || sock->n_via)) {
-		out_str(out, state_name((enum tcp_state_id)sock->was));
-		arrow = " -> ";
-	}
-	for (unsigned int i = 0; i < sock->n_via; i++) {
-		const bool unseen_start = i == 0 && sock->was == STATE_UNKNOWN;
+/* " after 2.0 s": a call that took long. */
+static void out_duration(struct out *out, const struct event *ev)
+{
+	enum { LONG_NS = 100000000 };
 
-		out_str(out, arrow);
-		out_str(out, unseen_start ? "(" : "");
-		out_str(out, state_name((enum tcp_state_id)sock->via[i]));
-		out_str(out, unseen_start ? ")" : "");
-		arrow = " -> ";
+	if (ev->dur_ns < LONG_NS)
+		return;
+	out_str(out, " after ");
+	out_u64(out, ev->dur_ns / 1000000000u);
+	out_char(out, '.');
+	out_u64(out, ev->dur_ns / 100000000u % 10);
+	out_str(out, " s");
+}
+
+/* The states before the last one, in order. */
+struct way {
+	uint8_t states[VIA_MAX + 1];
+	unsigned int count;
+	bool unseen_start; /* the socket's first state in this process is one that was not seen */
+};
+
+static struct way way_of(const struct sock_view *sock)
+{
+	struct way way = {.unseen_start = sock->was == STATE_UNKNOWN};
+
+	if (sock->was != STATE_UNKNOWN && (sock->was != sock->state || sock->n_via))
+		way.states[way.count++] = sock->was;
+	for (unsigned int i = 0; i < sock->n_via; i++)
+		way.states[way.count++] = sock->via[i];
+	return way;
+}
+
+/* "ESTABLISHED -> CLOSE_WAIT -> ", without the first so many; unseen: "(SYN_RCVD) -> ". */
+static void out_way(struct out *out, const struct way *way, unsigned int skipped)
+{
+	for (unsigned int i = skipped; i < way->count; i++) {
+		const bool unseen = i == 0 && way->unseen_start;
+
+		out_str(out, unseen ? "(" : "");
+		out_str(out, state_name((enum tcp_state_id)way->states[i]));
+		out_str(out, unseen ? ") -> " : " -> ");
 	}
-	out_str(out, arrow);
+}
+
+/* "(59.7 s)": how long the kernel still keeps it. */
+static void out_timer(struct out *out, const struct sock_view *sock)
+{
+	out_char(out, '(');
+	out_u64(out, sock->timer_ms / 1000);
+	out_char(out, '.');
+	out_u64(out, sock->timer_ms / 100 % 10);
+	out_str(out, " s)");
+}
+
+static void out_state(struct out *out, const struct sock_view *sock)
+{
 	out_str(out,
 		sock->state == STATE_UNKNOWN ? "?" : state_name((enum tcp_state_id)sock->state));
+}
+
+/* "ESTABLISHED -> CLOSE_WAIT -> LAST_ACK -> CLOSED" */
+static void out_states(struct out *out, const struct sock_view *sock)
+{
+	const struct way way = way_of(sock);
+
+	out_way(out, &way, 0);
+	out_state(out, sock);
 	if (sock->has_timer) {
-		out_str(out, " (");
-		out_u64(out, sock->timer_ms / 1000);
-		out_char(out, '.');
-		out_u64(out, sock->timer_ms / 100 % 10);
-		out_str(out, " s)");
+		out_char(out, ' ');
+		out_timer(out, sock);
 	}
+}
+
+/* The way without its first so many steps, as it stands before a state at the edge. */
+static void out_way_to_edge(struct out *out, const struct way *way, const struct sock_view *sock,
+			    unsigned int skipped)
+{
+	out_str(out, skipped ? "-> " : "");
+	out_way(out, way, skipped);
+	if (sock->has_timer) {
+		out_timer(out, sock);
+		out_char(out, ' ');
+	}
+}
+
+/* The last state at the right edge, and before it as much of the way as there is room for. */
+static void out_states_at_edge(struct line *line, const struct sock_view *sock)
+{
+	char buf[256];
+	struct out text = out_into(buf, sizeof(buf));
+	const struct way way = way_of(sock);
+	const size_t edge = line->width - LONGEST_STATE;
+
+	if (line_width(line) >= edge)
+		line_next(line, 0);
+
+	const size_t room = edge - line_width(line) - 1;
+
+	for (unsigned int skipped = 0; skipped <= way.count; skipped++) {
+		text = out_into(buf, sizeof(buf));
+		out_way_to_edge(&text, &way, sock, skipped);
+		if (out_len(&text) <= room)
+			break;
+	}
+	if (out_len(&text) > room)
+		text.at = text.start;
+	line_column(line, edge - out_len(&text));
+	line_paint(line, STATE_COLOR);
+	out_mem(line->out, text.start, out_len(&text));
+	out_state(line->out, sock);
+	line_paint(line, PLAIN);
+}
+
+/* Behind the call: the states, in their column. */
+static void out_state_column(struct line *line, const struct sock_view *sock)
+{
+	const unsigned int width = line->width;
+	size_t column;
+
+	if (width && width < FULL_WIDTH) {
+		out_states_at_edge(line, sock);
+		return;
+	}
+	column = width > FAR_COLUMN + LONGEST_WAY ? FAR_COLUMN : STATE_COLUMN;
+	if (width && line_width(line) >= column)
+		line_next(line, 0);
+	line_column(line, column);
+	line_paint(line, STATE_COLOR);
+	out_states(line->out, sock);
+	line_paint(line, PLAIN);
 }
 
 /* "exit: 3 sockets left open: 1 ESTABLISHED, 2 CLOSE_WAIT" */
@@ -235,13 +349,23 @@ static void out_age(struct out *out, uint64_t age_ns)
 	out_str(out, " s");
 }
 
-static void out_note_line(struct line *line, const char *head)
+static size_t note_column(const struct line *line)
 {
-	out_char(line->out, '\n');
-	for (int i = 0; i < CALL_COLUMN; i++)
-		out_char(line->out, ' ');
-	paint(line, NOTE_COLOR);
+	return line_is_narrow(line) ? NARROW_COLUMN : CALL_COLUMN;
+}
+
+/* What follows below the line, wrapped at words, under its head. */
+static void note_begin(struct line *line, const char *head)
+{
+	line_next(line, note_column(line));
+	line_paint(line, NOTE_COLOR);
 	out_str(line->out, head);
+}
+
+static void note_end(struct line *line)
+{
+	line_paint(line, PLAIN);
+	line_wrap(line, note_column(line) + 6);
 }
 
 static void out_notes(struct line *line, const struct event *ev)
@@ -249,9 +373,9 @@ static void out_notes(struct line *line, const struct event *ev)
 	for (uint64_t left = ev->notes; left; left &= left - 1) {
 		const int note = __builtin_ctzll(left);
 
-		out_note_line(line, "note: ");
+		note_begin(line, "note: ");
 		out_note(line->out, (enum note_id)note, ev);
-		paint(line, PLAIN);
+		note_end(line);
 	}
 }
 
@@ -267,9 +391,9 @@ static void out_frames(struct line *line, const struct event *ev)
 
 		if (!frame)
 			continue;
-		out_note_line(line, "at ");
+		note_begin(line, "at ");
 		out_frame(out, frame);
-		paint(line, PLAIN);
+		note_end(line);
 		if (out->truncated || out->at == out->end) {
 			*out = before;
 			break;
@@ -277,47 +401,83 @@ static void out_frames(struct line *line, const struct event *ev)
 	}
 }
 
-void render_text(struct out *out, const struct event *ev, bool colored)
+/* The TCP socket that a dup2 has closed. */
+static void out_closed(struct line *line, const struct event *ev)
 {
-	struct line line = {.out = out, .colored = colored};
+	note_begin(line, "closed ");
+	out_i64(line->out, ev->more.closed.fd);
+	out_ends(line->out, ev, &ev->more.closed.sock);
+	out_str(line->out, ": ");
+	out_states(line->out, &ev->more.closed.sock);
+	note_end(line);
+}
+
+/* "17:02:11.042390 server[4242] "; to the millisecond where there is little room. */
+static void out_head(struct line *line, const struct event *ev)
+{
+	struct out *out = line->out;
 
 	out_time_of_day(out, ev->time_ns);
+	if (line_is_narrow(line) && !out->truncated)
+		out->at -= 3;
 	out_char(out, ' ');
 	out_caller(out, ev);
 	out_char(out, ' ');
-	paint(&line, CALL_COLOR);
+}
+
+static void out_call(struct line *line, const struct event *ev)
+{
+	struct out *out = line->out;
+
+	line_paint(line, CALL_COLOR);
 	out_str(out, call_name((enum call_id)ev->call));
-	paint(&line, PLAIN);
+	line_paint(line, PLAIN);
 	if (ev->has_totals) {
 		out_totals(out, ev);
-	} else {
-		out_char(out, '(');
-		out_text_args(out, ev);
-		out_char(out, ')');
+		return;
 	}
-	if (ev->call != CALL_exit)
-		out_result(&line, ev);
+	out_char(out, '(');
+	out_text_args(out, ev, line_is_narrow(line));
+	out_char(out, ')');
+}
+
+/* The result and what else is known; on a narrow terminal no more than what is new. */
+static void out_outcome(struct line *line, const struct event *ev)
+{
+	struct out *out = line->out;
+	const bool narrow = line_is_narrow(line);
+
+	if (ev->call != CALL_exit && !(narrow && ev->by_shim && !ev->error))
+		out_result(line, ev);
 	if (ev->by_shim)
-		out_str(out, " (by libreuse)");
-	out_ends(out, ev, &ev->sock);
+		out_str(out, narrow ? " (shim)" : " (by libreuse)");
+	out_duration(out, ev);
+	if (narrow && ev->call != CALL_exit)
+		out_new_peer(out, ev);
+	else
+		out_ends(out, ev, &ev->sock);
 	if (ev->figures.age_ns)
 		out_age(out, ev->figures.age_ns);
-	if (ev->has_sock) {
-		out_column(out, STATE_COLUMN + line.invisible);
-		paint(&line, STATE_COLOR);
-		out_states(out, &ev->sock);
-		paint(&line, PLAIN);
-	}
-	if (ev->has_closed) {
-		out_note_line(&line, "closed ");
-		out_i64(out, ev->more.closed.fd);
-		out_ends(out, ev, &ev->more.closed.sock);
-		out_str(out, ": ");
-		out_states(out, &ev->more.closed.sock);
-		paint(&line, PLAIN);
-	}
+	if (line->width)
+		line_wrap(line, note_column(line) + 6);
+}
+
+void render_text(struct out *out, const struct event *ev, const struct text_style *style)
+{
+	struct line line = line_begin(out, style);
+	char *begin = out->at;
+
+	out_head(&line, ev);
+	out_call(&line, ev);
+	out_outcome(&line, ev);
+	if (ev->has_sock)
+		out_state_column(&line, &ev->sock);
+	if (ev->has_closed)
+		out_closed(&line, ev);
 	out_notes(&line, ev);
 	if (ev->stack)
 		out_frames(&line, ev);
 	out_char(out, '\n');
+	if (!style->utf8)
+		out_as_ascii(out, begin);
 }

@@ -118,7 +118,7 @@ class Values(Settings):
     def on_a_terminal(self, **more):
         """Standard error of the script on a terminal."""
         main, side = pty.openpty()
-        env = shimmed(LOG="stderr")
+        env = dict(shimmed(LOG="stderr"), TERM="xterm")
         env.update(more)
         process = self.start([paths.PYTHON, "-I", "-S", "-c", SCRIPT], env, stderr=side)
         os.close(side)

@@ -81,7 +81,7 @@ class Frame(ToolCase):
             self.assertEqual((status, err), (0, b""))
             self.assertTrue(out.startswith(b"Usage: tcpshim "), out)
             for line in out.decode().split("\n"):
-                self.assertLessEqual(len(line), 100)
+                self.assertLessEqual(len(line), 80)
         self.assertIn(b"\n  run ", self.tcpshim("--help")[1])
 
     def test_help_tells_every_option(self):

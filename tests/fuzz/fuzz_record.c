@@ -23,7 +23,7 @@ static void show(struct shown *ret, const struct event *ev)
 	HOLDS(!out.truncated);
 	ret->json_len = out_len(&out);
 	out = out_into(ret->text, sizeof(ret->text));
-	render_text(&out, ev, false);
+	render_text(&out, ev, &(struct text_style){0});
 	ret->text_len = out_len(&out);
 }
 

@@ -51,9 +51,9 @@ static void check_event(const struct event *ev)
 	if (!out.truncated)
 		HOLDS(out.at[-1] == '\n' && json_is_one_value(line, out_len(&out) - 1));
 	out = out_into(line, sizeof(line));
-	render_text(&out, ev, true);
+	render_text(&out, ev, &(struct text_style){.colored = true, .utf8 = true, .width = 80});
 	out = out_into(line, sizeof(line));
-	render_text(&out, ev, false);
+	render_text(&out, ev, &(struct text_style){0});
 	for (size_t i = 0; i < out_len(&out); i++)
 		HOLDS((line[i] >= ' ' && line[i] < 0x7f) || line[i] == '\n');
 }

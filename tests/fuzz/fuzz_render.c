@@ -34,13 +34,13 @@ static void check_text(const struct event *ev, size_t size)
 	struct out out = out_into(room, size);
 
 	HOLDS(room);
-	render_text(&out, ev, false);
+	render_text(&out, ev, &(struct text_style){0});
 	HOLDS(out_len(&out) <= size);
 	HOLDS(out.truncated || out.at[-1] == '\n');
 	for (size_t i = 0; i < out_len(&out); i++)
 		HOLDS((room[i] >= ' ' && room[i] < 0x7f) || room[i] == '\n');
 	out = out_into(room, size);
-	render_text(&out, ev, true);
+	render_text(&out, ev, &(struct text_style){.colored = true, .utf8 = true, .width = 80});
 	HOLDS(out_len(&out) <= size);
 	free(room);
 }

@@ -32,7 +32,7 @@ static const char *rendered_text(const struct event *ev, bool colored)
 	static char line[ROOM];
 	struct out out = out_into(line, sizeof(line) - 1);
 
-	render_text(&out, ev, colored);
+	render_text(&out, ev, &(struct text_style){.colored = colored});
 	assert_false(out.truncated);
 	*out.at = 0;
 	return line;
@@ -1143,7 +1143,7 @@ static void any_room(void **state)
 			render_json(&out, &ev);
 			assert_int_equal(out.truncated, size < json);
 			out = out_into(end - size, size);
-			render_text(&out, &ev, true);
+			render_text(&out, &ev, &(struct text_style){.colored = true});
 			assert_int_equal(out.truncated, size < text);
 		}
 	}
@@ -1197,7 +1197,7 @@ static void emit_body(void *arg)
 		if (call % 2)
 			render_json(&out, &ev);
 		else
-			render_text(&out, &ev, true);
+			render_text(&out, &ev, &(struct text_style){.colored = true});
 		atomic_store(&this_process.seq, UINT64_MAX - 1);
 		atomic_store(&this_process.lost, UINT64_MAX);
 		event_emit(&ev);

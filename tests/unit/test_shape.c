@@ -31,7 +31,7 @@ static void render(struct lines *ret, const struct event *ev)
 	assert_false(out.truncated);
 	*out.at = 0;
 	out = out_into(ret->text, sizeof(ret->text) - 1);
-	render_text(&out, ev, false);
+	render_text(&out, ev, &(struct text_style){0});
 	assert_false(out.truncated);
 	*out.at = 0;
 }
