@@ -23,6 +23,7 @@
 #include "log/note_text.h"
 #include "observe/conflict.h"
 #include "observe/explain.h"
+#include "observe/proc.h"
 #include "port.h"
 #include "where.h"
 
@@ -181,10 +182,12 @@ static void count_holders(struct holders *holders, const struct port *port,
 		.v6only = at->family == AF_INET6 && is_v6only(),
 	};
 
+	proc_port_range(&holders->first_port, &holders->last_port);
 	for (size_t i = 0; i < port->count; i++)
 		conflict_count(holders, &asks, &port->socks[i].sock);
 	holders->had_option = true; /* said of what is in the way of a bind with it */
 	holders->looked_up = true;
+	conflict_cause(holders);
 	name_owner(holders, port);
 }
 
@@ -259,10 +262,10 @@ static void print_advice(const struct verdict *verdict)
 		puts("    a server that does not set SO_REUSEADDR can start at once under tcpshim "
 		     "run");
 	if (dying && !holders->without_end && wait_s <= LONGEST_WAIT_S)
-		printf("    tcpshim run --wait=%u waits until they are gone, and what runs under "
-		       "it\n"
-		       "    leaves none that are in the way\n",
-		       wait_s);
+		printf("    tcpshim run --wait=%u waits until they are gone%s\n", wait_s,
+		       holders->cause == CAUSE_NO_SHIM ? ", and what runs under it\n"
+							 "    leaves none that are in the way"
+						       : "");
 }
 
 static void print_verdict(const struct verdict *verdict, const char *where)

@@ -106,6 +106,9 @@ struct option_value {
 	uint8_t bytes[64];
 };
 
+/* What made the connections that are in the way, as far as their ports tell. */
+enum dying_cause { CAUSE_UNKNOWN, CAUSE_OUTGOING, CAUSE_EITHER, CAUSE_NO_SHIM };
+
 /* Who holds an address that could not be bound. Counts are of sockets in the way. */
 struct holders {
 	uint32_t listeners, bound, live, dying;
@@ -117,6 +120,9 @@ struct holders {
 	uint32_t inode, uid;
 	int32_t pid; /* 0: not found */
 	char prog[16];
+	uint16_t first_port, last_port; /* what the kernel chooses from; 0: no word of it */
+	uint32_t outgoing;		/* of the dying: certainly with a port that it chose */
+	uint8_t cause;			/* enum dying_cause */
 	uint8_t state;
 	bool looked_up;	 /* the owner was looked for to the end */
 	bool unsure;	 /* a listener that may share the port with ours: SO_REUSEPORT */

@@ -26,8 +26,9 @@ enum shown {
 	SHOWN_MODE,	  /* the word of TCPSHIM_REUSE */
 	SHOWN_OPTIONS,
 	SHOWN_RESET_CAUSE,
-	SHOWN_OWNER,	  /* of struct holders: pid and prog, else inode and uid */
-	SHOWN_INCOMPLETE, /* of struct holders: where time ran out */
+	SHOWN_DYING_CAUSE, /* where it is known */
+	SHOWN_OWNER,	   /* of struct holders: pid and prog, else inode and uid */
+	SHOWN_INCOMPLETE,  /* of struct holders: where time ran out */
 };
 
 /* The key with its comma stands in the row itself: no pointer is to be relocated at load. */
@@ -145,6 +146,14 @@ static void key_cause(struct out *out, const char *key, uint64_t cause)
 	key_constant(out, key, known ? causes[cause] : NULL, (int64_t)cause);
 }
 
+static void key_dying_cause(struct out *out, const char *key, uint64_t cause)
+{
+	static const char causes[][12] = {"", "outgoing", "either", "no-shim"};
+
+	if (cause != CAUSE_UNKNOWN)
+		key_name(out, key, causes[cause]);
+}
+
 static void out_key(struct out *out, const struct note_key *row, const void *at)
 {
 	const struct endpoint *end = at;
@@ -191,6 +200,9 @@ static void out_key(struct out *out, const struct note_key *row, const void *at)
 		return;
 	case SHOWN_RESET_CAUSE:
 		key_cause(out, row->key, number);
+		return;
+	case SHOWN_DYING_CAUSE:
+		key_dying_cause(out, row->key, number);
 		return;
 	case SHOWN_OWNER:
 		key_owner(out, at);

@@ -105,6 +105,25 @@ static void out_listener(struct out *out, const struct holders *holders)
 		out_str(out, "; SO_REUSEADDR never takes it from a live one");
 }
 
+/* The cure is the same for one that lives and one that dies. */
+static void out_taken(struct out *out, const struct holders *holders)
+{
+	out_str(out, " took port ");
+	out_u64(out, holders->local.port);
+	out_str(out, " from the range ");
+	out_u64(out, holders->first_port);
+	out_char(out, '-');
+	out_u64(out, holders->last_port);
+	out_str(out, holders->cause == CAUSE_OUTGOING
+			     ? "; move the service below it or reserve it: "
+			     : " (then move the service below it or "
+			       "reserve it: ");
+	out_str(out, "sysctl net.ipv4.ip_local_reserved_ports=");
+	out_u64(out, holders->local.port);
+	if (holders->cause != CAUSE_OUTGOING)
+		out_char(out, ')');
+}
+
 static void out_bound(struct out *out, const struct holders *holders)
 {
 	if (holders->bound) {
@@ -126,6 +145,37 @@ static void out_bound(struct out *out, const struct holders *holders)
 	if (holders->dying) {
 		out_str(out, ", or ");
 		out_count(out, holders->dying, "dying connection", "dying connections");
+	}
+	if (holders->cause == CAUSE_OUTGOING) {
+		out_str(out, "; as an outgoing connection it");
+		out_taken(out, holders);
+	}
+}
+
+/* What made them, and what helps. */
+static void out_cause(struct out *out, const struct holders *holders)
+{
+	switch ((enum dying_cause)holders->cause) {
+	case CAUSE_OUTGOING:
+		out_str(out, ": an outgoing connection to ");
+		out_endpoint(out, &holders->peer);
+		out_taken(out, holders);
+		return;
+	case CAUSE_EITHER:
+		out_str(out, holders->had_option ? ", made without SO_REUSEADDR: a run without "
+						   "the shim left it, or an outgoing connection"
+						 : "; with SO_REUSEADDR the bind would probably "
+						   "work, unless an outgoing connection");
+		out_taken(out, holders);
+		return;
+	case CAUSE_NO_SHIM:
+		out_str(out, ", made without SO_REUSEADDR, as a run without the shim leaves it");
+		return;
+	case CAUSE_UNKNOWN:
+		out_str(out, holders->had_option ? ", made without SO_REUSEADDR"
+						 : "; with SO_REUSEADDR the bind would probably "
+						   "work");
+		return;
 	}
 }
 
@@ -151,9 +201,8 @@ static void out_dying(struct out *out, const struct holders *holders)
 	}
 	out_str(out, holders->dying == 1 ? " (peer " : " (the last with peer ");
 	out_endpoint(out, &holders->peer);
-	out_str(out, holders->had_option ? "), made without SO_REUSEADDR, "
-					   "as a run without the shim leaves it"
-					 : "); with SO_REUSEADDR the bind would probably work");
+	out_char(out, ')');
+	out_cause(out, holders);
 }
 
 static void out_waited(struct out *out, const struct event *ev)

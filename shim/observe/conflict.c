@@ -113,6 +113,18 @@ static void name(struct holders *holders, const struct diag_sock *sock)
 	holders->state = sock->state;
 }
 
+static bool in_range(const struct holders *holders, uint16_t port)
+{
+	return holders->first_port && port >= holders->first_port && port <= holders->last_port;
+}
+
+/* Servers seldom have ports of that range, clients hardly ever others. */
+static bool is_outgoing(const struct holders *holders, const struct endpoint *local,
+			const struct endpoint *peer)
+{
+	return peer->port && in_range(holders, local->port) && !in_range(holders, peer->port);
+}
+
 void conflict_count(struct holders *holders, const struct conflict_sock *asks,
 		    const struct diag_sock *other)
 {
@@ -140,12 +152,34 @@ void conflict_count(struct holders *holders, const struct conflict_sock *asks,
 	holders->bound += rank == BOUND_RANK;
 	holders->live += rank == LIVE_RANK;
 	holders->dying += rank == DYING_RANK;
+	holders->outgoing +=
+		rank == DYING_RANK && is_outgoing(holders, &other->local, &other->peer);
 	if (rank == DYING_RANK)
 		holders->dying_in |= STATE_BIT(other->state);
 	if (dying && !other->has_timer)
 		holders->without_end++;
 	if (dying && other->timer_ms > holders->longest_ms)
 		holders->longest_ms = other->timer_ms;
+}
+
+/* Of the dying all together; else of the live one that is named. */
+static enum dying_cause cause_of(const struct holders *holders)
+{
+	if (holders->listeners || holders->bound || !holders->first_port)
+		return CAUSE_UNKNOWN;
+	if (holders->live)
+		return is_outgoing(holders, &holders->local, &holders->peer) ? CAUSE_OUTGOING
+									     : CAUSE_UNKNOWN;
+	if (!in_range(holders, holders->local.port))
+		return holders->had_option ? CAUSE_NO_SHIM : CAUSE_UNKNOWN;
+	return holders->outgoing == holders->dying ? CAUSE_OUTGOING : CAUSE_EITHER;
+}
+
+void conflict_cause(struct holders *holders)
+{
+	holders->cause = (uint8_t)cause_of(holders);
+	if (holders->cause != CAUSE_OUTGOING && holders->cause != CAUSE_EITHER)
+		holders->first_port = holders->last_port = 0;
 }
 
 enum note_id conflict_note(const struct holders *holders)

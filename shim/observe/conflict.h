@@ -25,10 +25,18 @@ bool conflict_between(const struct conflict_sock *asks, const struct conflict_so
 /*
  * Count a socket that sock_diag found on the port, where it may be in the way. The
  * kernel does not show another socket's SO_REUSEADDR and SO_REUSEPORT: it may be
- * in the way where the rule refuses if it has neither.
+ * in the way where the rule refuses if it has neither. The range of ports stands in
+ * *holders before, where it is known.
  */
 void conflict_count(struct holders *holders, const struct conflict_sock *asks,
 		    const struct diag_sock *other);
+
+/*
+ * What made them, when all are counted and had_option is known: fills cause. A connection
+ * of a server has its peer in the range that the kernel chooses from, one to a server has
+ * its own port there. The range stays in *holders only where the cause tells of it.
+ */
+void conflict_cause(struct holders *holders);
 
 /* The note that follows: in-use-…, or NOTE_COUNT where nobody was found. */
 enum note_id conflict_note(const struct holders *holders);

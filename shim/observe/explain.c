@@ -60,6 +60,7 @@ static bool ask_for_holders(struct inquiry *inquiry)
 	if (inquiry->holders->listeners && !inquiry->holders->unsure)
 		return true;
 	*inquiry->holders = none;
+	proc_port_range(&inquiry->holders->first_port, &inquiry->holders->last_port);
 	return ask_port(inquiry, ~0u);
 }
 
@@ -109,6 +110,7 @@ static void explain_in_use(struct event *ev, const struct endpoint *at, bool lis
 	if (!explain_holders(ev->fd, at, listens, true, holders))
 		return;
 	holders->had_option |= ev->tried_reuse;
+	conflict_cause(holders);
 
 	const enum note_id note = conflict_note(holders);
 

@@ -64,6 +64,18 @@ bool proc_numbers(const char *path, uint32_t *ret, unsigned int n)
 	return true;
 }
 
+bool proc_port_range(uint16_t *first, uint16_t *last)
+{
+	uint32_t range[2];
+
+	if (!proc_numbers("/proc/sys/net/ipv4/ip_local_port_range", range, 2) ||
+	    range[0] > range[1] || range[1] > UINT16_MAX)
+		return false;
+	*first = (uint16_t)range[0];
+	*last = (uint16_t)range[1];
+	return true;
+}
+
 static int visit_names(const char *listing, size_t len, proc_visit *visit, void *arg)
 {
 	int rc = 0;

@@ -12,6 +12,9 @@
 /* The first n numbers of a file into ret[]. False where it has fewer or can't be read. */
 bool proc_numbers(const char *path, uint32_t *ret, unsigned int n);
 
+/* The ports that the kernel chooses from. False where that can't be read. */
+bool proc_port_range(uint16_t *first, uint16_t *last);
+
 /* Is called with each number; what it returns other than 0 ends the walk. */
 typedef int proc_visit(int number, void *arg);
 

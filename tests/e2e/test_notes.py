@@ -470,6 +470,112 @@ class Dying(Notes):
         self.absent([event], "in-use-dying")
 
 
+class Outgoing(Notes):
+    """A port of the range that the kernel chooses from: who connected to somewhere had it."""
+
+    MOVE = "move the service below it or reserve it: sysctl net.ipv4.ip_local_reserved_ports=%d"
+
+    def setUp(self):
+        super().setUp()
+        if os.geteuid() == 0:  # alone: the kernel gives one port to several connections
+            self.namespace()
+        with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+            self.range = [int(word) for word in file.read().split()]
+
+    def dialled(self, server_port, reuse=1):
+        """A connection to a server that is gone: the client's end, and the server's."""
+        server = self.ours(server_port, listens=True,
+                           options=[(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)])
+        client = socket.create_connection(server.getsockname())
+        accepted, _ = server.accept()
+        self.addCleanup(client.close)
+        self.addCleanup(accepted.close)
+        server.close()
+        return client, accepted
+
+    def hang_up(self, first, second):
+        """Return the port of the one that closes first, and has TIME_WAIT then."""
+        cookie, port = kernel.cookie_of(first), first.getsockname()[1]
+        first.close()
+        second.close()
+        until(cookie, "TIME_WAIT")
+        return port
+
+    def told(self, event, code="in-use-dying"):
+        note, = (note for note in event["notes"] if note["code"] == code)
+        return (note.get("cause"), [note[key] for key in ("first_port", "last_port")
+                                    if key in note], note["text"])
+
+    def test_that_is_over(self):
+        """No run without the shim left it, and the option would not help."""
+        log, server = self.log(), self.port()
+        port = self.hang_up(*self.dialled(server))
+        taken = ("(peer 127.0.0.1:%d): an outgoing connection to 127.0.0.1:%d took port %d from "
+                 "the range %d-%d; " % (server, server, port, *self.range) + self.MOVE % port)
+        for reuse in "auto", "off":
+            with self.subTest(reuse):
+                p = self.puppet(log, REUSE=reuse)
+                cause, ports, text = self.told(self.refused(p, log, port))
+                self.assertEqual((cause, ports), ("outgoing", self.range))
+                self.assertTrue(text.endswith(taken), text)
+                self.assertNotIn("without", text)
+        self.refused(p, log, port, before=REUSE % ("s", 1))
+
+    def test_both_ends_in_the_range(self):
+        """The server's end or the client's: nobody can tell."""
+        log = self.log()
+        client, accepted = self.dialled(0, reuse=0)
+        port = self.hang_up(accepted, client)
+        p = self.puppet(log, REUSE="auto")
+        cause, ports, text = self.told(self.refused(p, log, port))
+        self.assertEqual((cause, ports), ("either", self.range))
+        taken = ("an outgoing connection took port %d from the range %d-%d (then %s)"
+                 % (port, *self.range, self.MOVE % port))
+        self.assertTrue(text.endswith("), made without SO_REUSEADDR: a run without the shim left "
+                                      "it, or " + taken), text)
+        p = self.puppet(log, REUSE="off")
+        cause, ports, text = self.told(self.refused(p, log, port))
+        self.assertEqual((cause, ports), ("either", self.range))
+        self.assertTrue(text.endswith("; with SO_REUSEADDR the bind would probably work, unless "
+                                      + taken), text)
+
+    def test_of_a_server_below_the_range(self):
+        log, port = self.log(), self.port()
+        self.time_wait(port)
+        p = self.puppet(log)
+        self.assertEqual(self.told(self.refused(p, log, port))[:2], ("no-shim", []))
+        p = self.puppet(log, REUSE="off")
+        self.assertEqual(self.told(self.refused(p, log, port))[:2], (None, []))
+
+    def test_that_lives(self):
+        log, server = self.log(), self.port()
+        client, _ = self.dialled(server)
+        port = client.getsockname()[1]
+        p = self.puppet(log)
+        _, _, text = self.told(self.refused(p, log, port), "in-use-bound")
+        self.assertTrue(text.startswith("a live connection 127.0.0.1:%d - 127.0.0.1:%d of %s has "
+                                        "the port" % (port, server, program_of(os.getpid()))), text)
+        self.assertTrue(text.endswith("; as an outgoing connection it took port %d from the range "
+                                      "%d-%d; %s" % (port, *self.range, self.MOVE % port)), text)
+
+    @needs_root
+    def test_the_cure(self):
+        """Once it is reserved as the note says, no connection takes it."""
+        self.namespace(ip_local_port_range="40000 40003")
+        self.range = [40000, 40003]
+        log, server = self.log(), self.port()
+        port = self.hang_up(*self.dialled(server))
+        p = self.puppet(log)
+        _, _, text = self.told(self.refused(p, log, port))
+        name, value = re.search(r"sysctl net\.ipv4\.(\w+)=(\d+)$", text).groups()
+        with open("/proc/sys/net/ipv4/" + name, "w") as file:
+            file.write(value)
+        others = {self.dialled(server)[0].getsockname()[1] for _ in range(3)}
+        self.assertEqual(others, {40000, 40001, 40002, 40003} - {port})
+        with self.assertRaisesRegex(OSError, "Cannot assign"):
+            self.dialled(server)
+
+
 def fill(sock):
     """Send until the window is closed."""
     sock.setblocking(False)

@@ -260,6 +260,36 @@ class Holders(WhyCase):
             ours.close()
             theirs.close()
 
+    def test_an_outgoing_connection(self):
+        """It is no run without the shim that is to be waited for."""
+        _, server = self.listener(1, port=self.port())
+        client = socket.create_connection(("127.0.0.1", server))
+        self.addCleanup(client.close)
+        port, cookie = client.getsockname()[1], kernel.cookie_of(client)
+        with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+            low, high = file.read().split()
+        taken = ("took port %d from the range %s-%s; move the service below it or reserve it: "
+                 "sysctl net.ipv4.ip_local_reserved_ports=%d\n" % (port, low, high, port))
+        self.assertIn("; as an outgoing connection it " + taken, self.why(port)[1])
+        client.shutdown(socket.SHUT_WR)
+        client.close()
+        wait_until(lambda: kernel.state_of(cookie) == "FIN_WAIT_2", "FIN_WAIT_2")
+        out = self.why(port)[1]
+        self.assertIn(": an outgoing connection to 127.0.0.1:%d %s" % (server, taken), out)
+        self.assertNotIn("without the shim", out)
+        self.assertNotIn("leaves none", out)
+        self.assertIn("waits until they are gone\n", out)
+
+    def test_a_run_without_the_shim(self):
+        listener, port = self.listener(0, port=self.port())
+        ours, theirs = self.connection(listener)
+        listener.close()
+        theirs.close()
+        ours.close()
+        out = self.why(port)[1]
+        self.assertIn("made without SO_REUSEADDR, as a run without the shim leaves it\n", out)
+        self.assertIn("leaves none that are in the way\n", out)
+
     def test_advice(self):
         """What it says to do works."""
         listener, port = self.listener(1)

@@ -21,7 +21,8 @@ NOTES = {
     "reuse-too-late": "",
     "in-use-listener": "local OWNER incomplete?",
     "in-use-bound": "local peer? OWNER bound? live? dying? incomplete?",
-    "in-use-dying": "port dying state? peer max_ms? without_end? had_option?",
+    "in-use-dying": "port dying state? peer max_ms? without_end? had_option? cause? "
+                    "first_port? last_port?",
     "waited": "waited_ms interrupted?",
     "ports-exhausted": "first_port last_port taken",
     "not-local": "local",
@@ -44,7 +45,8 @@ LEAST = {"bound": 1, "live": 1, "dying": 1, "max_ms": 1, "without_end": 1, "unre
          "connections": 1,         "retransmits": 1, "events": 1, "pid": 1, "by_tid": 1, "port": 1, "at_least_ms": 1000,
          "taken": 1, "inode": 0, "uid": 0, "waited_ms": 0, "ago_ms": 0, "first_port": 0,
          "last_port": 0, "first_unprivileged": 1}
-WORDS = {"mode": ("auto", "force", "gentle", "off"), "cause": ("unread", "linger", "linger2")}
+WORDS = {"mode": ("auto", "force", "gentle", "off"),
+         "cause": ("unread", "linger", "linger2", "outgoing", "either", "no-shim")}
 # What the sentence tells as it is, and what it tells in seconds.
 IN_TEXT = ("local", "peer", "pid", "inode", "uid", "port", "unread", "connections", "events", "taken", "by_tid",
            "by_call", "first_port", "last_port", "first_unprivileged", "mode")
@@ -331,6 +333,9 @@ def _note_keys(note, event):
         _hold("bound" in note or "live" in note, "in-use-bound by nobody")
     if code == "in-use-dying" and note["dying"] == 1:
         _hold("state" in note, "one connection without its state")
+    if code == "in-use-dying":
+        told = note.get("cause") in ("outgoing", "either")
+        _hold(("first_port" in note, "last_port" in note) == (told, told), "a range with %r" % note)
     if code == "not-local":
         _hold(note["local"] == event["local"], "not-local with another address")
 

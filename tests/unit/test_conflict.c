@@ -607,6 +607,55 @@ static void priorities(void **state)
 	}
 }
 
+/* Ports of 7 to 20 are the kernel's choice; those that ask are on port 9, or on 5. */
+static void causes(void **state)
+{
+	static const struct {
+		uint16_t port, peers[3];
+		uint8_t sock_state;
+		bool had_option, range;
+		enum dying_cause cause;
+	} rows[] = {
+		{9, {443, 6, 21}, STATE_TIME_WAIT, true, true, CAUSE_OUTGOING},
+		{9, {443, 6, 21}, STATE_TIME_WAIT, false, true, CAUSE_OUTGOING},
+		{9, {443, 7, 21}, STATE_TIME_WAIT, true, true, CAUSE_EITHER},
+		{9, {7, 20, 13}, STATE_TIME_WAIT, true, true, CAUSE_EITHER},
+		{9, {443, 20}, STATE_FIN_WAIT_2, false, true, CAUSE_EITHER},
+		{5, {9, 443}, STATE_TIME_WAIT, true, true, CAUSE_NO_SHIM},
+		{5, {9, 443}, STATE_TIME_WAIT, false, true, CAUSE_UNKNOWN},
+		{9, {443}, STATE_TIME_WAIT, true, false, CAUSE_UNKNOWN},
+		{9, {443}, STATE_ESTABLISHED, true, true, CAUSE_OUTGOING},
+		{9, {20}, STATE_ESTABLISHED, true, true, CAUSE_UNKNOWN},
+		{5, {20}, STATE_ESTABLISHED, true, true, CAUSE_UNKNOWN},
+		{9, {0}, STATE_CLOSED, true, true, CAUSE_UNKNOWN},
+		{9, {0}, STATE_LISTEN, true, true, CAUSE_UNKNOWN},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct holders holders = {.had_option = rows[i].had_option};
+		const uint16_t told =
+			rows[i].cause == CAUSE_OUTGOING || rows[i].cause == CAUSE_EITHER;
+		struct conflict_sock asks = asking;
+
+		asks.local.port = rows[i].port;
+		holders.first_port = rows[i].range ? 7 : 0;
+		holders.last_port = rows[i].range ? 20 : 0;
+		for (size_t j = 0; j == 0 || (j < 3 && rows[i].peers[j]); j++) {
+			struct diag_sock sock = found(rows[i].sock_state, 0, 0);
+
+			sock.inode = !conflict_is_dying(&sock);
+			sock.local.port = rows[i].port;
+			sock.peer.port = rows[i].peers[j];
+			conflict_count(&holders, &asks, &sock);
+		}
+		conflict_cause(&holders);
+		if (holders.cause != rows[i].cause || holders.first_port != told * 7 ||
+		    holders.last_port != told * 20)
+			fail_msg("row %zu: cause %u", i, holders.cause);
+	}
+}
+
 /* The kernel does not tell whether another has the options: it may be in the way. */
 static void options_of_others(void **state)
 {
@@ -701,6 +750,7 @@ int main(void)
 		cmocka_unit_test(users_live),
 		cmocka_unit_test(devices),
 		cmocka_unit_test(priorities),
+		cmocka_unit_test(causes),
 		cmocka_unit_test(options_of_others),
 		cmocka_unit_test(elsewhere),
 		cmocka_unit_test(groups),
