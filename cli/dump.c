@@ -240,6 +240,23 @@ static bool wait_for_it(struct dump *dump)
 	return true;
 }
 
+/* The front of the file; once more where a writer is just in the midst of it. As pread returns. */
+static ssize_t read_front(struct dump *dump, struct ring_front *ret)
+{
+	enum { TRIES = 20 };
+	const struct timespec moment = {.tv_nsec = 1000000};
+	ssize_t got = 0;
+
+	for (int i = 0; i < TRIES; i++) {
+		got = pread(dump->reader.fd, ret, sizeof(*ret), 0);
+		if (got < (ssize_t)sizeof(*ret) || ret->head.version != RING_VERSION ||
+		    reader_knows(ret))
+			break;
+		nanosleep(&moment, NULL);
+	}
+	return got;
+}
+
 /*
  * Somebody has truncated the file, or is just making it: until the next event it has no
  * head, or one of zeros. Who follows waits: *ret_found is false.
@@ -248,7 +265,7 @@ static bool find_ring(struct dump *dump, bool *ret_found)
 {
 	struct ring_front front = {.head = {.name = ""}};
 	const struct ring_head *head = &front.head;
-	const ssize_t got = pread(dump->reader.fd, &front, sizeof(front), 0);
+	const ssize_t got = read_front(dump, &front);
 
 	*ret_found = false;
 	if (got < 0)

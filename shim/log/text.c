@@ -265,30 +265,37 @@ static void out_way_to_edge(struct out *out, const struct way *way, const struct
 	}
 }
 
+/* How long that is, by writing it and taking it back: hooks run on small stacks. */
+static size_t way_width(struct out *out, const struct way *way, const struct sock_view *sock,
+			unsigned int skipped)
+{
+	const struct out before = *out;
+	size_t width;
+
+	out_way_to_edge(out, way, sock, skipped);
+	width = out->truncated ? 0 : (size_t)(out->at - before.at);
+	if (!out->truncated)
+		*out = before;
+	return width;
+}
+
 /* The last state at the right edge, and before it as much of the way as there is room for. */
 static void out_states_at_edge(struct line *line, const struct sock_view *sock)
 {
-	char buf[256];
-	struct out text = out_into(buf, sizeof(buf));
 	const struct way way = way_of(sock);
 	const size_t edge = line->width - LONGEST_STATE;
+	unsigned int skipped = 0;
+	size_t width, room;
 
 	if (line_width(line) >= edge)
 		line_next(line, 0);
-
-	const size_t room = edge - line_width(line) - 1;
-
-	for (unsigned int skipped = 0; skipped <= way.count; skipped++) {
-		text = out_into(buf, sizeof(buf));
-		out_way_to_edge(&text, &way, sock, skipped);
-		if (out_len(&text) <= room)
-			break;
-	}
-	if (out_len(&text) > room)
-		text.at = text.start;
-	line_column(line, edge - out_len(&text));
+	room = edge - line_width(line) - 1;
+	while ((width = way_width(line->out, &way, sock, skipped)) > room && skipped < way.count)
+		skipped++;
+	line_column(line, width > room ? edge : edge - width);
 	line_paint(line, STATE_COLOR);
-	out_mem(line->out, text.start, out_len(&text));
+	if (width <= room)
+		out_way_to_edge(line->out, &way, sock, skipped);
 	out_state(line->out, sock);
 	line_paint(line, PLAIN);
 }
