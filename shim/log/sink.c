@@ -230,14 +230,36 @@ void sink_write_once(int fd, const char *text, size_t len)
 	write_to(fd, kind_of(fd), text, len);
 }
 
-/* A file that may not be read, and what is no file, ends as our last write left it. */
+/*
+ * Is a line of another process just being written? The kernel shows a file larger before all
+ * of a line is in it; a write of nothing waits for the one that is under way (its inode's lock).
+ */
+static bool has_grown(int fd, uint64_t *size)
+{
+	const uint64_t before = *size;
+
+	sys_write(fd, "", 0);
+	return own_checked_size(OWN_LOG, size) == fd && *size != before;
+}
+
+/*
+ * A file that may not be read, and what is no file, ends as our last write left it. A line is
+ * torn where nobody goes on with it; while others do, a few looks are enough.
+ */
 static bool ends_torn(int fd, uint64_t size, enum doubt seen)
 {
+	enum { LOOKS = 4 };
 	char last;
 
-	if (sink.kind != PLAIN_FILE || sys_pread(fd, &last, 1, (int64_t)size - 1) != 1)
-		return seen == TORN && (sink.kind != PLAIN_FILE || size > 0);
-	return last != '\n';
+	for (int i = 0; i < LOOKS; i++) {
+		if (sink.kind != PLAIN_FILE || sys_pread(fd, &last, 1, (int64_t)size - 1) != 1)
+			return seen == TORN && (sink.kind != PLAIN_FILE || size > 0);
+		if (last == '\n')
+			return false;
+		if (!has_grown(fd, &size))
+			return true;
+	}
+	return false;
 }
 
 /* Would the limit cut a line that long? Then it is not begun. */

@@ -125,6 +125,20 @@ class Storm(Case):
             subprocess.run([paths.tool(), "dump", "--json", ring], stdout=file, check=True)
         self.check_all(path, counts)
 
+    @timeout(LIMIT * 4)
+    def test_starts_beside_writers(self):
+        """Who starts looks at how the log ends: a line that is just being written is not torn."""
+        path = self.path("events.json")
+        starts = min(1000, int(200 * SECONDS))
+        process = self.start([os.path.join(paths.OUT, "tests", "stress", "starts"), str(starts)],
+                             shimmed(LOG=path, FORMAT="json", CALLS="socket"))
+        self.assertEqual((process.wait(), process.error()), (0, b""))
+        with open(path, "rb") as file:
+            lines = file.readlines()
+        self.assertGreater(len(lines), starts)
+        # The last lines are those of writers that were killed.
+        self.assertEqual([line for line in lines if line == b"\n"], [])
+
     def check_all(self, path, counts):
         """Every call of the storm is told, in states that may be."""
         events = self.read(path)
