@@ -15,22 +15,20 @@
  * Most lines are short, and the stack may be too: a line that does not fit is made
  * again in room of its own.
  */
-enum { SHORT_LINE = 512, LONGEST_LINE = 4096 };
+enum { SHORT_LINE = 448, LONGEST_LINE = 4096 };
 
-static struct out render(char *buf, size_t size, const struct event *ev)
+static void render(struct out *line, const struct event *ev)
 {
 	const struct text_style style = {
 		.colored = shim.colored,
 		.utf8 = shim.utf8,
 		.width = shim.set.format == FORMAT_TEXT ? sink_width() : 0,
 	};
-	struct out line = out_into(buf, size);
 
 	if (shim.set.format == FORMAT_JSON)
-		render_json(&line, ev);
+		render_json(line, ev);
 	else
-		render_text(&line, ev, &style);
-	return line;
+		render_text(line, ev, &style);
 }
 
 static bool write_long_line(const struct event *ev)
@@ -41,8 +39,9 @@ static bool write_long_line(const struct event *ev)
 	if (!work_begin(&work))
 		return false;
 
-	const struct out line = render(work.room, LONGEST_LINE, ev);
+	struct out line = out_into(work.room, LONGEST_LINE);
 
+	render(&line, ev);
 	if (!line.truncated)
 		written = sink_write(line.start, out_len(&line));
 	work_end(&work);
@@ -52,8 +51,9 @@ static bool write_long_line(const struct event *ev)
 static __attribute__((noinline)) bool write_short_line(const struct event *ev, bool *ret_too_long)
 {
 	char buf[SHORT_LINE];
-	const struct out line = render(buf, sizeof(buf), ev);
+	struct out line = out_into(buf, sizeof(buf));
 
+	render(&line, ev);
 	*ret_too_long = line.truncated;
 	return !line.truncated && sink_write(line.start, out_len(&line));
 }

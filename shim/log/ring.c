@@ -428,8 +428,8 @@ static int64_t begin_chunk(int fd, uint64_t word, uint16_t size, uint64_t time)
 	return (int64_t)ring_chunk_at(&ring, (uint32_t)chunk) + used;
 }
 
-/* Room for a record, in a chunk of ours: where in the file, or -errno. */
-static int64_t draw(int fd, uint16_t size, uint64_t time)
+/* Room for a record, in a chunk of ours: where in the file, or -errno. Apart: a stack is small. */
+static __attribute__((noinline)) int64_t draw(int fd, uint16_t size, uint64_t time)
 {
 	enum { TRIES = 1000 };
 	int64_t at = NOT_NOW;

@@ -265,22 +265,30 @@ static void out_way_to_edge(struct out *out, const struct way *way, const struct
 	}
 }
 
-/* How long that is, by writing it and taking it back: hooks run on small stacks. */
-static size_t way_width(struct out *out, const struct way *way, const struct sock_view *sock,
-			unsigned int skipped)
+static size_t timer_width(const struct sock_view *sock)
 {
-	const struct out before = *out;
-	size_t width;
+	size_t width = sizeof("(0.0 s) ") - 1;
 
-	out_way_to_edge(out, way, sock, skipped);
-	width = out->truncated ? 0 : (size_t)(out->at - before.at);
-	if (!out->truncated)
-		*out = before;
+	if (!sock->has_timer)
+		return 0;
+	for (uint32_t seconds = sock->timer_ms / 1000; seconds > 9; seconds /= 10)
+		width++;
 	return width;
 }
 
+/* How long out_way_to_edge makes it: counted, for what is written twice needs twice the stack. */
+static size_t way_width(const struct way *way, const struct sock_view *sock, unsigned int skipped)
+{
+	size_t width = skipped ? sizeof("-> ") - 1 : way->unseen_start ? sizeof("()") - 1 : 0;
+
+	for (unsigned int i = skipped; i < way->count; i++)
+		width += strlen(state_name((enum tcp_state_id)way->states[i])) + sizeof(" -> ") - 1;
+	return width + timer_width(sock);
+}
+
 /* The last state at the right edge, and before it as much of the way as there is room for. */
-static void out_states_at_edge(struct line *line, const struct sock_view *sock)
+static __attribute__((noinline)) void out_states_at_edge(struct line *line,
+							 const struct sock_view *sock)
 {
 	const struct way way = way_of(sock);
 	const size_t edge = line->width - LONGEST_STATE;
@@ -290,7 +298,7 @@ static void out_states_at_edge(struct line *line, const struct sock_view *sock)
 	if (line_width(line) >= edge)
 		line_next(line, 0);
 	room = edge - line_width(line) - 1;
-	while ((width = way_width(line->out, &way, sock, skipped)) > room && skipped < way.count)
+	while ((width = way_width(&way, sock, skipped)) > room && skipped < way.count)
 		skipped++;
 	line_column(line, width > room ? edge : edge - width);
 	line_paint(line, STATE_COLOR);
@@ -301,7 +309,8 @@ static void out_states_at_edge(struct line *line, const struct sock_view *sock)
 }
 
 /* Behind the call: the states, in their column. */
-static void out_state_column(struct line *line, const struct sock_view *sock)
+static __attribute__((noinline)) void out_state_column(struct line *line,
+						       const struct sock_view *sock)
 {
 	const unsigned int width = line->width;
 	size_t column;
@@ -387,7 +396,7 @@ static void out_notes(struct line *line, const struct event *ev)
 }
 
 /* "at recv_all+0x2a (server 0x13a2)": as many frames as there is room for, nearest first. */
-static void out_frames(struct line *line, const struct event *ev)
+static __attribute__((noinline)) void out_frames(struct line *line, const struct event *ev)
 {
 	uint64_t number;
 	struct out *out = line->out;
@@ -409,7 +418,7 @@ static void out_frames(struct line *line, const struct event *ev)
 }
 
 /* The TCP socket that a dup2 has closed. */
-static void out_closed(struct line *line, const struct event *ev)
+static __attribute__((noinline)) void out_closed(struct line *line, const struct event *ev)
 {
 	note_begin(line, "closed ");
 	out_i64(line->out, ev->more.closed.fd);
@@ -420,7 +429,7 @@ static void out_closed(struct line *line, const struct event *ev)
 }
 
 /* "17:02:11.042390 server[4242] "; to the millisecond where there is little room. */
-static void out_head(struct line *line, const struct event *ev)
+static __attribute__((noinline)) void out_head(struct line *line, const struct event *ev)
 {
 	struct out *out = line->out;
 
@@ -432,7 +441,7 @@ static void out_head(struct line *line, const struct event *ev)
 	out_char(out, ' ');
 }
 
-static void out_call(struct line *line, const struct event *ev)
+static __attribute__((noinline)) void out_call(struct line *line, const struct event *ev)
 {
 	struct out *out = line->out;
 
@@ -449,7 +458,7 @@ static void out_call(struct line *line, const struct event *ev)
 }
 
 /* The result and what else is known; on a narrow terminal no more than what is new. */
-static void out_outcome(struct line *line, const struct event *ev)
+static __attribute__((noinline)) void out_outcome(struct line *line, const struct event *ev)
 {
 	struct out *out = line->out;
 	const bool narrow = line_is_narrow(line);
@@ -469,6 +478,7 @@ static void out_outcome(struct line *line, const struct event *ev)
 		line_wrap(line, note_column(line) + 6);
 }
 
+/* Its parts are kept apart from it: a hook's stack is small, and each is left before the next. */
 void render_text(struct out *out, const struct event *ev, const struct text_style *style)
 {
 	struct line line = line_begin(out, style);

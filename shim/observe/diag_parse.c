@@ -13,27 +13,28 @@
 
 #include "facts/names.h"
 
-static void read_end(const struct inet_diag_msg *msg, const __be32 *addr, __be16 port,
-		     struct endpoint *ret)
+/* A message in its place, which a fuzzer's bytes need not align: a stack has no room for copies. */
+typedef struct inet_diag_msg message __attribute__((aligned(1)));
+
+static void read_end(uint8_t family, const void *addr, __be16 port, struct endpoint *ret)
 {
-	ret->family = msg->idiag_family;
+	ret->family = family;
 	ret->port = ntohs(port);
-	memcpy(ret->addr, addr, ret->family == AF_INET ? 4 : 16);
+	memcpy(ret->addr, addr, family == AF_INET ? 4 : 16);
 }
 
-/* All but its attributes. In its place, as a hook's stack has no room for copies. */
-static void read_sock(const struct inet_diag_msg *msg, struct diag_sock *ret)
+/* All but its attributes. */
+static void read_sock(const message *msg, struct diag_sock *ret)
 {
 	enum { TIMER_TIME_WAIT = 3 };
-	const struct inet_diag_sockid *id = &msg->id;
 
 	memset(ret, 0, sizeof(*ret));
-	ret->cookie = (uint64_t)id->idiag_cookie[1] << 32 | id->idiag_cookie[0];
-	read_end(msg, id->idiag_src, id->idiag_sport, &ret->local);
-	read_end(msg, id->idiag_dst, id->idiag_dport, &ret->peer);
+	ret->cookie = (uint64_t)msg->id.idiag_cookie[1] << 32 | msg->id.idiag_cookie[0];
+	read_end(msg->idiag_family, msg->id.idiag_src, msg->id.idiag_sport, &ret->local);
+	read_end(msg->idiag_family, msg->id.idiag_dst, msg->id.idiag_dport, &ret->peer);
 	ret->inode = msg->idiag_inode;
 	ret->uid = msg->idiag_uid;
-	ret->ifindex = id->idiag_if;
+	ret->ifindex = msg->id.idiag_if;
 	ret->state = (uint8_t)state_from_kernel(msg->idiag_state);
 	ret->has_timer = msg->idiag_timer == TIMER_TIME_WAIT;
 	ret->timer_ms = ret->has_timer ? msg->idiag_expires : 0;
@@ -76,7 +77,6 @@ int diag_parse(const void *buf, size_t len, uint32_t seq, diag_visit *visit, voi
 
 	while (len >= sizeof(struct nlmsghdr)) {
 		struct nlmsghdr head;
-		struct inet_diag_msg msg;
 		struct diag_sock sock;
 
 		memcpy(&head, at, sizeof(head));
@@ -98,11 +98,10 @@ int diag_parse(const void *buf, size_t len, uint32_t seq, diag_visit *visit, voi
 		}
 		if (head.nlmsg_type != SOCK_DIAG_BY_FAMILY && head.nlmsg_type != TCPDIAG_GETSOCK)
 			continue;
-		if (body_len < sizeof(msg))
+		if (body_len < sizeof(message))
 			return -EBADMSG;
-		memcpy(&msg, body, sizeof(msg));
-		read_sock(&msg, &sock);
-		sock.v6only = read_v6only(body + sizeof(msg), body_len - sizeof(msg));
+		read_sock((const message *)(const void *)body, &sock);
+		sock.v6only = read_v6only(body + sizeof(message), body_len - sizeof(message));
 
 		const int rc = visit(&sock, arg);
 
