@@ -279,8 +279,10 @@ static size_t timer_width(const struct sock_view *sock)
 /* How long out_way_to_edge makes it: counted, for what is written twice needs twice the stack. */
 static size_t way_width(const struct way *way, const struct sock_view *sock, unsigned int skipped)
 {
-	size_t width = skipped ? sizeof("-> ") - 1 : way->unseen_start ? sizeof("()") - 1 : 0;
+	size_t width = skipped ? sizeof("-> ") - 1 : 0;
 
+	if (!skipped && way->count && way->unseen_start)
+		width += sizeof("()") - 1;
 	for (unsigned int i = skipped; i < way->count; i++)
 		width += strlen(state_name((enum tcp_state_id)way->states[i])) + sizeof(" -> ") - 1;
 	return width + timer_width(sock);
