@@ -260,7 +260,7 @@ void render_json(struct out *out, const struct event *ev)
 	if (ev->figures.age_ns)
 		key_u64(out, KEY("age_ms"), ev->figures.age_ns / 1000000);
 	key_totals(out, ev);
-	if (ev->call != CALL_exit)
+	if (ev->call != CALL_exit && ev->call != CALL_wait)
 		key_u64(out, KEY("dur_ns"), ev->dur_ns);
 	key_notes(out, ev);
 	if (ev->stack)

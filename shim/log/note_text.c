@@ -205,6 +205,22 @@ static void out_dying(struct out *out, const struct holders *holders)
 	out_cause(out, holders);
 }
 
+static void out_waiting(struct out *out, const struct holders *holders)
+{
+	out_str(out, "waiting until ");
+	out_u64(out, holders->dying);
+	out_str(out,
+		holders->dying == 1 ? " dying connection on port " : " dying connections on port ");
+	out_u64(out, holders->local.port);
+	out_str(out, holders->dying == 1 ? " is gone" : " are gone");
+	if (holders->longest_ms) {
+		out_str(out, ", for ");
+		out_seconds(out, holders->longest_ms);
+		out_str(out, holders->without_end ? " or more" : " at most");
+	}
+	out_str(out, " (TCPSHIM_WAIT)");
+}
+
 static void out_waited(struct out *out, const struct event *ev)
 {
 	out_str(out, ev->error ? "gave up after waiting " : "waited ");
@@ -340,6 +356,9 @@ void out_note(struct out *out, enum note_id note, const struct event *ev)
 		return;
 	case NOTE_IN_USE_DYING:
 		out_dying(out, &ev->more.holders);
+		return;
+	case NOTE_WAITING:
+		out_waiting(out, &ev->more.holders);
 		return;
 	case NOTE_WAITED:
 		out_waited(out, ev);

@@ -105,7 +105,7 @@ static void out_text_args(struct out *out, const struct event *ev, bool narrow)
 
 	if (ev->has_fd)
 		out_i64(out, ev->fd);
-	if (ev->call == CALL_bind)
+	if (ev->call == CALL_bind || ev->call == CALL_wait)
 		out_address_arg(out, &ev->sock.local);
 	else if (ev->call == CALL_connect)
 		out_address_arg(out, &ev->sock.peer);
@@ -157,7 +157,8 @@ static void out_result(struct line *line, const struct event *ev)
 /* " <127.0.0.1:9999 127.0.0.1:50178>", where the arguments do not show it already. */
 static void out_ends(struct out *out, const struct event *ev, const struct sock_view *sock)
 {
-	const bool in_args = ev->call == CALL_bind || (ev->call == CALL_connect && ev->error);
+	const bool in_args = ev->call == CALL_bind || ev->call == CALL_wait ||
+			     (ev->call == CALL_connect && ev->error);
 
 	if (in_args || !sock->local.family)
 		return;

@@ -111,6 +111,20 @@ bool observe_left_open(struct event *ev)
 	return true;
 }
 
+bool observe_wait(struct event *ev, const struct endpoint *asked)
+{
+	struct tcp_facts facts;
+	struct fd_note note;
+
+	if (tcp_ask(ev->fd, &facts) < 0 || !event_caller(ev))
+		return false;
+	ev->has_sock = true;
+	view_begin(&ev->sock, ev->fd, facts.state, &note);
+	ev->sock.was = STATE_UNKNOWN; /* the bind's event is the next step */
+	ev->sock.local = *asked;
+	return true;
+}
+
 bool observe_setsockopt(struct event *ev, bool enables_reuse)
 {
 	if (!observe_call(ev))

@@ -28,6 +28,9 @@ bool observe_setsockopt(struct event *ev, bool enables_reuse);
 bool observe_bind(struct event *ev, const struct endpoint *asked);
 bool observe_listen(struct event *ev);
 
+/* TCPSHIM_WAIT begins: no call, so it takes nothing of what the bind's event is to tell. */
+bool observe_wait(struct event *ev, const struct endpoint *asked);
+
 /* What TCP_INFO says before a call whose way it belongs to; STATE_UNKNOWN where there is none. */
 void observe_before(enum call_id call, int fd, struct tcp_facts *ret);
 

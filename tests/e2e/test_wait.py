@@ -141,6 +141,25 @@ class Success(Waiting):
         self.figure(event, self.WAITED)
         p("s.listen()")
 
+    def test_told_when_it_begins(self):
+        """While it waits the log has the reason: how many connections, and for how long at most."""
+        log, port = self.log(), self.port()
+        orphan = self.orphan(port, reuse=1)
+        p = self.puppet(log, WAIT=60, REUSE="off")
+        self.begin(p, port)
+        self.asleep(p.pid)
+        event = log.read()[-1]
+        self.match(event, call="wait", by="shim", state="CLOSED",
+                   local="127.0.0.1:%d" % port, was=None, ret=None, dur_ns=None)
+        note, = event["notes"]
+        self.assertEqual((note["code"], note["dying"]), ("waiting", 1))
+        left = kernel.by_cookie(orphan.cookie).expires
+        self.assertLessEqual(left, note["max_ms"])
+        self.assertLess(note["max_ms"], left + 10000)
+        self.assertRegex(note["text"], r"^waiting until 1 dying connection on port %d is gone, for "
+                         r"\d+(\.\d)? s at most \(TCPSHIM_WAIT\)$" % port)
+        os.kill(p.pid, signal.SIGKILL)
+
     def test_with_the_log_off(self):
         """And no descriptor is left behind."""
         port = self.port()

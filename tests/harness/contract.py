@@ -11,7 +11,7 @@ STATES = ("CLOSED", "LISTEN", "SYN_SENT", "SYN_RCVD", "ESTABLISHED", "FIN_WAIT_1
 
 CALLS = ("socket", "bind", "listen", "connect", "accept", "accept4", "setsockopt", "getsockopt",
          "shutdown", "close", "dup", "dup2", "dup3", "fcntl", "fclose", "close_range", "closefrom",
-         "exit")
+         "exit", "wait")
 
 # The keys of each note beside code and text, in their order; OWNER is pid and prog, or else inode
 # and uid. A key with "?" may be missing: a flag that is false, a count of none, what is not known.
@@ -23,6 +23,7 @@ NOTES = {
     "in-use-bound": "local peer? OWNER bound? live? dying? incomplete?",
     "in-use-dying": "port dying state? peer max_ms? without_end? had_option? cause? "
                     "first_port? last_port?",
+    "waiting": "dying max_ms?",
     "waited": "waited_ms interrupted?",
     "ports-exhausted": "first_port last_port taken",
     "not-local": "local",
@@ -140,9 +141,10 @@ def _event(event):
     sandboxed = has_note(event, "sandboxed")
     for key in ALWAYS:
         # What locks the program in is told before it is made: its result is not known.
-        # An exit takes no time of its own.
+        # An exit takes no time of its own, and the beginning of a wait none.
         _hold(key in event or sandboxed and key == "ret"
-              or event.get("call") == "exit" and key == "dur_ns", "%s is missing" % key)
+              or event.get("call") == "exit" and key == "dur_ns"
+              or event.get("call") == "wait" and key in ("ret", "dur_ns"), "%s is missing" % key)
     _hold(event["v"] == 1, "v is %r" % event["v"])
     _hold(isinstance(event["time"], str) and TIME.match(event["time"]), "time is no RFC 3339")
     for key in ("pid", "tid", "seq"):
@@ -172,13 +174,17 @@ def _call(event):
     call = event["call"]
     _hold(call in CALLS, "call is %r" % (call,))
     if "by" in event:
-        _hold(event["by"] == "shim" and call == "setsockopt", "by is %r" % event["by"])
+        _hold(event["by"] == "shim" and call in ("setsockopt", "wait"), "by is %r" % event["by"])
+    _hold(call != "wait" or "by" in event, "a wait of the program's")
     _hold(("fd" in event) == (call != "socket" and "totals" not in event), "fd with %s" % call)
     if "fd" in event:
         _number(event["fd"], "fd", 0)
 
 
 def _result(event):
+    if event["call"] == "wait":
+        _hold("ret" not in event and "error" not in event, "a wait with a result")
+        return
     _number(event["ret"], "ret", -1)
     _hold(("error" in event) == (event["ret"] == -1), "ret %d and error do not agree"
           % event["ret"])
@@ -225,7 +231,7 @@ def _socket(event):
     if "closed" not in event:
         made_none = event["call"] == "socket" and event["ret"] == -1 \
             or has_note(event, "double-close") or "totals" in event
-        _hold(("sock" in event) != made_none, "sock with %s = %d" % (event["call"], event["ret"]))
+        _hold(("sock" in event) != made_none, "sock with %s = %d" % (event["call"], event.get("ret", 0)))
         _hold(not made_none or "state" not in event, "a state of no socket")
         return
     _hold(event["call"] in ("dup2", "dup3") and event["ret"] != -1, "closed with %s"

@@ -146,7 +146,7 @@ class DatagramLog:
 
 def brief(event):
     """An event in a line, for messages."""
-    result = event.get("error") or event["ret"]
+    result = event.get("error") or event.get("ret")
     words = ["%s(%s)=%s" % (event["call"], event.get("fd", ""), result)]
     words += [event[key] for key in ("was", "state") if key in event]
     return " ".join(words)

@@ -253,11 +253,12 @@ static void no_calls_by_name(void **state)
 static void note_codes(void **state)
 {
 	static const char *const contract[] = {
-		"reuse-enabled", "reuse-respected", "reuse-too-late", "in-use-listener",
-		"in-use-bound",	 "in-use-dying",    "waited",	      "ports-exhausted",
-		"reset",	 "peer-reset",	    "still-open",     "half-closed",
-		"queue-reset",	 "no-wire-effect",  "double-close",   "close-wait",
-		"not-local",	 "privileged-port", "sandboxed",      "lost-events",
+		"reuse-enabled",   "reuse-respected", "reuse-too-late",	 "in-use-listener",
+		"in-use-bound",	   "in-use-dying",    "waiting",	 "waited",
+		"ports-exhausted", "reset",	      "peer-reset",	 "still-open",
+		"half-closed",	   "queue-reset",     "no-wire-effect",	 "double-close",
+		"close-wait",	   "not-local",	      "privileged-port", "sandboxed",
+		"lost-events",
 	};
 
 	(void)state;
