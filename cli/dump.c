@@ -274,7 +274,8 @@ static bool find_ring(struct dump *dump, bool *ret_found)
 		return wait_for_it(dump);
 	if (got == 0)
 		return failed(dump, "empty: nothing has been recorded yet");
-	if ((size_t)got < sizeof(front) || memcmp(head->name, RING_NAME, sizeof(RING_NAME)) != 0)
+	if ((size_t)got < sizeof(front) || memcmp(head->name, RING_NAME, sizeof(RING_NAME)) != 0 ||
+	    (head->version == RING_VERSION && !ring_head_is_one(head)) || !head->version)
 		return failed(dump, not_one);
 	if (head->version < RING_VERSION)
 		return failed(dump, "a flight recorder that does not describe itself, of an early "

@@ -83,10 +83,13 @@ static void free_chunks(struct ring_reader *reader)
 	reader->chunks = NULL;
 }
 
-bool reader_knows(const struct ring_front *front)
+bool reader_knows(struct ring_front *front)
 {
 	struct ring_format format;
 
+	/* Where a truncation has taken the description, the head tells that it was ours. */
+	if (ring_head_is_ours(&front->head))
+		memcpy(front->description, ring_description(), sizeof(front->description));
 	return ring_head_is_one(&front->head) &&
 	       front->head.layout == ring_description_sum(front->description) &&
 	       format_read(&format, front->description);
@@ -106,7 +109,7 @@ bool reader_begin(struct ring_reader *reader, const struct ring_front *front)
 }
 
 /* Somebody has truncated the file, and the next program made another ring of it. */
-static bool keep_up(struct ring_reader *reader, const struct ring_front *front)
+static bool keep_up(struct ring_reader *reader, struct ring_front *front)
 {
 	if (memcmp(&front->head, &reader->head, sizeof(front->head)) == 0 || !reader_knows(front))
 		return true;

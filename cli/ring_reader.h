@@ -45,7 +45,7 @@ struct ring_front {
 _Static_assert(sizeof(struct ring_front) == RING_TIMES_AT, "the description fills it");
 
 /* Can a ring that begins so be read? */
-bool reader_knows(const struct ring_front *front);
+bool reader_knows(struct ring_front *front);
 
 /* Begin with a ring of which nothing has been read. False: errno tells why. */
 bool reader_begin(struct ring_reader *reader, const struct ring_front *front);

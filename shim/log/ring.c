@@ -26,10 +26,10 @@ _Static_assert(RING_CHUNKS_MOST == RING_HELD_WORDS * 64, "a bit for each chunk")
 
 static struct ring_head ring;
 
-/* What stands before the chunks, and what the zeros between are for. */
+/* What stands before the chunks. */
 struct table {
 	struct ring_head head;
-	char unused[RING_TIMES_AT - sizeof(struct ring_head)];
+	char description[RING_DESCRIPTION];
 	uint64_t times[RING_CHUNKS_MOST]; /* zero: never written to */
 };
 _Static_assert(sizeof(struct table) == RING_DATA_AT, "it fills the room before the chunks");
@@ -109,36 +109,10 @@ static int make(int fd, uint64_t size)
 	return rc;
 }
 
-static int recognise(int fd)
-{
-	if (sys_pread(fd, &ring, sizeof(ring), 0) != sizeof(ring) ||
-	    memcmp(ring.name, RING_NAME, sizeof(RING_NAME)) != 0)
-		return -EBADMSG;
-	return ring_head_is_ours(&ring) ? 0 : -EPROTO;
-}
-
-int ring_open(int fd, uint64_t size)
-{
-	struct statx stat;
-	int rc = sys_statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &stat);
-
-	if (rc == 0 && !S_ISREG(stat.stx_mode))
-		rc = -EBADMSG;
-	if (rc == 0)
-		rc = stat.stx_size ? recognise(fd) : make(fd, size);
-	if (rc < 0) {
-		sys_close(fd);
-		return rc;
-	}
-	work_init();
-	rc = own_adopt(OWN_LOG, fd);
-	return rc < 0 ? rc : 0;
-}
-
 /*
  * Somebody has truncated the file: it is a ring again, with all its blocks where
  * the disk has them to give. The head comes first: a kill must not leave a whole file
- * without one, which nobody would mend. And last: it may be truncated in between.
+ * without one. And last: it may be truncated in between.
  */
 static bool mend(int fd)
 {
@@ -146,6 +120,101 @@ static bool mend(int fd)
 	if (allocate(fd) < 0)
 		sys_ftruncate(fd, (int64_t)ring.size);
 	return write_head(fd) == 0;
+}
+
+/* Does another process have a chunk of such a ring? */
+static bool is_held(int fd, const struct ring_head *head)
+{
+	struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = RING_DATA_AT};
+
+	return sys_fcntl(fd, F_GETLK, (long)&range) == 0 && range.l_type == F_WRLCK &&
+	       (uint64_t)range.l_len == head->chunk_size &&
+	       (uint64_t)(range.l_start - RING_DATA_AT) % head->chunk_size == 0;
+}
+
+/*
+ * What a truncation leaves of the front of that ring: its first bytes, and behind them zeros
+ * where a writer let the file grow again and was killed. Zeros alone are a ring where the file
+ * has its size, or a process records into it.
+ */
+static bool is_rest_of(const struct ring_head *head, int fd, const char *front, size_t len,
+		       uint64_t size)
+{
+	const char *description = (const char *)ring_description();
+	size_t kept = 0;
+
+	while (kept < len &&
+	       front[kept] == (kept < sizeof(*head) ? ((const char *)head)[kept]
+						    : description[kept - sizeof(*head)]))
+		kept++;
+	for (size_t i = kept; i < len; i++)
+		if (front[i])
+			return false;
+	return (kept && front[0]) || size == head->size || is_held(fd, head);
+}
+
+/*
+ * Is that front, of a file of size bytes, one of ours? 0, 1 where it must be mended, or
+ * -errno. asked: for how large a ring, where the file does not tell.
+ */
+static int judge_front(int fd, const char *front, size_t len, uint64_t size, uint64_t asked)
+{
+	const uint64_t sizes[] = {size, asked};
+
+	if (len >= sizeof(ring)) {
+		memcpy(&ring, front, sizeof(ring));
+		if (ring_head_is_ours(&ring))
+			return len == RING_TIMES_AT &&
+			       memcmp(front + sizeof(ring), ring_description(), RING_DESCRIPTION) !=
+				       0;
+	}
+	for (int i = 0; i < 2; i++) {
+		if (sizes[i] < RING_SIZE_LEAST || sizes[i] > RING_SIZE_MOST)
+			continue;
+		ring = ring_head_of(sizes[i]);
+		if (is_rest_of(&ring, fd, front, len, size))
+			return 1;
+	}
+	return len >= sizeof(ring) && memcmp(front, RING_NAME, sizeof(RING_NAME)) == 0 ? -EPROTO
+										       : -EBADMSG;
+}
+
+static int recognise(int fd, uint64_t size, uint64_t asked)
+{
+	struct work work;
+	long got;
+	int rc;
+
+	if (!work_begin(&work))
+		return -ENOMEM;
+	got = sys_pread(fd, work.room, RING_TIMES_AT, 0);
+	rc = got < 0 ? (int)got : judge_front(fd, work.room, (size_t)got, size, asked);
+	work_end(&work);
+	if (got == 0)
+		return make(fd, asked); /* truncated a moment ago */
+	if (rc != 1)
+		return rc;
+	if (!limit_allows_ring())
+		return -EFBIG;
+	return mend(fd) ? 0 : -ENOSPC;
+}
+
+int ring_open(int fd, uint64_t size)
+{
+	struct statx stat;
+	int rc = sys_statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &stat);
+
+	work_init();
+	if (rc == 0 && !S_ISREG(stat.stx_mode))
+		rc = -EBADMSG;
+	if (rc == 0)
+		rc = stat.stx_size ? recognise(fd, stat.stx_size, size) : make(fd, size);
+	if (rc < 0) {
+		sys_close(fd);
+		return rc;
+	}
+	rc = own_adopt(OWN_LOG, fd);
+	return rc < 0 ? rc : 0;
 }
 
 /* Where this process writes: counted anew with each chunk, so that none is mistaken for another. */
@@ -355,7 +424,8 @@ static bool read_table(int fd, struct table *ret)
 
 	for (int i = 0; i < TRIES; i++) {
 		if (sys_pread(fd, ret, sizeof(*ret), 0) == sizeof(*ret) &&
-		    memcmp(&ret->head, &ring, sizeof(ring)) == 0)
+		    memcmp(&ret->head, &ring, sizeof(ring)) == 0 &&
+		    memcmp(ret->description, ring_description(), RING_DESCRIPTION) == 0)
 			return true;
 		if (!mend(fd))
 			return false;

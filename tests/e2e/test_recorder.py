@@ -120,6 +120,36 @@ class File(RecorderCase):
             self.assertEqual(os.stat(log.path).st_size, 1 << 20)
         self.assertEqual(self.calls(log), ["socket", "close"] * 3)
 
+    def test_a_front_that_a_truncation_has_torn_is_mended(self):
+        """A writer let the truncated file grow again, and was killed before it wrote the front."""
+        self.puppet(self.ring("good", "1M"))(MAKE)
+        with open(self.path("good"), "rb") as file:
+            good = file.read()
+        for kept in (0, 1, 30, 56, 100, 4095):
+            for size in "1M", "2M":
+                log = self.ring("torn-%d-%s" % (kept, size), size)
+                with open(log.path, "wb") as file:
+                    file.write(good[:kept] + bytes(len(good) - kept))
+                status, out, err = self.dump(log.path)
+                self.assertEqual((status, out), (0 if kept >= 56 else 2, b""), err)
+                self.puppet(log)(MAKE)
+                self.assertEqual(self.calls(log), ["socket", "close"])
+                self.assertEqual(os.stat(log.path).st_size, 1 << 20)
+                with open(log.path, "rb") as file:
+                    self.assertEqual(file.read(4096), good[:4096])
+
+    def test_a_front_of_zeros_is_mended_while_somebody_records(self):
+        """The same, and truncated once more before the writer was killed."""
+        log = self.ring("torn", "1M")
+        holder = self.puppet(log)
+        holder(MAKE)
+        for size in 5000, 57475, 1 << 20:
+            os.truncate(log.path, 0)
+            os.truncate(log.path, size)
+            self.puppet(log)(MAKE)
+            self.assertEqual(self.calls(log), ["socket", "close"])
+            self.assertEqual(os.stat(log.path).st_size, 1 << 20)
+
     def test_a_foreign_file_is_refused_and_left_alone(self):
         why = "not a flight recorder of this version, and left as it is"
         log = self.ring("foreign")
