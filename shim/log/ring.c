@@ -150,7 +150,9 @@ static bool is_rest_of(const struct ring_head *head, int fd, const char *front, 
 	for (size_t i = kept; i < len; i++)
 		if (front[i])
 			return false;
-	return (kept && front[0]) || size == head->size || is_held(fd, head);
+	if (front[0])
+		return len >= sizeof(*head) || is_held(fd, head);
+	return size == head->size || is_held(fd, head);
 }
 
 /*
@@ -172,7 +174,7 @@ static int judge_front(int fd, const char *front, size_t len, uint64_t size, uin
 		if (sizes[i] < RING_SIZE_LEAST || sizes[i] > RING_SIZE_MOST)
 			continue;
 		ring = ring_head_of(sizes[i]);
-		if (is_rest_of(&ring, fd, front, len, size))
+		if ((i == 1 || ring.size == size) && is_rest_of(&ring, fd, front, len, size))
 			return 1;
 	}
 	return len >= sizeof(ring) && memcmp(front, RING_NAME, sizeof(RING_NAME)) == 0 ? -EPROTO
