@@ -7,20 +7,34 @@
 #include "hooks/reuse.h"
 #include "hooks/wait.h"
 #include "log/log.h"
+#include "observe/bound.h"
 #include "observe/event.h"
 #include "observe/observe.h"
 #include "sys/clock.h"
 #include "sys/process.h"
 
-/* What to enable for a bind to that address. */
-static inline struct policy policy_of(int fd, const struct sockaddr *addr, socklen_t len)
+/*
+ * Would another socket of the program's own refuse this bind? Then it is left as the program has
+ * made it, and fails as the program may expect.
+ */
+static __attribute__((noinline)) bool is_refused(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	const struct policy none = {0};
+	const struct endpoint asked = address_read(addr, len);
+
+	return asked.family && bound_refuses(fd, &asked);
+}
+
+/* What to enable for a bind to that address. */
+static inline void policy_of(int fd, const struct sockaddr *addr, socklen_t len, struct policy *ret)
+{
 	struct address_head head;
 
+	*ret = (struct policy){0};
 	if (!address_head(addr, len, &head))
-		return none;
-	return policy_bind(fd, head.family, head.port);
+		return;
+	policy_bind(fd, head.family, head.port, ret);
+	if (ret->crowded && ret->enable && is_refused(fd, addr, len))
+		ret->enable = 0;
 }
 
 /* gentle, after a bind that worked as the program asked. */
@@ -38,7 +52,7 @@ static struct policy before_bind(int fd, const struct sockaddr *addr, socklen_t 
 	struct policy policy = {0};
 
 	if (shim.set.reuse != REUSE_GENTLE && policy_acts()) {
-		policy = policy_of(fd, addr, len);
+		policy_of(fd, addr, len, &policy);
 		reuse_enable(fd, &policy);
 	}
 	return policy;
@@ -53,7 +67,7 @@ static bool bind_again(__typeof__(bind) *way, int fd, const struct sockaddr *add
 {
 	if (!policy_acts())
 		return false;
-	*ret = policy_of(fd, addr, len);
+	policy_of(fd, addr, len, ret);
 	reuse_enable(fd, ret);
 	if (!ret->enable)
 		return false;
@@ -127,8 +141,9 @@ static __attribute__((noinline)) int bind_watched(__typeof__(bind) *way, int fd,
 static __attribute__((noinline)) int bind_quietly(__typeof__(bind) *way, int fd,
 						  const struct sockaddr *addr, socklen_t len)
 {
-	struct policy policy = policy_of(fd, addr, len);
+	struct policy policy;
 
+	policy_of(fd, addr, len, &policy);
 	if (policy.enable)
 		reuse_enable(fd, &policy);
 

@@ -42,7 +42,7 @@ int connect_by(__typeof__(connect) *way, int fd, const struct sockaddr *addr, so
 	if (shim.set.reuse == REUSE_GENTLE) {
 		if (shim.events && !process_owner())
 			return way(fd, addr, len); /* a vfork child */
-		policy = policy_late(fd);
+		policy_late(fd, &policy);
 		reuse_enable(fd, &policy);
 	}
 	if (shim_logs(CALL_connect))

@@ -38,7 +38,7 @@ int listen_by(__typeof__(listen) *way, int fd, int backlog)
 	if (shim.set.reuse == REUSE_GENTLE) {
 		if (shim.events && !process_owner())
 			return way(fd, backlog); /* a vfork child */
-		policy = policy_late(fd);
+		policy_late(fd, &policy);
 		reuse_enable(fd, &policy);
 	}
 	if (shim_logs(CALL_listen))

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "observe/bound.h"
 #include "observe/conflict.h"
 #include "observe/diag.h"
 #include "observe/proc.h"
@@ -78,23 +79,14 @@ static void name_owner(struct holders *holders)
 bool explain_holders(int fd, const struct endpoint *asked, bool listens, bool find_owner,
 		     struct holders *ret)
 {
-	const int ifindex = sock_ifindex(fd);
 	struct inquiry inquiry = {
-		.ours =
-			{
-				.local = *asked,
-				.ifindex = ifindex < 0 ? 0 : (uint32_t)ifindex,
-				.uid = sys_geteuid(),
-				.state = listens ? STATE_LISTEN : STATE_CLOSED,
-				.v6only = sock_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) > 0,
-				.reuseaddr = sock_option(fd, SOL_SOCKET, SO_REUSEADDR) > 0,
-				.reuseport = sock_option(fd, SOL_SOCKET, SO_REUSEPORT) > 0,
-			},
+		.ours = {.local = *asked, .state = listens ? STATE_LISTEN : STATE_CLOSED},
 		.cookie = sock_cookie(fd),
 		.deadline_ns = clock_ns(CLOCK_MONOTONIC) + MOST_MS * UINT64_C(1000000),
 		.holders = ret,
 	};
 
+	bound_ask(fd, &inquiry.ours);
 	*ret = (struct holders){.had_option = inquiry.ours.reuseaddr};
 	if (!asked->family || !diag_sees(sock_netns(fd)) || !ask_for_holders(&inquiry))
 		return false;

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "facts/shim.h"
+#include "observe/bound.h"
 #include "observe/choices.h"
 #include "observe/tcp_state.h"
 
@@ -28,40 +29,41 @@ static bool is_on(int fd, int option, bool worth_asking)
 	return (shim.events || worth_asking) && sock_option(fd, SOL_SOCKET, option) > 0;
 }
 
-static inline struct policy decide(int fd, int state, uint8_t flags)
+static inline void decide(int fd, int state, uint8_t flags, struct policy *ret)
 {
-	struct policy policy = {.state = (uint8_t)state};
 	const bool forced = shim.set.reuse == REUSE_FORCE;
 
+	ret->state = (uint8_t)state;
 	if (!forced && (flags & CHOSE_REUSEADDR_OFF))
-		policy.respected = true;
+		ret->respected = true;
 	else if (!is_on(fd, SO_REUSEADDR, !choices_exist()))
-		policy.enable |= REUSED_ADDR;
+		ret->enable |= REUSED_ADDR;
 
 	if (shim.set.reuseport && (forced || !(flags & CHOSE_REUSEPORT_OFF)) &&
 	    !is_on(fd, SO_REUSEPORT, false))
-		policy.enable |= REUSED_PORT;
-	return policy;
+		ret->enable |= REUSED_PORT;
 }
 
-struct policy policy_bind(int fd, uint16_t family, uint16_t port)
+void policy_bind(int fd, uint16_t family, uint16_t port, struct policy *ret)
 {
-	const struct policy none = {0};
 	int state;
 
 	if (!address_counts(family, port))
-		return none;
+		return;
 	state = tcp_state(fd);
-	return state < 0 ? none : decide(fd, state, choices_of(fd));
+	if (state < 0)
+		return;
+	decide(fd, state, choices_of(fd), ret);
+	ret->crowded = shim.set.reuse == REUSE_AUTO && !bound_alone(fd, port);
 }
 
-struct policy policy_late(int fd)
+void policy_late(int fd, struct policy *ret)
 {
-	const struct policy none = {0};
 	const uint8_t flags = choices_of(fd);
 	const int state = flags & CHOSE_BOUND ? tcp_state(fd) : -1;
 
-	return state == STATE_CLOSED ? decide(fd, state, flags) : none;
+	if (state == STATE_CLOSED)
+		decide(fd, state, flags, ret);
 }
 
 void policy_bound(int fd, uint16_t family, uint16_t port)

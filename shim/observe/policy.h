@@ -14,6 +14,7 @@ struct policy {
 	uint8_t enable; /* set of REUSED_ADDR, REUSED_PORT: to be enabled */
 	bool tried;	/* gentle: enabled, and taken back, for it did not help */
 	bool respected; /* left alone, because the program itself had set it to 0 */
+	bool crowded;	/* another number was bound to that port: bound_refuses knows more */
 	uint8_t state;	/* with enable: of the socket, as TCP_INFO has it */
 };
 
@@ -24,14 +25,15 @@ static inline bool policy_acts(void)
 }
 
 /*
- * What to enable for a bind to an address of that family and port. Nothing
- * where it is not a TCP bind to a port (other than 0) that the settings cover. At most
- * two getsockopt with the log off; with it the options are read as well, to tell the truth.
+ * What to enable for a bind to an address of that family and port, into *ret, which is
+ * empty before. Nothing where it is not a TCP bind to a port (other than 0) that the settings
+ * cover. At most two getsockopt with the log off; with it the options are read as well, to tell the
+ * truth.
  */
-struct policy policy_bind(int fd, uint16_t family, uint16_t port);
+void policy_bind(int fd, uint16_t family, uint16_t port, struct policy *ret);
 
 /* gentle: what to enable at listen or connect, for a socket that policy_bound was told of. */
-struct policy policy_late(int fd);
+void policy_late(int fd, struct policy *ret);
 
 /* gentle: that bind worked as the program asked; listen or connect will want to know. */
 void policy_bound(int fd, uint16_t family, uint16_t port);

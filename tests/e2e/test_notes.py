@@ -664,8 +664,8 @@ class Refusals(Notes):
           "taken = [socket.create_connection(('127.0.0.1', 30000)) for _ in range(3)]\n"
           "def client():\n"
           "    s = socket.socket(); s.bind(('127.0.0.1', 20000)); return s\n"
-          "a, b = client(), client()\n"
-          "a.connect(('127.0.0.1', 30000))")
+          "a = client(); a.connect(('127.0.0.1', 30000))\n"
+          "b = client()")
         self.assertEqual(p.eval("error_of(b.connect, ('127.0.0.1', 30000))"), "EADDRNOTAVAIL")
         self.absent(log.read(), "ports-exhausted", "not-local")
 

@@ -1,9 +1,10 @@
 """When the shim enables SO_REUSEADDR, and when it leaves the socket alone."""
 
+import os
 import socket
 
 from harness import kernel
-from harness.case import Case, needs_ipv6, wait_until
+from harness.case import Case, needs_ipv6, needs_root, wait_until
 
 SET = "s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, %d)"
 GET = "s.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)"
@@ -198,8 +199,161 @@ class Auto(Reuse):
         self.assertEqual(self.bound(p, port), 1)
 
 
+class Overlap(Reuse):
+    """A bind that a socket of this very process refuses is left as the program made it."""
+
+    ADDRESSES = (("0.0.0.0", 0), ("127.0.0.1", 0), ("127.0.0.2", 0), ("::", 0), ("::", 1),
+                 ("::1", 0), ("::ffff:127.0.0.1", 0), ("::ffff:0.0.0.0", 0))
+    BIND = ("def bound(host, v6only, port):\n"
+            "    s = socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET)\n"
+            "    if v6only: s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)\n"
+            "    return s, error_of(s.bind, (host, port))")
+
+    def reused(self, p):
+        """The option of `s`, after its bind."""
+        p("s = socket.socket(); e = error_of(s.bind, ('127.0.0.1', port))")
+        return p.eval(GET)
+
+    @needs_ipv6
+    def test_as_the_kernel_sees_it(self):
+        """The second bind fails where it fails without the shim, and only there."""
+        plain, shim = self.puppet(plain=True), self.puppet()
+        pairs = [(a, b) for a in self.ADDRESSES for b in self.ADDRESSES]
+        failed = 0
+        for p in (plain, shim):
+            p(self.BIND)
+        for first, second in pairs:
+            port, says = self.port(), []
+            for p in (plain, shim):
+                p("s, a = bound(*%r, %d); t, b = bound(*%r, %d)" % (first, port, second, port))
+                says.append(p.eval("[a, b]"))
+                option = p.eval("t.getsockopt(1, 2)")
+                p("s.close(); t.close()")
+            self.assertEqual(says[1], says[0], (first, second))
+            self.assertEqual(option, 0 if says[0][1] else 1, (first, second))
+            failed += says[0][1] == "EADDRINUSE"
+        self.assertGreater(failed, 10)
+        self.assertLess(failed, len(pairs) - 10)
+
+    @needs_ipv6
+    def test_a_server_that_tolerates_it(self):
+        """Both families, the second if it can be had; listening when all are bound."""
+        log, port = self.log(), self.port()
+        p = self.puppet(log)
+        p(self.BIND)
+        p("s, a = bound('::', 0, %d); t, b = bound('0.0.0.0', 0, %d)" % (port, port))
+        self.assertEqual(p.eval("[a, b]"), [None, "EADDRINUSE"])
+        p("s.listen(); c = socket.create_connection(('127.0.0.1', %d))" % port)
+        self.assertEqual(self.by_shim(log.read()), [("SO_REUSEADDR", 1)])
+
+    @needs_ipv6
+    def test_the_rescue_of_both_families(self):
+        """They do not overlap with V6ONLY."""
+        port = self.port()
+        self.hold(port)
+        p = self.puppet()
+        p(self.BIND)
+        p("s, a = bound('::', 1, %d); t, b = bound('0.0.0.0', 0, %d)" % (port, port))
+        self.assertEqual(p.eval("[a, b]"), [None, None])
+        p("s.listen(); t.listen()")
+
+    def test_the_third(self):
+        """Two that do not overlap each other, and one that does."""
+        for order in ((1, 2), (2, 1)):
+            port = self.port()
+            p = self.puppet()
+            p(self.BIND)
+            for i in order:
+                p("s%d, a = bound('127.0.0.%d', 0, %d)" % (i, i, port))
+                self.assertIsNone(p.eval("a"))
+            p("t, b = bound('0.0.0.0', 0, %d)" % port)
+            self.assertEqual(p.eval("b"), "EADDRINUSE")
+
+    def test_what_is_over(self):
+        """A listener that was closed and opened again, or bound once more before it listens."""
+        port = self.port()
+        for before in ("t.listen(); t.close()", "t.close()", "t.listen(); u = t.dup(); t.close()",
+                       "os.dup2(0, t.fileno())",
+                       "os.dup2(socket.socket().detach(), t.fileno())"):
+            p = self.puppet()
+            p("port = %d; low = os.dup(0); t = socket.socket()\n"
+              "t.bind(('127.0.0.1', port))" % port)
+            p(before)
+            p("os.close(low)")
+            self.assertEqual(self.reused(p), 1, before)
+            p.kill()
+
+    def test_what_listens(self):
+        """It has passed the place where the harm would come; the kernel refuses anyway."""
+        p = self.puppet()
+        p("port = %d; t = socket.socket(); t.bind(('127.0.0.1', port)); t.listen()" % self.port())
+        self.assertEqual(self.reused(p), 1)
+        self.assertEqual(p.eval("e"), "EADDRINUSE")
+
+    def test_what_is_connected(self):
+        """A client with a port of its own."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            p = self.puppet()
+            p("port = %d; t = socket.socket(); t.bind(('127.0.0.1', port)); t.connect(%r)"
+              % (self.port(), server.getsockname()))
+            self.assertEqual(self.reused(p), 1)
+            self.assertIsNone(p.eval("e"))
+
+    def test_the_number_of_an_accepted_one_that_was_reset(self):
+        """getsockname tells the listener's port, which the connection has no more."""
+        p = self.puppet()
+        p("port = %d; l = socket.socket(); l.bind(('127.0.0.1', port))\n"
+          "l.listen(); n = l.fileno(); high = l.dup(); l.close(); os.dup2(0, n)\n"
+          "c = socket.create_connection(('127.0.0.1', port))\n"
+          "a, _ = high.accept(); os.dup2(a.detach(), n); a = socket.socket(fileno=n)\n"
+          "high.close(); c.setsockopt(1, 13, struct.pack('ii', 1, 0)); c.close()" % self.port())
+        wait_until(lambda: p.eval("tcp_info_state(a)") == 7, "CLOSE")
+        self.assertEqual(p.eval("a.getsockname()[1]"), p.eval("port"))
+        self.assertEqual(self.reused(p), 1)
+
+    def test_what_shares(self):
+        """Two that set SO_REUSEPORT themselves: no bind fails for that."""
+        p = self.puppet()
+        p("port = %d; both = [socket.socket() for _ in range(2)]\n"
+          "for s in both: s.setsockopt(1, 15, 1); s.bind(('127.0.0.1', port))" % self.port())
+        self.assertEqual(p.eval("[s.getsockopt(1, 2) for s in both]"), [1, 1])
+
+    @needs_root
+    def test_another_namespace(self):
+        p = self.puppet()
+        p("port = %d; t = socket.socket(); t.bind(('0.0.0.0', port))\n"
+          "assert C.unshare(0x40000000) == 0" % self.port())
+        p("s = socket.socket(); s.bind(('0.0.0.0', port))")
+        self.assertEqual(p.eval(GET), 1)
+
+    def test_in_a_child(self):
+        """A forked child has the socket too."""
+        p = self.puppet()
+        p("port = %d; t = socket.socket(); t.bind(('127.0.0.1', port)); pid = os.fork()\n"
+          "if pid == 0:\n"
+          "    s = socket.socket(); error_of(s.bind, ('127.0.0.1', port)); os._exit(7 + %s)\n"
+          % (self.port(), GET))
+        self.assertEqual(os.waitstatus_to_exitcode(p.eval("os.waitpid(pid, 0)[1]")), 7)
+
+    @needs_root
+    def test_many_ports_and_numbers(self):
+        """What is remembered has a fixed size; the newest displaces what is older."""
+        p = self.puppet()
+        p("assert C.unshare(0x40000000) == 0; socks = []\n"
+          "for port in range(20000, 20600):\n"
+          "    t = socket.socket(); t.bind(('0.0.0.0', port)); socks.append(t)\n"
+          "s = socket.socket(); e = error_of(s.bind, ('0.0.0.0', port))")
+        self.assertEqual([p.eval("e"), p.eval(GET)], ["EADDRINUSE", 0])
+
+
 class Force(Reuse):
     """Also where the program said no."""
+
+    def test_over_a_socket_of_ones_own(self):
+        p = self.puppet(REUSE="force")
+        p("t = socket.socket(); t.bind(('127.0.0.1', 0)); port = t.getsockname()[1]; t.close()\n"
+          "t = socket.socket(); t.bind(('127.0.0.1', port)); s = socket.socket()")
+        self.assertEqual(p.eval("error_of(s.bind, ('127.0.0.1', port))"), None)
 
     def test_over_a_no(self):
         log, port = self.log(), self.port()
