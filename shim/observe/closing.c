@@ -18,13 +18,15 @@
 #include "observe/walk.h"
 #include "sys/process.h"
 
-static int find(const struct closing *closing, struct diag_sock *ret)
+static int find(struct closing *closing, struct diag_sock *ret)
 {
 	/* What listens can only listen on: the kernel need not walk over its connections. */
 	const uint32_t states = closing->before == STATE_LISTEN ? 1u << TCP_LISTEN : ~0u;
 
-	return closing->by_dump ? diag_find_in_dump(&closing->id, states, ret)
-				: diag_find_exact(&closing->id, ret);
+	if (closing->by_dump)
+		return diag_find_in_dump(&closing->id, states, ret);
+	return closing->id.protocol == IPPROTO_MPTCP ? diag_find_multipath(&closing->id, ret)
+						     : diag_find_exact(&closing->id, ret);
 }
 
 /*
@@ -32,7 +34,7 @@ static int find(const struct closing *closing, struct diag_sock *ret)
  * answer that says so may come from the moment in which the kernel exchanges the
  * socket for its TIME_WAIT, so it is asked for twice.
  */
-static int find_what_is_left(const struct closing *closing, struct diag_sock *ret)
+static int find_what_is_left(struct closing *closing, struct diag_sock *ret)
 {
 	const uint32_t leads_to_time_wait = STATES_ABORTED & ~STATE_BIT(STATE_CLOSE_WAIT);
 	const int rc = find(closing, ret);
@@ -53,8 +55,12 @@ static void prepare_question(struct closing *closing)
 	struct diag_sock found;
 
 	view_identify(&closing->view, closing->fd, &closing->id);
-	closing->by_dump = closing->id.protocol != IPPROTO_TCP ||
-			   (listens && sock_option(closing->fd, SOL_SOCKET, SO_REUSEPORT) != 0);
+	if (closing->id.protocol == IPPROTO_MPTCP) {
+		closing->unread = 0; /* MPTCP counts the peer's end as a byte */
+		closing->was_reset = false;
+	}
+	closing->by_dump = listens && (closing->id.protocol != IPPROTO_TCP ||
+				       sock_option(closing->fd, SOL_SOCKET, SO_REUSEPORT) != 0);
 	if (!closing->by_dump && !listens && closing->id.netns && diag_answers(IPPROTO_TCP))
 		return;
 	closing->id.proven = find(closing, &found) == 1;

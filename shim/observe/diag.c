@@ -194,6 +194,7 @@ struct search {
 	const struct diag_id *id;
 	struct diag_sock *ret;
 	bool found;
+	bool listener; /* in its place, one that listens on its port */
 };
 
 static bool is_same_end(const struct endpoint *a, const struct endpoint *b)
@@ -205,8 +206,12 @@ static int visit_search(const struct diag_sock *sock, void *arg)
 {
 	struct search *search = arg;
 
+	const bool any = search->id->cookie == DIAG_ANY_COOKIE;
+
+	search->listener = any && sock->state == STATE_LISTEN;
 	/* An MPTCP connection has its listener's cookie: the addresses tell them apart. */
-	if (sock->cookie == search->id->cookie && is_same_end(&sock->local, &search->id->local) &&
+	if ((any || sock->cookie == search->id->cookie) &&
+	    is_same_end(&sock->local, &search->id->local) &&
 	    is_same_end(&sock->peer, &search->id->peer)) {
 		*search->ret = *sock;
 		search->found = true;
@@ -234,7 +239,7 @@ __attribute__((noinline)) static int ask_exact(const struct channel *channel,
 	rc = converse(channel, &buf.query, &buf, sizeof(buf), visit_search, &search);
 	if (search.found)
 		return ret->state == STATE_CLOSED ? -EBADMSG : 1;
-	if (rc == -ENOENT)
+	if (rc == -ENOENT || search.listener)
 		return 0;
 	return rc < 0 ? rc : -EBADMSG;
 }
@@ -302,6 +307,22 @@ int diag_find_in_dump(const struct diag_id *id, uint32_t kernel_states, struct d
 		rc = not_found_counts(&channel, id) ? 0 : -EXDEV;
 	give_back(&channel);
 	return rc;
+}
+
+/* No copy of the description, nor a second answer: a hook's stack has no room for them. */
+int diag_find_multipath(struct diag_id *id, struct diag_sock *ret)
+{
+	const int rc = diag_find_in_dump(id, ~0u, ret);
+	int behind;
+
+	if (rc < 0 || (rc == 1 && ret->state != STATE_CLOSED))
+		return rc;
+	if (!diag_answers(IPPROTO_TCP))
+		return -EXDEV;
+	id->protocol = IPPROTO_TCP;
+	id->cookie = DIAG_ANY_COOKIE;
+	behind = diag_find_exact(id, ret);
+	return behind ? behind : rc;
 }
 
 bool diag_sees(uint64_t netns)

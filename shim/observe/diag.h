@@ -34,8 +34,16 @@ int diag_find_exact(const struct diag_id *id, struct diag_sock *ret);
 /*
  * The same by walking over all of its port and protocol: for MPTCP, and for the
  * listeners of a SO_REUSEPORT group, which an exact question picks by hash.
+ * For a connection of MPTCP see the next.
  */
 int diag_find_in_dump(const struct diag_id *id, uint32_t kernel_states, struct diag_sock *ret);
+
+/*
+ * The same for an MPTCP connection. When MPTCP has done with it, its first subflow, a TCP
+ * connection with the same addresses, may still be there: in TIME_WAIT, for instance. Then
+ * *id is the subflow's.
+ */
+int diag_find_multipath(struct diag_id *id, struct diag_sock *ret);
 
 /* Walk over all sockets of a port; see diag_query_dump and diag_parse. */
 int diag_dump(uint16_t protocol, uint16_t family, uint16_t port, uint32_t kernel_states,

@@ -11,6 +11,9 @@
 #include <sys/socket.h>
 
 _Static_assert(offsetof(struct diag_query, request) == NLMSG_HDRLEN, "the request follows at once");
+_Static_assert(offsetof(struct diag_query, protocol_head) ==
+		       offsetof(struct diag_query, request) + sizeof(struct inet_diag_req_v2),
+	       "the attribute follows the request at once");
 _Static_assert(offsetof(struct diag_query, protocol) ==
 		       offsetof(struct diag_query, protocol_head) + sizeof(struct nlattr),
 	       "the attribute's value follows at once");

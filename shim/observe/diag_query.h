@@ -10,6 +10,9 @@
 
 #include "reuse/event.h"
 
+/* For the one socket with these addresses, whatever its cookie: or the one that listens there. */
+#define DIAG_ANY_COOKIE UINT64_MAX
+
 /* One socket, so described that the kernel can find it. */
 struct diag_id {
 	uint64_t cookie;
@@ -23,11 +26,13 @@ struct diag_id {
 struct diag_query {
 	struct nlmsghdr header;
 	union {
-		struct inet_diag_req_v2 request;
+		struct {
+			struct inet_diag_req_v2 request;
+			struct nlattr protocol_head; /* a protocol above 255 (MPTCP) */
+			uint32_t protocol;	     /* travels beside */
+		};
 		struct inet_diag_req both_families; /* the elder form, for TCP alone */
 	};
-	struct nlattr protocol_head; /* a protocol above 255 (MPTCP) travels beside */
-	uint32_t protocol;
 };
 
 /* For the one socket with these addresses and this cookie (not for MPTCP). */

@@ -30,13 +30,18 @@ static void look_behind(struct event *ev, int fd, const struct tcp_facts *facts)
 	struct diag_id id;
 	struct diag_sock found;
 	int rc = -EAGAIN;
+	bool reset = false;
 
 	view_identify(view, fd, &id);
-	if (id.protocol == IPPROTO_TCP && diag_answers(IPPROTO_TCP))
+	if (id.protocol == IPPROTO_TCP && diag_answers(IPPROTO_TCP)) {
 		rc = diag_find_exact(&id, &found);
+		reset = rc == 0 && view_was_reset(view, fd, facts);
+	} else if (id.protocol == IPPROTO_MPTCP) {
+		rc = diag_find_multipath(&id, &found);
+	}
 	view_take_answer(view, rc, &found);
 
-	if (rc == 0 && view_was_reset(view, fd, facts)) {
+	if (reset) {
 		ev->notes |= NOTE_BIT(NOTE_PEER_RESET);
 		ev->figures.retransmits = facts->retransmits;
 	}

@@ -52,7 +52,7 @@ void surprises_of_close(struct event *ev, const struct closing *closing, bool st
 		ev->figures.listened = closing->before == STATE_LISTEN;
 		return;
 	}
-	if (closing->view.state == STATE_CLOSED && closing->id.protocol == IPPROTO_TCP)
+	if (closing->view.state == STATE_CLOSED)
 		tell_what_ended_it(ev, closing);
 	if (closing->before == STATE_CLOSE_WAIT && closing->silent_ms >= 1000) {
 		ev->notes |= NOTE_BIT(NOTE_CLOSE_WAIT);

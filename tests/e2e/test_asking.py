@@ -170,20 +170,82 @@ class Mptcp(Asked):
         p = self.pair(log, protocol=MPTCP)
         for sock, state in (("a", "ESTABLISHED"), ("c", "ESTABLISHED"), ("l", "LISTEN")):
             p("os.close(os.dup(%s.fileno()))" % sock)
-            self.match(log.new()[-1], call="close", state=absent_or(state))
+            self.match(log.new()[-1], call="close", state=state)
+            self.assertEqual(self.notes(log.read()[-1]), ["still-open"])
 
     @needs_mptcp
     def test_close(self):
+        """The peer's program still has its end open: this one can't be gone."""
         log = self.log()
         p = self.pair(log, protocol=MPTCP)
         cookie = p.eval("cookie(c)")
         p("c.close()")
         event = log.new()[-1]
-        now = kernel.state_of(cookie, MPTCP)
-        if now != "CLOSED":
-            self.match(event, call="close", state=lambda state: state != "CLOSED")
-        p("a.close(); l.close()")
-        self.match(log.new()[-1], call="close", was="LISTEN", state=absent_or("CLOSED"))
+        self.match(event, call="close", was="ESTABLISHED",
+                   state=lambda state: state in ("FIN_WAIT_1", "FIN_WAIT_2"))
+        self.assertEqual(self.notes(event), [])
+        wait_until(lambda: kernel.state_of(cookie, MPTCP) == "FIN_WAIT_2", "FIN_WAIT_2")
+        p("l.close()")
+        self.match(log.new()[-1], call="close", was="LISTEN", state="CLOSED", notes=None)
+
+    @needs_mptcp
+    def test_close_of_the_second(self):
+        """MPTCP has done with it at once; nothing was left unread, and nothing is reset."""
+        log = self.log()
+        p = self.pair(log, protocol=MPTCP)
+        cookie = p.eval("cookie(c)")
+        p("c.close()")
+        wait_until(lambda: kernel.state_of(cookie, MPTCP) == "FIN_WAIT_2", "FIN_WAIT_2")
+        p("a.close()")
+        self.match(log.new()[-1], call="close", notes=None,
+                   state=lambda state: state in ("LAST_ACK", "CLOSED"))
+
+    @needs_mptcp
+    def test_time_wait(self):
+        """MPTCP says CLOSED when both have ended; the first subflow holds the port."""
+        log = self.log()
+        p = self.pair(log, protocol=MPTCP)
+        p("c.shutdown(socket.SHUT_WR); a.recv(1)")
+        ends = p.eval("[c.getsockname(), c.getpeername()]")
+        p("a.shutdown(socket.SHUT_WR)")
+        wait_until(lambda: ends in [[list(entry.local), list(entry.peer)]
+                                    for entry in kernel.diag() if entry.state == "TIME_WAIT"],
+                   "TIME_WAIT")
+        wait_until(lambda: p.eval("tcp_info_state(c)") == 7, "CLOSE")
+        p("c.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1); c.close()")
+        for event in log.new()[-2:]:
+            self.match(event, state="TIME_WAIT", timer_ms=lambda ms: 0 < ms <= 60000)
+
+    @needs_mptcp
+    def test_reset(self):
+        """By either end, and of what nobody has accepted."""
+        log = self.log()
+        p = self.pair(log, protocol=MPTCP)
+        p("a.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))\n"
+          "a.close()")
+        self.match(log.new()[-1], call="close", state="CLOSED")
+        self.assertEqual(self.notes(log.read()[-1]), ["reset"])
+        self.assertEqual(p.eval("error_of(c.recv, 1)"), "ECONNRESET")
+        p("c.close(); d = socket.socket(2, 1, %d); d.connect(l.getsockname()); l.close()" % MPTCP)
+        closes = [event for event in log.new() if event["call"] == "close"]
+        self.match(closes[0], state="CLOSED", notes=None)
+        self.assertEqual(self.notes(closes[1]), ["queue-reset"])
+        self.assertEqual(p.eval("error_of(d.recv, 1)"), "ECONNRESET")
+
+    @needs_mptcp
+    def test_a_peer_without_it(self):
+        """One of the two speaks plain TCP: what both are then, and how TCP ends it."""
+        for ours, theirs in ((MPTCP, 0), (0, MPTCP)):
+            log = self.log(self.fresh("log").rpartition("/")[2])
+            p = self.puppet(log)
+            p("l = socket.socket(2, 1, %d); l.bind(('127.0.0.1', 0)); l.listen()\n"
+              "c = socket.socket(2, 1, %d); c.connect(l.getsockname()); a, _ = l.accept()\n"
+              "c.close()" % (theirs, ours))
+            self.match(log.new()[-1], call="close", notes=None,
+                       state=lambda state: state in ("FIN_WAIT_1", "FIN_WAIT_2"))
+            p("a.recv(1); a.close()")
+            self.match(log.new()[-1], call="close", notes=None,
+                       state=lambda state: state in ("LAST_ACK", "CLOSED"))
 
     @needs_mptcp
     def test_reuse(self):
