@@ -306,6 +306,8 @@ bool observe_socket(struct event *ev)
 
 	const int fd = (int)ev->ret, state = tcp_state(fd);
 
+	if (tcp_is_none(state))
+		return false; /* another library has made something else in its place */
 	ev->has_sock = state >= 0;
 	if (ev->has_sock) {
 		ev->sock.cookie = sock_cookie(fd);

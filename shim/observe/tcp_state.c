@@ -3,6 +3,7 @@
  */
 #include "observe/tcp_state.h"
 
+#include <errno.h>
 #include <linux/tcp.h> /* the whole struct tcp_info, which libc's header cuts short */
 #include <netinet/in.h>
 #include <poll.h>
@@ -30,6 +31,11 @@ int tcp_state(int fd)
 	const int rc = sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len);
 
 	return rc < 0 ? rc : (int)state_from_kernel(state);
+}
+
+bool tcp_is_none(int rc)
+{
+	return rc == -ENOTSOCK || rc == -EOPNOTSUPP || rc == -ENOPROTOOPT;
 }
 
 static uint64_t option_u64(int fd, int option)

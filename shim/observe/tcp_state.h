@@ -12,6 +12,9 @@
 /* The state as TCP_INFO has it (enum tcp_state_id), or -errno: this is no TCP socket. */
 int tcp_state(int fd);
 
+/* Of what tcp_state and tcp_ask return: is it the kernel's word that an open descriptor is none? */
+bool tcp_is_none(int rc);
+
 /* The same with what else TCP_INFO knows, at the same price. */
 struct tcp_facts {
 	uint8_t state;

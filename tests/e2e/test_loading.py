@@ -5,7 +5,7 @@ import resource
 import subprocess
 
 from harness import paths
-from harness.case import Case, environment, shimmed
+from harness.case import Case, environment, needs_ipv6, shimmed
 
 EARLY = r"""
 #define _GNU_SOURCE
@@ -72,6 +72,19 @@ __attribute__((destructor)) static void tell(void)
 	printf("%d %d\n", binds, closes > 0);
 }
 """
+# As socket_wrapper does: unix sockets instead of TCP ones over IPv4.
+OTHER_SOCKETS = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <sys/socket.h>
+
+int socket(int domain, int type, int protocol)
+{
+	int (*next)(int, int, int) = dlsym(RTLD_NEXT, "socket");
+
+	return next(domain == AF_INET ? AF_UNIX : domain, type, domain == AF_INET ? 0 : protocol);
+}
+"""
 SCRIPT = ("import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); s.close()")
 CALLS = ["socket", "bind", "listen", "close"]
 
@@ -114,6 +127,23 @@ class Loading(Case):
             env["LD_PRELOAD"] = ":".join(pair if front else pair[::-1])
             self.assertEqual(self.python(env), (0, b"1 1\n", b""))
             self.assertEqual([event["call"] for event in log.read()], CALLS)
+
+    @needs_ipv6
+    def test_beside_one_that_makes_other_sockets(self):
+        """What it hands out for a TCP socket is none to the kernel: no events."""
+        other = self.compiled(OTHER_SOCKETS)
+        for front in (True, False):
+            log = self.log(os.path.basename(self.fresh("log")))
+            env = shimmed(LOG=log.path, FORMAT="json")
+            pair = [env["LD_PRELOAD"], other]
+            env["LD_PRELOAD"] = ":".join(pair if front else pair[::-1])
+            script = ("import socket; s = socket.socket(); s.setsockopt(1, 9, 1); s.close()\n"
+                      "socket.socket(socket.AF_INET6).close()\n")
+            done = self.run_program([paths.PYTHON, "-I", "-S", "-c", script], env)
+            self.assertEqual(done, (0, b"", b""))
+            # The one for IPv6 is a real one, which the kernel knows.
+            self.assertEqual([(event["call"], event["state"]) for event in log.read()],
+                             [("socket", "CLOSED"), ("close", "CLOSED")])
 
     def test_twice_in_the_list(self):
         log = self.log()
