@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 struct search {
 	struct owners *owners;
 	size_t count;
-	bool sees_all;
+	bool sees_all, sees_us;
 };
 
 static int by_inode(const void *a, const void *b)
@@ -78,6 +79,7 @@ static void search_process(struct search *search, pid_t pid, pid_t *last)
 		search->sees_all &= errno == ENOENT; /* it has ended */
 		return;
 	}
+	search->sees_us |= pid == getpid();
 	while ((entry = readdir(folder))) {
 		const struct owners key = {.inode = socket_inode(dirfd(folder), entry->d_name)};
 		struct owners *found = NULL;
@@ -90,14 +92,13 @@ static void search_process(struct search *search, pid_t pid, pid_t *last)
 	closedir(folder);
 }
 
-bool owners_find(struct owners *owners, size_t count)
+enum sight owners_find(struct owners *owners, size_t count)
 {
 	struct search search = {.owners = owners, .count = count, .sees_all = true};
 	pid_t *last = calloc(count + 1, sizeof(*last));
 	DIR *processes = opendir("/proc");
 	struct dirent *entry;
 
-	search.sees_all = last && processes;
 	while (search.owners && last && processes && (entry = readdir(processes))) {
 		const long pid = strtol(entry->d_name, NULL, 10);
 
@@ -107,5 +108,7 @@ bool owners_find(struct owners *owners, size_t count)
 	if (processes)
 		closedir(processes);
 	free(last);
-	return search.sees_all;
+	if (!search.sees_us)
+		return SEES_NONE;
+	return search.sees_all ? SEES_ALL : SEES_OURS;
 }

@@ -4,7 +4,6 @@
 #ifndef CLI_OWNERS_H
 #define CLI_OWNERS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -21,10 +20,14 @@ struct owners {
 	} named[OWNERS_NAMED];
 };
 
-/*
- * Look through all processes. The entries must be in the order of their inodes, each once.
- * Return false where the descriptors of some process can't be seen: others may have them too.
- */
-bool owners_find(struct owners *owners, size_t count);
+/* Whose descriptors can be seen. */
+enum sight {
+	SEES_NONE, /* not even our own: no /proc, or another's */
+	SEES_OURS, /* of some processes they can't: those may have a socket too */
+	SEES_ALL,
+};
+
+/* Look through all processes. The entries must be in the order of their inodes, each once. */
+enum sight owners_find(struct owners *owners, size_t count);
 
 #endif

@@ -75,7 +75,7 @@ static bool find_owners(struct port *port)
 		sock->owners = &port->owners[port->owner_count++];
 		sock->owners->inode = sock->sock.inode;
 	}
-	port->sees_all = !port->owner_count || owners_find(port->owners, port->owner_count);
+	port->sight = port->owner_count ? owners_find(port->owners, port->owner_count) : SEES_ALL;
 	return true;
 }
 

@@ -18,7 +18,7 @@ struct port {
 	size_t count, room;
 	struct owners *owners;
 	size_t owner_count;
-	bool sees_all; /* of the processes' descriptors */
+	enum sight sight;
 };
 
 /*

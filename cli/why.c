@@ -29,8 +29,13 @@
 
 static const char me[] = "why";
 
-static void out_owners(struct out *out, const struct port_sock *row, bool sees_all)
+static void out_owners(struct out *out, const struct port_sock *row, enum sight sight)
 {
+	static const char *const unseen[] = {
+		[SEES_NONE] = "  no /proc to find it in, uid ",
+		[SEES_OURS] = "  a process of another user, uid ",
+		[SEES_ALL] = "  a process out of sight, uid ",
+	};
 	const struct owners *owners = row->owners;
 
 	for (uint32_t i = 0; owners && i < owners->count && i < OWNERS_NAMED; i++) {
@@ -46,8 +51,7 @@ static void out_owners(struct out *out, const struct port_sock *row, bool sees_a
 		out_str(out, " more");
 	}
 	if (owners && !owners->count) {
-		out_str(out, sees_all ? "  a process out of sight, uid "
-				      : "  a process of another user, uid ");
+		out_str(out, unseen[sight]);
 		out_u64(out, row->sock.uid);
 	}
 }
@@ -69,7 +73,7 @@ static void print_row(const struct port *port, const struct port_sock *row)
 	else
 		out_char(&out, '-');
 	out_column(&out, OWNER - 2);
-	out_owners(&out, row, port->sees_all);
+	out_owners(&out, row, port->sight);
 	if (sock->has_timer) {
 		out_str(&out, "  for ");
 		out_u64(&out, (sock->timer_ms + 999) / 1000);

@@ -4,10 +4,12 @@
  */
 #include "boot/boot.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "boot/log_path.h"
 #include "facts/reader.h"
 #include "facts/shim.h"
 #include "hooks/libc.h"
@@ -86,8 +88,16 @@ static void know_reader(void)
 static bool can_tell_processes_apart(const struct settings *set)
 {
 	const bool later = set->log == LOG_OFF && !set->report;
+	const int rc = later ? process_init_later() : process_init();
 
-	return (later ? process_init_later() : process_init()) == 0;
+	if (rc == -EINVAL)
+		COMPLAIN(NULL, set,
+			 "this kernel can't tell a forked process apart (MADV_WIPEONFORK); "
+			 "nothing is done");
+	else if (rc < 0)
+		COMPLAIN(NULL, set, "no page that a fork wipes can be had (", error_words(rc),
+			 "); nothing is done");
+	return rc == 0;
 }
 
 __attribute__((constructor)) static void boot(void)
@@ -99,12 +109,8 @@ __attribute__((constructor)) static void boot(void)
 	environment_make_absolute(&shim.set);
 	if (!settings_act_in(&shim.set, shim.prog))
 		return;
-	if (!can_tell_processes_apart(&shim.set)) {
-		COMPLAIN(NULL, &shim.set,
-			 "this kernel can't tell a forked process apart (MADV_WIPEONFORK); "
-			 "nothing is done");
+	if (!can_tell_processes_apart(&shim.set))
 		return;
-	}
 
 	uint32_t hooks = hooks_for_reuse(&shim.set);
 

@@ -53,7 +53,7 @@ static const char *open_descriptor(int fd)
 	int copy;
 
 	if (flags < 0)
-		return "a descriptor that is not open";
+		return flags == -EBADF ? "a descriptor that is not open" : error_words(flags);
 	if ((flags & O_ACCMODE) == O_RDONLY)
 		return "a descriptor that is not open for writing";
 	copy = sys_fcntl(fd, F_DUPFD_CLOEXEC, 0);

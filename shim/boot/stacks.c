@@ -154,13 +154,19 @@ static const char *try_out(const struct unwind *unwind)
 	const int number = next_number();
 	uint64_t frames[CALLSITE_FRAMES];
 	bool works;
+	int rc;
 
-	if (number < 0)
+	if (number == -EMFILE || number == -ENFILE)
 		return "no descriptor is left to try libunwind with";
+	if (number < 0)
+		return "no socket can be made, to try whether libunwind takes descriptors";
 	unwind_watch(number);
-	works = walk_init(unwind) && callsite_frames(walk_callers(1), frames) > 0;
+	rc = walk_init(unwind);
+	works = rc == 0 && callsite_frames(walk_callers(1), frames) > 0;
 	if (!unwind_watch(-1) || next_number() != number)
 		return "this libunwind wants descriptors";
+	if (rc == -ENOMEM)
+		return "no memory for the stacks (ENOMEM)";
 	return works ? NULL : "this libunwind works in another way";
 }
 

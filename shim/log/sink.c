@@ -58,12 +58,14 @@ static bool is_terminal(int fd)
 	return sys_ioctl(fd, GET_SETTINGS, settings) == 0;
 }
 
-static enum kind kind_of(int fd)
+/* Or -errno. */
+static int kind_of(int fd)
 {
 	struct statx stat;
+	const int rc = sys_statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &stat);
 
-	if (sys_statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &stat) < 0)
-		return NO_SINK;
+	if (rc < 0)
+		return rc;
 	switch (stat.stx_mode & S_IFMT) {
 	case S_IFREG:
 		return PLAIN_FILE;
@@ -78,10 +80,14 @@ static enum kind kind_of(int fd)
 int sink_open_fd(int fd)
 {
 	const int high = own_adopt(OWN_LOG, fd);
+	int kind;
 
 	if (high < 0)
 		return high;
-	sink.kind = kind_of(high);
+	kind = kind_of(high);
+	if (kind < 0)
+		return kind;
+	sink.kind = (enum kind)kind;
 	sink.appends = sys_fcntl(high, F_GETFL, 0) & O_APPEND;
 	atomic_store(&doubt, sink.kind == PLAIN_FILE ? LOOK : SURE);
 	return 0;
@@ -227,7 +233,10 @@ static long write_to(int fd, enum kind kind, const char *text, size_t len)
 
 void sink_write_once(int fd, const char *text, size_t len)
 {
-	write_to(fd, kind_of(fd), text, len);
+	const int kind = kind_of(fd);
+
+	/* Of what is not known, the most careful way. */
+	write_to(fd, kind < 0 ? PIPE : (enum kind)kind, text, len);
 }
 
 /*

@@ -162,10 +162,10 @@ static int search_process(int pid, struct search *search)
 	search->pid = pid;
 	search->fds = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (search->fds < 0)
-		return 0; /* gone, or another user's */
+		return search->fds; /* gone, or another user's */
 	rc = proc_list(search->fds, ".", visit_fd, search);
 	sys_close(search->fds);
-	return rc == FOUND || rc == GIVEN_UP ? rc : 0;
+	return rc;
 }
 
 /* The processes, as /proc lists them: by number. */
@@ -187,17 +187,21 @@ static int visit_process(int pid, void *arg)
 	return 0;
 }
 
-/* Our own first, then the neighbours: who is in the way was often started beside us. */
+/*
+ * Our own first, then the neighbours: who is in the way was often started beside us. Of others
+ * what can't be seen is left out. But where our own can't be, there is no /proc, or no right to it.
+ */
 static int search_all(struct search *search, struct processes *all)
 {
-	int rc = search_process(all->self, search);
+	const int own = search_process(all->self, search);
 	const int listed = proc_list(AT_FDCWD, "/proc", visit_process, all);
+	int rc = own;
 
-	for (int i = all->ours - 1; i >= 0 && rc == 0; i--)
+	for (int i = all->ours - 1; i >= 0 && rc <= 0; i--)
 		rc = search_process(all->pids[i], search);
-	for (int i = all->ours + 1; i < all->count && rc == 0; i++)
+	for (int i = all->ours + 1; i < all->count && rc <= 0; i++)
 		rc = search_process(all->pids[i], search);
-	return rc == 0 && listed != 0 ? GIVEN_UP : rc;
+	return rc <= 0 && (own < 0 || listed != 0) ? GIVEN_UP : rc;
 }
 
 void proc_find_owner_within(uint32_t inode, uint64_t most_ns, unsigned int most_descriptors,
@@ -223,7 +227,7 @@ void proc_find_owner_within(uint32_t inode, uint64_t most_ns, unsigned int most_
 	all->self = sys_getpid();
 	rc = search_all(&search, all);
 	sys_munmap(all, sizeof(*all));
-	ret->looked_up = rc == 0 || rc == FOUND;
+	ret->looked_up = rc <= 0 || rc == FOUND;
 	if (rc != FOUND)
 		return;
 	ret->pid = search.pid;

@@ -3,6 +3,7 @@
  */
 #include "observe/walk.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 
@@ -38,22 +39,23 @@ static void *lasting_room(size_t size)
 	return sys_failed(room) ? NULL : room;
 }
 
-bool walk_init(const struct unwind *unwind)
+int walk_init(const struct unwind *unwind)
 {
 	void *callsites_room = lasting_room(callsites_size());
 	struct sys_pages pages = {0};
 	void *frames_room = lasting_room(frames_size());
 	struct object self;
 
-	if (!frames_room || !callsites_room || !unwind_init(unwind) ||
-	    !object_find((uint64_t)(uintptr_t)&walk_init, &self, &pages))
-		return false;
+	if (!frames_room || !callsites_room)
+		return -ENOMEM;
+	if (!unwind_init(unwind) || !object_find((uint64_t)(uintptr_t)&walk_init, &self, &pages))
+		return -ENOSYS;
 	own_start = self.start;
 	frames_init(frames_room);
 	callsites_init(callsites_room);
 	work_init();
 	ready = true;
-	return true;
+	return 0;
 }
 
 /* The kernel's signal frame returns to two instructions of libc: mov $15, %eax; syscall. */

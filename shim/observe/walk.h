@@ -14,8 +14,8 @@
 
 struct unwind;
 
-/* At load: from now on walks work. False where there is no memory or libunwind refuses. */
-bool walk_init(const struct unwind *unwind);
+/* At load: from now on walks work. Or -ENOMEM; -ENOSYS where libunwind refuses. */
+int walk_init(const struct unwind *unwind);
 
 /* The callers of libreuse, at most n; 0 where there are none to tell, or walks do not work. */
 uint32_t walk_callers(unsigned int n);

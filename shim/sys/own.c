@@ -30,12 +30,14 @@ int own_number(unsigned int slot)
 }
 
 /* Apart from its callers: a struct statx is large. */
-__attribute__((noinline)) static bool identify(int fd, struct identity *ret, uint64_t *ret_size)
+__attribute__((noinline)) static int identify(int fd, struct identity *ret, uint64_t *ret_size)
 {
 	struct statx stat;
+	const int rc =
+		sys_statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME | STATX_SIZE, &stat);
 
-	if (sys_statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME | STATX_SIZE, &stat) < 0)
-		return false;
+	if (rc < 0)
+		return rc;
 	*ret_size = stat.stx_size;
 	*ret = (struct identity){
 		.inode = stat.stx_ino,
@@ -44,7 +46,7 @@ __attribute__((noinline)) static bool identify(int fd, struct identity *ret, uin
 		.major = stat.stx_dev_major,
 		.minor = stat.stx_dev_minor,
 	};
-	return true;
+	return 0;
 }
 
 static bool is_still(const struct own *entry, int fd, uint64_t *ret_size)
@@ -52,7 +54,7 @@ static bool is_still(const struct own *entry, int fd, uint64_t *ret_size)
 	const struct identity *was = &entry->identity;
 	struct identity now;
 
-	return identify(fd, &now, ret_size) && now.inode == was->inode &&
+	return identify(fd, &now, ret_size) == 0 && now.inode == was->inode &&
 	       now.born_s == was->born_s && now.born_ns == was->born_ns &&
 	       now.major == was->major && now.minor == was->minor;
 }
@@ -161,7 +163,7 @@ int own_adopt(unsigned int slot, int fd)
 {
 	const int old = own_checked(slot);
 	uint64_t size;
-	int high;
+	int high, rc;
 
 	if (old >= 0 && give_up(&own[slot], old))
 		sys_close(old);
@@ -169,9 +171,10 @@ int own_adopt(unsigned int slot, int fd)
 	sys_close(fd);
 	if (high < 0)
 		return high;
-	if (!identify(high, &own[slot].identity, &size)) {
+	rc = identify(high, &own[slot].identity, &size);
+	if (rc < 0) {
 		sys_close(high);
-		return -EBADF;
+		return rc;
 	}
 	atomic_store_explicit(&own[slot].number, high + 1, memory_order_release);
 	return high;

@@ -23,7 +23,7 @@ static int make_page(void)
 		return 0;
 	page = sys_mmap_pages(sizeof(*page));
 	if (sys_failed(page))
-		return -ENOMEM;
+		return (int)(intptr_t)page;
 	rc = sys_madvise(page, sizeof(*page), MADV_WIPEONFORK);
 	if (rc < 0 || !atomic_compare_exchange_strong(&process_page, &none, page))
 		sys_munmap(page, sizeof(*page));
