@@ -262,13 +262,12 @@ static bool list_seen(struct ring_reader *reader, struct ring_seen seen)
 static bool remember(struct ring_reader *reader, struct ring_chunk *chunk)
 {
 	const size_t size = reader->list_count * sizeof(*chunk->seen);
-	struct ring_seen *seen = size ? malloc(size) : NULL;
+	struct ring_seen *seen = realloc(chunk->seen, size ? size : 1);
 
-	if (size && !seen)
+	if (!seen)
 		return false;
 	if (size)
 		memcpy(seen, reader->listed, size);
-	free(chunk->seen);
 	chunk->seen = seen;
 	chunk->count = (uint32_t)reader->list_count;
 	return true;
