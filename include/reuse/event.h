@@ -120,6 +120,8 @@ struct holders {
 	uint32_t inode, uid;
 	int32_t pid; /* 0: not found */
 	char prog[16];
+	int32_t own_fd; /* with `own`: its number here */
+	int32_t tid;	/* of ours: a call of this thread is blocked on it; 0: none found */
 	uint16_t first_port, last_port; /* what the kernel chooses from; 0: no word of it */
 	uint32_t outgoing;		/* of the dying: certainly with a port that it chose */
 	uint8_t cause;			/* enum dying_cause */
@@ -128,12 +130,14 @@ struct holders {
 	bool unsure;	 /* a listener that may share the port with ours: SO_REUSEPORT */
 	bool had_option; /* our socket has SO_REUSEADDR */
 	bool more;	 /* there are others that there was no time for */
+	bool own;	 /* this process has it open */
+	bool fin_sent;	 /* by a shutdown, before the close that left it open */
 };
 
 /* What only some calls have, and none has two of. */
 union event_more {
 	struct option_value value; /* setsockopt, getsockopt */
-	struct holders holders;	   /* bind, listen: with in-use-… */
+	struct holders holders;	   /* bind, listen: with in-use-…; what closes: with still-open */
 	struct {
 		int32_t fd;
 		struct sock_view sock;

@@ -29,6 +29,7 @@ enum shown {
 	SHOWN_DYING_CAUSE, /* where it is known */
 	SHOWN_OWNER,	   /* of struct holders: pid and prog, else inode and uid */
 	SHOWN_INCOMPLETE,  /* of struct holders: where time ran out */
+	SHOWN_OWN_FD,	   /* of struct holders: where this process has it open */
 };
 
 /* The key with its comma stands in the row itself: no pointer is to be relocated at load. */
@@ -121,6 +122,12 @@ static void key_owner(struct out *out, const struct holders *holders)
 	key_u64(out, KEY("uid"), holders->uid);
 }
 
+static void key_own_fd(struct out *out, const char *key, const struct holders *holders)
+{
+	if (holders->own)
+		key_i64(out, key, holders->own_fd);
+}
+
 static void key_flag(struct out *out, const char *key, bool flag)
 {
 	if (!flag)
@@ -209,6 +216,9 @@ static void out_key(struct out *out, const struct note_key *row, const void *at)
 		return;
 	case SHOWN_INCOMPLETE:
 		key_flag(out, row->key, is_incomplete(at));
+		return;
+	case SHOWN_OWN_FD:
+		key_own_fd(out, row->key, at);
 		return;
 	}
 }

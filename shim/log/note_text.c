@@ -76,15 +76,21 @@ static void out_program(struct out *out, const char *prog)
 	}
 }
 
-/* "nginx (pid 4242)", or what else is known of the owner. */
+/* "nginx (pid 4242)" */
+static void out_process(struct out *out, const struct holders *holders)
+{
+	out_program(out, holders->prog);
+	out_str(out, " (pid ");
+	out_i64(out, holders->pid);
+	out_char(out, ')');
+}
+
+/* Whose it is, or what else is known of the owner. */
 static void out_owner(struct out *out, const struct holders *holders)
 {
 	if (holders->pid) {
 		out_str(out, " of ");
-		out_program(out, holders->prog);
-		out_str(out, " (pid ");
-		out_i64(out, holders->pid);
-		out_char(out, ')');
+		out_process(out, holders);
 		return;
 	}
 	out_str(out, " (socket inode ");
@@ -286,6 +292,60 @@ static void out_queue_reset(struct out *out, uint32_t connections)
 	out_str(out, connections == 1 ? "by RST if it is alive" : "those still alive by RST");
 }
 
+/* By what a socket is open that has been closed, as far as that was seen. */
+static void out_keeper(struct out *out, const struct holders *holders, uint16_t port)
+{
+	if (holders->own) {
+		out_str(out, "as descriptor ");
+		out_i64(out, holders->own_fd);
+		out_str(out, " of this process, ");
+		out_process(out, holders);
+	} else if (holders->tid) {
+		out_str(out, "by a call of thread ");
+		out_i64(out, holders->tid);
+		out_str(out, " of this process, ");
+		out_process(out, holders);
+		out_str(out, ", that is blocked on it "
+			     "(shutdown(fd, SHUT_RDWR) before close ends that)");
+	} else if (holders->pid) {
+		out_str(out, "in ");
+		out_process(out, holders);
+	} else {
+		out_str(out, holders->looked_up ? "in no process that can be seen (socket inode "
+						: "elsewhere (socket inode ");
+		out_u64(out, holders->inode);
+		out_str(out, ", uid ");
+		out_u64(out, holders->uid);
+		if (!holders->looked_up) {
+			out_str(out, "; tcpshim why ");
+			out_u64(out, port);
+			out_str(out, " tells where");
+		}
+		out_char(out, ')');
+	}
+}
+
+static void out_still_open(struct out *out, const struct event *ev)
+{
+	const struct holders *holders = &ev->more.holders;
+
+	out_str(out, "open still ");
+	out_keeper(out, holders, ev->sock.local.port);
+	switch ((enum tcp_state_id)ev->sock.state) {
+	case STATE_LISTEN:
+		out_str(out, ", so it goes on listening");
+		return;
+	case STATE_CLOSED:
+		out_str(out, ", so it keeps its port");
+		return;
+	default:
+		out_str(out, ", so this close sent nothing");
+		if (holders->fin_sent)
+			out_str(out, "; the FIN went before, by a shutdown");
+		return;
+	}
+}
+
 void out_frame(struct out *out, const struct frame *frame)
 {
 	if (frame->symbol[0]) {
@@ -385,8 +445,7 @@ void out_note(struct out *out, enum note_id note, const struct event *ev)
 		out_queue_reset(out, figures->queued);
 		return;
 	case NOTE_STILL_OPEN:
-		out_str(out, "open still through another descriptor or process, so ");
-		out_str(out, figures->listened ? "it goes on listening" : "no FIN was sent");
+		out_still_open(out, ev);
 		return;
 	case NOTE_HALF_CLOSED:
 		out_str(out, "half-closed: FIN was sent, and this end can still receive");

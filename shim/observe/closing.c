@@ -12,6 +12,7 @@
 #include "observe/diag.h"
 #include "observe/event.h"
 #include "observe/fdtable.h"
+#include "observe/keeper.h"
 #include "observe/surprises.h"
 #include "observe/tcp_state.h"
 #include "observe/view.h"
@@ -136,6 +137,7 @@ enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd
 
 	*ret = (struct closing){.fd = fd, .before = facts.state};
 	view_begin(&ret->view, fd, facts.state, &note);
+	ret->copy = fdtable_other(fd, &note);
 	ret->unseen = view_unseen_syn(&ret->view, &facts);
 	decide_question(ret, &facts);
 	ask_connection(ret, &facts);
@@ -153,17 +155,16 @@ void observe_not_closed(const struct closing *closing)
 	fdtable_reopen(closing->fd);
 }
 
-/* The state after the close, and the way there. Return whether somebody has it open still. */
-static bool conclude(struct closing *closing, struct sock_view *ret)
+/* The state after the close, and the way there. *found: empty where the kernel knows none such. */
+static void conclude(struct closing *closing, struct sock_view *ret, struct diag_sock *found)
 {
 	struct sock_view *view = &closing->view;
 	const bool orderly =
 		closing->before == STATE_CLOSE_WAIT && !closing->unread && !closing->lingers_zero;
-	struct diag_sock found = {0};
 	uint8_t measured = closing->before, necessary = STATE_UNKNOWN;
 
 	if (closing->ask)
-		view_take_answer(view, find_what_is_left(closing, &found), &found);
+		view_take_answer(view, find_what_is_left(closing, found), found);
 	else
 		view->state = closing->otherwise;
 	if (measured == STATE_CLOSED)
@@ -172,27 +173,42 @@ static bool conclude(struct closing *closing, struct sock_view *ret)
 		necessary = STATE_LAST_ACK;
 	view_trace(view, measured, necessary);
 	*ret = *view;
-	return found.inode != 0;
+}
+
+/* Who had it may have closed it while he was looked for: only of what is open still, nobody has it.
+ */
+static void doubt_nobody(struct closing *closing, struct holders *keeper)
+{
+	struct diag_sock now = {0};
+
+	if (keeper->looked_up && !keeper->pid && (find(closing, &now) != 1 || !now.inode))
+		keeper->looked_up = false;
 }
 
 bool observe_closed(struct closing *closing, struct event *ev)
 {
+	bool still_open;
+	struct diag_sock found = {0};
+
 	ev->stack = closing->stack;
 	if (!event_caller(ev))
 		return false; /* a sandbox has come in the meantime */
 	ev->has_sock = true;
-
-	const bool still_open = conclude(closing, &ev->sock);
-
+	conclude(closing, &ev->sock, &found);
+	still_open = keeper_note(ev, closing, &found);
+	if (still_open)
+		doubt_nobody(closing, &ev->more.holders);
 	surprises_of_close(ev, closing, still_open);
 	return true;
 }
 
 void observe_closed_target(struct closing *closing, struct event *ev)
 {
+	struct diag_sock found = {0};
+
 	ev->has_closed = true;
 	ev->more.closed.fd = closing->fd;
-	conclude(closing, &ev->more.closed.sock);
+	conclude(closing, &ev->more.closed.sock, &found);
 }
 
 bool observe_double_close(struct event *ev)

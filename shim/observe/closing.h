@@ -23,6 +23,7 @@ struct closing {
 	uint32_t queued;    /* of a listener, that nobody has accepted */
 	uint32_t silent_ms; /* since the last segment */
 	uint32_t stack;	    /* of the caller (facts/callsite.h) */
+	int32_t copy;	    /* another number of the socket, by our notes; -1: none */
 	struct sock_view view;
 	struct diag_id id;
 };

@@ -112,9 +112,32 @@ void fdtable_set(int fd, const struct fd_note *note)
 
 void fdtable_copy(int fd, int newfd)
 {
-	const struct fd_note note = fdtable_get(fd);
+	struct fd_note note = fdtable_get(fd), copy = note;
 
-	fdtable_set(newfd, &note);
+	if (fd == newfd)
+		return;
+	copy.next_copy = note.next_copy ? note.next_copy : fd + 1;
+	note.next_copy = newfd + 1;
+	fdtable_set(newfd, &copy);
+	if (note.cookie)
+		fdtable_set(fd, &note);
+}
+
+int fdtable_other(int fd, const struct fd_note *note)
+{
+	enum { MOST = 16 }; /* a ring may have been broken, and closed anew without fd */
+	int at = note->next_copy - 1;
+
+	for (int i = 0; i < MOST && at >= 0 && at != fd; i++) {
+		const struct fd_note other = fdtable_get(at);
+
+		if (other.cookie != note->cookie)
+			return -1; /* it has become another's */
+		if (!other.closed_ns)
+			return at;
+		at = other.next_copy - 1;
+	}
+	return -1;
 }
 
 void fdtable_close(int fd, enum call_id call, int32_t tid, uint32_t stack, uint64_t now_ns)

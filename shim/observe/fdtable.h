@@ -24,6 +24,7 @@ struct fd_note {
 	int32_t closed_by;
 	uint32_t made_at;   /* the stack that made it (facts/callsite.h); 0: not known */
 	uint32_t closed_at; /* likewise */
+	int32_t next_copy;  /* another number of this socket, and 1; all make a ring. 0: none */
 	uint8_t closed_call;
 	uint8_t opened;	   /* OPENED_… */
 	uint8_t state;	   /* that the last event through this number ended with */
@@ -41,6 +42,12 @@ void fdtable_set(int fd, const struct fd_note *note);
 
 /* The same socket has another number as well. */
 void fdtable_copy(int fd, int newfd);
+
+/*
+ * A number other than fd, whose note is given, that is an open one of the same socket, as far as
+ * the notes know: -1 where there is none.
+ */
+int fdtable_other(int fd, const struct fd_note *note);
 
 /*
  * The number is about to be closed: the note stays, as one about a closed number.

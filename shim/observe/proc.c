@@ -120,9 +120,18 @@ struct search {
 	size_t wanted_len;
 	uint64_t deadline_ns;
 	unsigned int left;
-	pid_t pid; /* whose descriptors are looked at */
-	int fds;   /* /proc/PID/fd */
+	pid_t pid;  /* whose descriptors are looked at */
+	int fds;    /* /proc/PID/fd */
+	int fd;	    /* the number that was looked at last */
+	int closed; /* the number that it had with us; -1: no matter */
+	pid_t tid;  /* a thread of ours that waits in a call on that number */
 };
+
+/* One more that is looked at, if there is time for it. */
+static bool may_look(struct search *search)
+{
+	return search->left-- != 0 && clock_ns(CLOCK_MONOTONIC) <= search->deadline_ns;
+}
 
 static int visit_fd(int number, void *arg)
 {
@@ -131,8 +140,9 @@ static int visit_fd(int number, void *arg)
 	struct out out = out_into(name, sizeof(name) - 1);
 	long len;
 
-	if (search->left-- == 0 || clock_ns(CLOCK_MONOTONIC) > search->deadline_ns)
+	if (!may_look(search))
 		return GIVEN_UP;
+	search->fd = number;
 	out_i64(&out, number);
 	*out.at = '\0';
 	len = sys_readlinkat(search->fds, name, link, sizeof(link));
@@ -168,6 +178,65 @@ static int search_process(int pid, struct search *search)
 	return rc;
 }
 
+/* Calls that may wait, with a socket as their first argument. */
+static bool is_call_on_socket(int64_t call)
+{
+	switch (call) {
+	case SYS_accept:
+	case SYS_accept4:
+	case SYS_connect:
+	case SYS_read:
+	case SYS_readv:
+	case SYS_recvfrom:
+	case SYS_recvmsg:
+	case SYS_recvmmsg:
+	case SYS_write:
+	case SYS_writev:
+	case SYS_sendto:
+	case SYS_sendmsg:
+	case SYS_sendmmsg:
+	case SYS_sendfile:
+	case SYS_splice:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* In what is a thread of ours? "45 0x5 0x7f…", the call and its arguments, or "running". */
+static int visit_thread(int tid, void *arg)
+{
+	struct search *search = arg;
+	char path[48], text[64], first[16];
+	const char *at = text;
+	struct out out = out_into(path, sizeof(path) - 1);
+
+	if (!may_look(search))
+		return GIVEN_UP;
+	out_str(&out, "/proc/self/task/");
+	out_i64(&out, tid);
+	out_str(&out, "/syscall");
+	*out.at = '\0';
+	if (read_file(AT_FDCWD, path, text, sizeof(text)) < 0 || !is_call_on_socket(number_at(&at)))
+		return 0;
+	out = out_into(first, sizeof(first));
+	out_str(&out, " 0x");
+	out_hex(&out, (uint64_t)search->closed);
+	out_char(&out, ' ');
+	if (strncmp(at, first, out_len(&out)) != 0)
+		return 0;
+	search->tid = tid;
+	return FOUND;
+}
+
+/* A call that waits keeps its socket open, whatever becomes of the number. */
+static int search_threads(struct search *search)
+{
+	return search->closed < 0
+		       ? 0
+		       : proc_list(AT_FDCWD, "/proc/self/task", visit_thread, search);
+}
+
 /* The processes, as /proc lists them: by number. */
 struct processes {
 	int count, ours; /* ours: the index of our own */
@@ -187,29 +256,42 @@ static int visit_process(int pid, void *arg)
 	return 0;
 }
 
+static int search_at(struct search *search, const struct processes *all, int i)
+{
+	return i >= 0 && i < all->count ? search_process(all->pids[i], search) : 0;
+}
+
 /*
- * Our own first, then the neighbours: who is in the way was often started beside us. Of others
- * what can't be seen is left out. But where our own can't be, there is no /proc, or no right to it.
+ * Our own first, and the one that started us, then the neighbours, on both sides: who is in the way
+ * was often started beside us. Of others what can't be seen is left out. But where our own can't
+ * be, there is no /proc, or no right to it.
  */
 static int search_all(struct search *search, struct processes *all)
 {
 	const int own = search_process(all->self, search);
-	const int listed = proc_list(AT_FDCWD, "/proc", visit_process, all);
-	int rc = own;
+	int rc = own, listed = 0;
 
-	for (int i = all->ours - 1; i >= 0 && rc <= 0; i--)
-		rc = search_process(all->pids[i], search);
-	for (int i = all->ours + 1; i < all->count && rc <= 0; i++)
-		rc = search_process(all->pids[i], search);
+	if (rc <= 0)
+		rc = search_threads(search);
+	if (rc <= 0)
+		rc = search_process(sys_getppid(), search);
+	if (rc <= 0)
+		listed = proc_list(AT_FDCWD, "/proc", visit_process, all);
+	for (int away = 1; away < all->count && rc <= 0; away++) {
+		rc = search_at(search, all, all->ours - away);
+		if (rc <= 0)
+			rc = search_at(search, all, all->ours + away);
+	}
 	return rc <= 0 && (own < 0 || listed != 0) ? GIVEN_UP : rc;
 }
 
-void proc_find_owner_within(uint32_t inode, uint64_t most_ns, unsigned int most_descriptors,
-			    struct proc_owner *ret)
+void proc_find_keeper_within(uint32_t inode, int closed, uint64_t most_ns,
+			     unsigned int most_descriptors, struct proc_owner *ret)
 {
 	struct search search = {
 		.deadline_ns = clock_ns(CLOCK_MONOTONIC) + most_ns,
 		.left = most_descriptors,
+		.closed = closed,
 	};
 	struct processes *all = sys_mmap_pages(sizeof(*all));
 	struct out out = out_into(search.wanted, sizeof(search.wanted));
@@ -230,8 +312,10 @@ void proc_find_owner_within(uint32_t inode, uint64_t most_ns, unsigned int most_
 	ret->looked_up = rc <= 0 || rc == FOUND;
 	if (rc != FOUND)
 		return;
-	ret->pid = search.pid;
-	out_proc_path(path, sizeof(path), search.pid, "/comm");
+	ret->tid = search.tid;
+	ret->pid = search.tid ? sys_getpid() : search.pid;
+	ret->fd = search.fd;
+	out_proc_path(path, sizeof(path), ret->pid, "/comm");
 
 	long len = read_file(AT_FDCWD, path, ret->prog, sizeof(ret->prog));
 
@@ -239,9 +323,20 @@ void proc_find_owner_within(uint32_t inode, uint64_t most_ns, unsigned int most_
 		ret->prog[--len] = '\0';
 }
 
+enum { NOT_CLOSED = -1, MOST_DESCRIPTORS = 2000, MOST_NS = 20000000 };
+
+void proc_find_keeper(uint32_t inode, int closed, struct proc_owner *ret)
+{
+	proc_find_keeper_within(inode, closed, MOST_NS, MOST_DESCRIPTORS, ret);
+}
+
+void proc_find_owner_within(uint32_t inode, uint64_t most_ns, unsigned int most_descriptors,
+			    struct proc_owner *ret)
+{
+	proc_find_keeper_within(inode, NOT_CLOSED, most_ns, most_descriptors, ret);
+}
+
 void proc_find_owner(uint32_t inode, struct proc_owner *ret)
 {
-	enum { MOST_DESCRIPTORS = 2000, MOST_NS = 20000000 };
-
-	proc_find_owner_within(inode, MOST_NS, MOST_DESCRIPTORS, ret);
+	proc_find_keeper(inode, NOT_CLOSED, ret);
 }

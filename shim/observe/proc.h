@@ -27,6 +27,9 @@ int proc_list(int dir, const char *path, proc_visit *visit, void *arg);
 
 struct proc_owner {
 	pid_t pid; /* 0: not found */
+	pid_t tid; /* no descriptor of it, but a call of this thread of ours is blocked on it; or 0
+		    */
+	int fd;	   /* its number there, where tid is 0 */
 	char prog[16];
 	bool looked_up; /* to the end: nobody that we may see has it, if pid is 0 */
 };
@@ -40,5 +43,14 @@ void proc_find_owner(uint32_t inode, struct proc_owner *ret);
 /* The same, for who has more time, or less. */
 void proc_find_owner_within(uint32_t inode, uint64_t most_ns, unsigned int most_descriptors,
 			    struct proc_owner *ret);
+
+/*
+ * The same of what keeps a socket open that was this number of ours and has been closed; after our
+ * own descriptors a thread of ours that waits in a call on that number. Which socket that waits
+ * for is known only where the number is not open again. -1: no threads are looked at.
+ */
+void proc_find_keeper(uint32_t inode, int closed, struct proc_owner *ret);
+void proc_find_keeper_within(uint32_t inode, int closed, uint64_t most_ns,
+			     unsigned int most_descriptors, struct proc_owner *ret);
 
 #endif

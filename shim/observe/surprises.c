@@ -47,11 +47,8 @@ static void tell_what_ended_it(struct event *ev, const struct closing *closing)
 
 void surprises_of_close(struct event *ev, const struct closing *closing, bool still_open)
 {
-	if (still_open) {
-		ev->notes |= NOTE_BIT(NOTE_STILL_OPEN);
-		ev->figures.listened = closing->before == STATE_LISTEN;
+	if (still_open)
 		return;
-	}
 	if (closing->view.state == STATE_CLOSED)
 		tell_what_ended_it(ev, closing);
 	if (closing->before == STATE_CLOSE_WAIT && closing->silent_ms >= 1000) {

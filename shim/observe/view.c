@@ -101,6 +101,7 @@ void view_keep(const struct sock_view *view, int fd, uint32_t stack, const struc
 		return;
 	note.made_ns = before->made_ns ? before->made_ns : clock_ns(CLOCK_MONOTONIC);
 	note.made_at = before->made_ns ? before->made_at : stack;
+	note.next_copy = before->next_copy;
 	note.local = view->local;
 	note.peer = view->peer;
 	note.state = view->state;

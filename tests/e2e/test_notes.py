@@ -9,8 +9,9 @@ import re
 import socket
 import time
 
-from harness import kernel
-from harness.case import Case, needs_ipv6, needs_root, paths, timeout, wait_until
+from harness import kernel, strace
+from harness.case import Case, environment, needs_ipv6, needs_root, paths, shimmed, timeout, \
+    wait_until
 
 REUSE = "%s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, %d)"
 LINGER = "%s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, %d))"
@@ -1063,47 +1064,264 @@ class PeerReset(Notes):
         self.absent(log.read(), "peer-reset")
 
 
-class Lives(Notes):
-    """still-open, half-closed, no-wire-effect, close-wait."""
+class StillOpen(Notes):
+    """still-open: by what a socket lives on after a close, and whether a FIN went before."""
 
-    STILL = "open still through another descriptor or process, so "
+    NOTHING_SENT = ", so this close sent nothing"
 
-    def test_still_open(self):
+    def keeper(self, event):
+        """The one such note, with what it says of the owner in its text."""
+        self.note(event, "still-open")
+        note, = [note for note in event["notes"] if note["code"] == "still-open"]
+        return note
+
+    ALONE = ("unshare", "--pid", "--fork", "--mount-proc")
+
+    def program(self, p, pid="os.getpid()"):
+        """A process as a note of that puppet's names it."""
+        return p.eval("'%%s (pid %%d)' %% (open('/proc/%%d/comm' %% %s).read().strip(), %s)"
+                      % (pid, pid))
+
+    def looked_for(self, close):
+        """A puppet with a pair that closes `c`, or `l`; the note.
+
+        Who has it is looked for within 20 ms and 2,000 descriptors, and once in a second: where
+        that was too little, another process is asked. Among few processes, if that can be had.
+        """
+        wrapper = self.ALONE if os.geteuid() == 0 else ()
+
+        def attempt():
+            log = self.log(os.path.basename(self.fresh("log")))
+            p = self.pair(log, wrapper=wrapper)
+            result = close(p)
+            note = self.keeper(self.last(log, "close"))
+            return None if "tells where" in note["text"] else (p, note, result)
+        return wait_until(attempt, "the owner of the socket", 25)
+
+    def test_a_copy(self):
+        for copy in ("d = c.dup()", "d = socket.socket(fileno=C.dup2(c.fileno(), 40))",
+                     "import fcntl; d = socket.socket(fileno=fcntl.fcntl(c, 0, 50))",
+                     "os.dup2(c.fileno(), 0); d = socket.socket(fileno=0)"):
+            log = self.log(os.path.basename(self.fresh("log")))
+            p = self.puppet(log)
+            p("l = socket.create_server(('127.0.0.1', 0))\n"
+              "c = socket.create_connection(l.getsockname()); a, _ = l.accept(); keep = os.dup(0)")
+            if "os.dup2" in copy:
+                # Descriptor 0 is what leads the puppet: it has it back before it answers.
+                p(copy + "; number = d.fileno(); c.close(); d.detach(); os.dup2(keep, 0)")
+            else:
+                p(copy + "; number = d.fileno(); c.close()")
+            note = self.keeper(self.last(log, "close"))
+            number = p.eval("number")
+            self.assertEqual(note["text"], "open still as descriptor %d of this process, %s%s"
+                             % (number, program_of(p.pid), self.NOTHING_SENT))
+            self.assertEqual((note["own_fd"], note["pid"]), (number, p.pid))
+            if "os.dup2" not in copy:
+                p("d.close()")
+                self.assertEqual(self.notes(self.last(log, "close")), [])
+
+    def test_copies(self):
+        """As long as there is one, it is named; of numbers that are something else by now none."""
         log = self.log()
         p = self.pair(log)
-        p("d = c.dup(); c.close()")
-        self.assertEqual(self.note(self.last(log, "close"), "still-open"),
-                         self.STILL + "no FIN was sent")
-        p("d.close()")
-        self.assertEqual(self.notes(self.last(log, "close")), [])
-
-    def test_still_open_in_a_child(self):
-        log = self.log()
-        p = self.pair(log)
-        p("r, w = os.pipe(); pid = os.fork()\n"
-          "if pid == 0:\n    os.close(w); os.read(r, 1); os._exit(0)\n"
-          "os.close(r); c.close()")
-        self.assertEqual(self.note(self.last(log, "close"), "still-open"),
-                         self.STILL + "no FIN was sent")
-        p("os.close(w); os.waitpid(pid, 0); a.close()")
-
-    def test_still_open_on_its_way(self):
-        """Sent over a unix socket and not yet received: nobody's descriptor, and open."""
-        log = self.log()
-        p = self.pair(log)
-        p("x, y = socket.socketpair(); socket.send_fds(x, [b'.'], [c.fileno()]); c.close()")
-        self.note(self.last(log, "close"), "still-open")
-        p("_, got, _, _ = socket.recv_fds(y, 1, 1); os.close(got[0])")
+        p("copies = [c] + [c.dup() for _ in range(4)]; numbers = [s.fileno() for s in copies]")
+        numbers = p.eval("numbers")
+        p("a.shutdown(socket.SHUT_WR)")
+        until(p.eval("cookie(c)"), "CLOSE_WAIT")  # what is noted of each changes
+        log.new()
+        for closed in range(4):
+            p("copies.pop(0).close(); other = os.open('/dev/null', 0)")
+            note = self.keeper(self.last(log, "close"))
+            self.assertIn(note["own_fd"], numbers[closed + 1:])
+        p("copies.pop(0).close()")
         self.absent([self.last(log, "close")], "still-open")
 
-    def test_still_open_listener(self):
+    def test_a_copy_that_nobody_saw(self):
+        """Made past the shim, by way of a unix socket."""
+        def close(p):
+            p("x, y = socket.socketpair(); socket.send_fds(x, [b'.'], [c.fileno()])\n"
+              "_, got, _, _ = socket.recv_fds(y, 1, 1); c.close()")
+            return p.eval("got[0]")
+        p, note, number = self.looked_for(close)
+        self.assertEqual(note["text"], "open still as descriptor %d of this process, %s%s"
+                         % (number, self.program(p), self.NOTHING_SENT))
+        self.assertEqual(note["own_fd"], number)
+
+    FORK = ("r, w = os.pipe(); pid = os.fork()\n"
+            "if pid == 0:\n    os.close(w); os.read(r, 1); os._exit(0)\n"
+            "os.close(r); %s.close()")
+
+    def test_a_child(self):
+        def close(p):
+            p(self.FORK % "c")
+            return p.eval("pid")
+        p, note, child = self.looked_for(close)
+        self.assertEqual(note["text"], "open still in %s%s"
+                         % (self.program(p, "pid"), self.NOTHING_SENT))
+        self.assertEqual(note["pid"], child)
+        p("os.close(w); os.waitpid(pid, 0); a.close()")
+
+    def test_the_parent(self):
+        """What a server's child closes first: the listener."""
+        def close(p):
+            p("pid = os.fork()\nif pid == 0:\n    l.close(); os._exit(0)\nos.waitpid(pid, 0)")
+        p, note, _ = self.looked_for(close)
+        self.assertEqual(note["text"], "open still in %s, so it goes on listening"
+                         % self.program(p))
+
+    @needs_root
+    def test_nobody(self):
+        """Sent over a unix socket and not yet received. Among few processes: all are looked at."""
+        def close(p):
+            p("x, y = socket.socketpair(); socket.send_fds(x, [b'.'], [c.fileno()])\n"
+              "inode = os.fstat(c.fileno()).st_ino; c.close()")
+            return p.eval("[inode, os.getuid()]")
+        p, note, (inode, uid) = self.looked_for(close)
+        self.assertEqual(note["text"], "open still in no process that can be seen (socket inode "
+                         "%d, uid %d)%s" % (inode, uid, self.NOTHING_SENT))
+        p("_, got, _, _ = socket.recv_fds(y, 1, 1); os.close(got[0])")
+
+    WAIT = ("import threading\n"
+            "t = threading.Thread(target=error_of, args=(%s,), daemon=True); t.start()")
+
+    def blocked(self, p, call, number):
+        """A thread of the puppet's waits in the call: by the kernel's account."""
+        p(self.WAIT % call)
+        p("where = '/proc/self/task/%d/syscall' % t.native_id")
+        if not p.eval("os.access(where, os.R_OK)"):
+            self.skipTest("the kernel does not tell in which call a thread is")
+        wait_until(lambda: p.eval("open(where).read().split()[1:2]") == [hex(number)], "the call")
+
+    def test_a_call_of_another_thread(self):
+        """It keeps the socket open until it returns, which the close does not make it do."""
+        for sock, call, then in (("c", "c.recv, 1", self.NOTHING_SENT),
+                                 ("l", "l.accept", ", so it goes on listening")):
+            def close(p):
+                self.blocked(p, call, p.eval("%s.fileno()" % sock))
+                p("%s.close()" % sock)
+                return p.eval("t.native_id")
+            p, note, thread = self.looked_for(close)
+            self.assertEqual(note["text"], "open still by a call of thread %d of this process, "
+                             "%s, that is blocked on it (shutdown(fd, SHUT_RDWR) before close "
+                             "ends that)%s" % (thread, self.program(p), then))
+            self.assertEqual((note["tid"], note["pid"]), (thread, p.eval("os.getpid()")))
+
+    def test_the_cure(self):
+        """What the note says helps."""
+        log = self.log()
+        p = self.pair(log)
+        cookie = p.eval("cookie(c)")
+        self.blocked(p, "c.recv, 1", p.eval("c.fileno()"))
+        p("c.shutdown(socket.SHUT_RDWR); t.join(); c.close()")
+        self.absent([self.last(log, "close")], "still-open")
+        self.assertNotEqual(kernel.state_of(cookie), "ESTABLISHED")
+
+    @needs_root
+    def test_a_call_on_another_socket(self):
+        """A thread that waits in a call on another number has nothing to do with it."""
+        def close(p):
+            self.blocked(p, "a.recv, 1", p.eval("a.fileno()"))
+            p("x, y = socket.socketpair(); socket.send_fds(x, [b'.'], [c.fileno()]); c.close()")
+        _, note, _ = self.looked_for(close)
+        self.assertNotIn("pid", note)
+
+    def test_a_listener(self):
         log = self.log()
         p = self.pair(log)
         p("d = l.dup(); l.close()")
-        self.assertEqual(self.note(self.last(log, "close"), "still-open"),
-                         self.STILL + "it goes on listening")
+        self.assertEqual(self.keeper(self.last(log, "close"))["text"],
+                         "open still as descriptor %d of this process, %s, so it goes on listening"
+                         % (p.eval("d.fileno()"), program_of(p.pid)))
         p("d.close()")
         self.assertEqual(self.notes(self.last(log, "close")), [])
+
+    def test_a_fin_that_waits(self):
+        """Behind bytes that the peer has no room for: it has not been sent."""
+        log = self.log()
+        p = self.pair(log)
+        p("c.setblocking(0)\nwhile error_of(c.send, bytes(65536)) is None: pass\n"
+          "c.shutdown(socket.SHUT_WR); d = c.dup(); c.close()")
+        event = self.last(log, "close")
+        self.match(event, state="FIN_WAIT_1")
+        note = self.keeper(event)
+        self.assertNotIn("fin_sent", note)
+        self.assertTrue(note["text"].endswith(self.NOTHING_SENT), note)
+
+    def test_bound_only(self):
+        """No connection and no listener: what a copy holds is the port."""
+        log = self.log()
+        p = self.puppet(log)
+        p("s = socket.socket(); s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]\n"
+          "d = s.dup(); s.close(); n = socket.socket()\n"
+          "n.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)")
+        event = self.last(log, "close")
+        self.assertEqual(self.keeper(event)["text"],
+                         "open still as descriptor %d of this process, %s, so it keeps its port"
+                         % (p.eval("d.fileno()"), program_of(p.pid)))
+        self.assertEqual(p.eval("error_of(n.bind, ('127.0.0.1', port))"), "EADDRINUSE")
+        p("d.close()")
+        self.assertEqual(self.notes(self.last(log, "close")), [])
+        self.assertEqual(p.eval("error_of(n.bind, ('127.0.0.1', port))"), None)
+
+    def test_what_holds_nothing(self):
+        """Neither bound nor connected; or copied, and the copy closed behind our back."""
+        log = self.log()
+        p = self.puppet(log)
+        p("s = socket.socket(); d = s.dup(); s.close(); d.close()\n"
+          "s = socket.socket(); s.bind(('127.0.0.1', 0)); d = s.dup()\n"
+          "C.fdopen.restype = ctypes.c_void_p; file = ctypes.c_void_p(C.fdopen(d.detach(), b'r'))\n"
+          "assert C.freopen(b'/dev/null', b'r', file); s.close()")
+        self.absent(log.read(), "still-open")
+
+    def test_each_of_a_range(self):
+        log = self.log()
+        p = self.pair(log)
+        p("copies = [s.dup() for s in (l, c, a)]\n"
+          "numbers = sorted(s.detach() for s in (l, c, a))\n"
+          "assert C.close_range(numbers[0], numbers[-1], 0) == 0")
+        ends = ("on listening", "sent nothing", "sent nothing")
+        events = [event for event in log.read() if event["call"] == "close_range"]
+        self.assertEqual(len(events), 3)
+        for event, number, end in zip(events, p.eval("[s.fileno() for s in copies]"), ends):
+            note = self.keeper(event)
+            self.assertEqual(note["own_fd"], number)
+            self.assertTrue(note["text"].endswith(end), note)
+
+    def test_a_server_that_forks(self):
+        """Who closes for each connection what its children have does not search for each."""
+        if strace.available():
+            self.skipTest(strace.available())
+        log, trace, count = self.log(), self.path("trace"), 100
+        env = shimmed(LOG=log.path, FORMAT="json")
+        p = self.puppet(env=environment(),
+                        wrapper=strace.command(trace, env, [], traced=("openat",)))
+        p("l = socket.create_server(('127.0.0.1', 0), backlog=%d); pairs = []" % count)
+        for _ in range(count):
+            p("pairs.append((socket.create_connection(l.getsockname()), l.accept()[0]))")
+        began = time.monotonic()
+        p("r, w = os.pipe(); pid = os.fork()\n"
+          "if pid == 0:\n    os.close(w); l.close(); os.read(r, 1); os._exit(0)\n"
+          "os.close(r)\nfor _, a in pairs: a.close()")
+        took = time.monotonic() - began
+        p("os.close(w); os.waitpid(pid, 0)")
+        closes = [event for event in log.read() if event["call"] == "close"
+                  and self.notes(event) == ["still-open"]]
+        self.assertEqual(len(closes), count + 1)
+        for event in closes:
+            note = self.keeper(event)
+            self.assertIn("pid" if "tells where" not in note["text"] else "inode", note)
+        cheap = [event for event in closes if "tells where" in self.keeper(event)["text"]]
+        self.assertTrue(all("; tcpshim why %s tells where)" % event["local"].rpartition(":")[2]
+                            in self.keeper(event)["text"] for event in cheap))
+        with open(trace) as file:
+            walks = sum('"/proc/%d/fd"' % pid in line for line in file
+                        for pid in {event["pid"] for event in closes})
+        self.assertGreaterEqual(walks, 1)
+        self.assertLessEqual(walks, 2 * (2 + took))  # the child's own once more
+
+
+class Lives(Notes):
+    """half-closed, no-wire-effect, close-wait."""
 
     def test_half_closed(self):
         log = self.log()

@@ -961,6 +961,69 @@ class FastOpen(Wired):
         peer.send("A")
 
 
+class Copies(Wired):
+    """A close that leaves another descriptor open sends nothing; has a FIN gone before?"""
+
+    def copied(self, was, state, fin_sent=None, via=None):
+        """`c` is closed, of which there is a copy; that is `c` then."""
+        self.p("d = c.dup()")
+        self.events.new()
+        event = self.close(was, state, via, notes=["still-open"])
+        note = event["notes"][0]
+        self.says(note, own_fd=self.p.eval("d.fileno()"), pid=self.p.pid, fin_sent=fin_sent)
+        self.assertEqual(note["text"].endswith(", so this close sent nothing; the FIN went "
+                                               "before, by a shutdown"), bool(fin_sent), note)
+        self.p("c = d")
+
+    @of_both_families
+    def test_first(self, family):
+        peer = self.active(family)
+        self.copied("ESTABLISHED", "ESTABLISHED")
+        self.shut("ESTABLISHED", "FIN_WAIT_1")
+        peer.expect("FA")
+        self.copied("FIN_WAIT_1", "FIN_WAIT_1", True)
+        peer.send("A")
+        self.reaches("FIN_WAIT_2")
+        self.copied("FIN_WAIT_2", "FIN_WAIT_2", True)
+        peer.send("FA")
+        peer.expect("A")
+        self.reaches("TIME_WAIT")
+        self.copied("TIME_WAIT", "TIME_WAIT", True)
+        self.close("TIME_WAIT", "TIME_WAIT")
+
+    @of_both_families
+    def test_simultaneous(self, family):
+        peer = self.active(family)
+        self.shut("ESTABLISHED", "FIN_WAIT_1")
+        before = peer.ack
+        peer.expect("FA")
+        peer.send("FA", ack=before)
+        peer.expect("A")
+        self.look("FIN_WAIT_1", "CLOSING")
+        self.copied("CLOSING", "CLOSING", True)
+
+    @of_both_families
+    def test_second(self, family):
+        peer = self.passive(family)
+        peer.send("FA")
+        peer.expect("A")
+        self.reaches("CLOSE_WAIT")
+        self.copied("CLOSE_WAIT", "CLOSE_WAIT")
+        self.shut("CLOSE_WAIT", "LAST_ACK")
+        peer.expect("FA")
+        self.copied("LAST_ACK", "LAST_ACK", True)
+
+    @of_both_families
+    def test_reset(self, family):
+        """Nothing is left of the connection that a copy could hold."""
+        peer = self.active(family)
+        self.p("d = c.dup()")
+        peer.send("RA")
+        self.reaches("CLOSED")
+        self.events.new()
+        self.close("ESTABLISHED", "CLOSED", notes=["peer-reset"])
+
+
 class Queue(Wired):
     """Connections that a listener has and nobody has accepted."""
 

@@ -31,7 +31,7 @@ NOTES = {
     "reset": "cause unread? after_fin?",
     "peer-reset": "retransmits?",
     "queue-reset": "connections",
-    "still-open": "",
+    "still-open": "OWNER own_fd? tid? fin_sent?",
     "half-closed": "",
     "no-wire-effect": "",
     "double-close": "ago_ms by_call by_tid at?",
@@ -39,17 +39,18 @@ NOTES = {
     "sandboxed": "",
     "lost-events": "events",
 }
-FLAGS = ("incomplete", "had_option", "interrupted", "after_fin")
+FLAGS = ("incomplete", "had_option", "interrupted", "after_fin", "fin_sent")
 ADDRESSES = ("local", "peer")
 # The least that each number can be.
 LEAST = {"bound": 1, "live": 1, "dying": 1, "max_ms": 1, "without_end": 1, "unread": 1,
-         "connections": 1,         "retransmits": 1, "events": 1, "pid": 1, "by_tid": 1, "port": 1, "at_least_ms": 1000,
+         "connections": 1, "own_fd": 0, "tid": 1, "retransmits": 1, "events": 1, "pid": 1, "by_tid": 1, "port": 1, "at_least_ms": 1000,
          "taken": 1, "inode": 0, "uid": 0, "waited_ms": 0, "ago_ms": 0, "first_port": 0,
          "last_port": 0, "first_unprivileged": 1}
 WORDS = {"mode": ("auto", "force", "gentle", "off"),
          "cause": ("unread", "linger", "linger2", "outgoing", "either", "no-shim")}
 # What the sentence tells as it is, and what it tells in seconds.
 IN_TEXT = ("local", "peer", "pid", "inode", "uid", "port", "unread", "connections", "events", "taken", "by_tid",
+           "own_fd", "tid",
            "by_call", "first_port", "last_port", "first_unprivileged", "mode")
 IN_SECONDS = ("max_ms", "waited_ms", "at_least_ms")
 OPTIONS = (["SO_REUSEADDR"], ["SO_REUSEPORT"], ["SO_REUSEADDR", "SO_REUSEPORT"])
@@ -335,6 +336,10 @@ def _note_keys(note, event):
             _hold(seconds in note["text"], "%s is not in the text: %r" % (key, note))
     if code == "reset":
         _hold(("unread" in note) == (note["cause"] == "unread"), "a reset by %s" % note["cause"])
+    if code == "still-open":
+        _hold("pid" in note or not {"own_fd", "tid"} & set(note), "a keeper without its process")
+        _hold(note.get("pid") == event["pid"] or not {"own_fd", "tid"} & set(note),
+              "a number of another process")
     if code == "in-use-bound":
         _hold("bound" in note or "live" in note, "in-use-bound by nobody")
     if code == "in-use-dying" and note["dying"] == 1:

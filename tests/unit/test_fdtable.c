@@ -136,7 +136,7 @@ static void memory_body(void *arg)
 
 /*
  * A program that may open 1,048,576 files: its highest number alone costs one piece,
- * and all of them, however often they are used, 96 bytes each. In a child, whose
+ * and all of them, however often they are used, 104 bytes each. In a child, whose
  * table is still empty.
  */
 static void memory(void **state)
@@ -417,6 +417,74 @@ static void fork_amid_writes(void **state)
 	pthread_join(thread, NULL);
 }
 
+static int other_of(int fd)
+{
+	const struct fd_note note = fdtable_get(fd);
+
+	return fdtable_other(fd, &note);
+}
+
+static void close_note(int fd)
+{
+	fdtable_close(fd, CALL_close, 42, 0, 99);
+}
+
+/* Of numbers of one socket each finds another, as long as there is one that is open. */
+static void copies(void **state)
+{
+	static const int numbers[] = {40, 3, 700, 0};
+	unsigned int open = COUNT_OF(numbers);
+
+	(void)state;
+	set(numbers[0], 5);
+	assert_int_equal(other_of(numbers[0]), -1);
+	fdtable_copy(numbers[0], numbers[0]); /* dup2 onto itself */
+	assert_int_equal(other_of(numbers[0]), -1);
+	for (size_t i = 1; i < COUNT_OF(numbers); i++)
+		fdtable_copy(numbers[i - 1], numbers[i]);
+	for (size_t i = 0; i < COUNT_OF(numbers); i++, open--) {
+		for (size_t k = 0; k < COUNT_OF(numbers); k++) {
+			const int other = other_of(numbers[k]);
+
+			assert_noted(numbers[k], 5);
+			if (open == 0 || (open == 1 && k >= i)) {
+				assert_int_equal(other, -1);
+				continue;
+			}
+			assert_int_not_equal(other, numbers[k]);
+			assert_int_equal(fdtable_get(other).cookie, 5);
+			assert_int_equal(fdtable_get(other).closed_ns, 0);
+		}
+		close_note(numbers[i]);
+	}
+	for (size_t i = 0; i < COUNT_OF(numbers); i++)
+		forget(numbers[i]);
+}
+
+/* What a number has become since is no copy, and leads to none for ever. */
+static void copies_broken(void **state)
+{
+	(void)state;
+	set(10, 5);
+	fdtable_copy(10, 11);
+	fdtable_copy(11, 12);
+	close_note(12);
+	set(12, 6);
+	assert_int_equal(other_of(12), -1);
+	assert_in_range(other_of(11) + 1, 0, 11);
+	fdtable_copy(12, 10);
+	assert_int_equal(other_of(11), -1);
+	assert_int_equal(other_of(12), 10);
+	assert_int_equal(other_of(10), 12);
+
+	/* A copy of what has no note. */
+	fdtable_copy(20, 10);
+	assert_none(20);
+	assert_int_equal(other_of(20), -1);
+	for (int fd = 10; fd < 13; fd++)
+		forget(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -425,6 +493,7 @@ int main(void)
 		cmocka_unit_test(greatest_number), cmocka_unit_test(next),
 		cmocka_unit_test(closed),	   cmocka_unit_test(threads),
 		cmocka_unit_test(still_works),	   cmocka_unit_test(fork_amid_writes),
+		cmocka_unit_test(copies),	   cmocka_unit_test(copies_broken),
 	};
 
 	return cmocka_run_group_tests_name("fdtable", tests, NULL, NULL);

@@ -8,11 +8,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "unit.h"
 
@@ -263,6 +267,8 @@ static void owner_is_us(void **state)
 	owner = owner_of(inode_of(fd));
 	assert_true(owner.looked_up);
 	assert_int_equal(owner.pid, getpid());
+	assert_int_equal(owner.fd, fd);
+	assert_int_equal(owner.tid, 0);
 	assert_string_equal(owner.prog, name);
 	assert_int_equal(open_descriptors(), before);
 	close(fd);
@@ -428,6 +434,95 @@ static void gives_up(void **state)
 	release(child, held);
 }
 
+static struct proc_owner keeper_of(uint32_t inode, int closed)
+{
+	struct proc_owner keeper;
+
+	proc_find_keeper_within(inode, closed, UINT64_MAX / 2, UINT_MAX, &keeper);
+	return keeper;
+}
+
+/* A thread that waits for a byte. */
+struct waiter {
+	pthread_t thread;
+	int ends[2];
+	uint32_t inode;
+	_Atomic(pid_t) tid;
+};
+
+static void *wait_for_byte(void *arg)
+{
+	struct waiter *waiter = arg;
+	char byte;
+
+	waiter->tid = (pid_t)syscall(SYS_gettid);
+	MUST(recv(waiter->ends[0], &byte, 1, 0) == 1);
+	return NULL;
+}
+
+/* Until it is found to wait, on a number that is open still. */
+static void begin_to_wait(struct waiter *waiter)
+{
+	assert_return_code(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, waiter->ends), errno);
+	waiter->inode = inode_of(waiter->ends[0]);
+	assert_int_equal(pthread_create(&waiter->thread, NULL, wait_for_byte, waiter), 0);
+	while (!keeper_of(0, waiter->ends[0]).tid)
+		sched_yield();
+}
+
+static void end_waiting(struct waiter *waiter)
+{
+	assert_int_equal(send(waiter->ends[1], "x", 1, 0), 1);
+	assert_int_equal(pthread_join(waiter->thread, NULL), 0);
+	close(waiter->ends[1]);
+}
+
+/* A call that waits keeps a socket open whose number is closed. */
+static void keeper_is_a_thread(void **state)
+{
+	struct waiter waiter = {0};
+	char name[16];
+
+	(void)state;
+	assert_int_equal(prctl(PR_GET_NAME, name), 0);
+	begin_to_wait(&waiter);
+	close(waiter.ends[0]);
+
+	const struct proc_owner keeper = keeper_of(waiter.inode, waiter.ends[0]);
+
+	assert_int_equal(keeper.tid, waiter.tid);
+	assert_int_equal(keeper.pid, getpid());
+	assert_string_equal(keeper.prog, name);
+	assert_true(keeper.looked_up);
+	/* Only where it is asked for, and by its own number: 0x1… is not 0x10. */
+	assert_int_equal(owner_of(waiter.inode).pid, 0);
+	assert_int_equal(keeper_of(waiter.inode, waiter.ends[0] + 16).tid, 0);
+	assert_int_equal(keeper_of(waiter.inode, waiter.ends[0] * 16).tid, 0);
+	end_waiting(&waiter);
+	assert_int_equal(keeper_of(waiter.inode, waiter.ends[0]).pid, 0);
+}
+
+/* Where we have it open as another number, that is what can be closed. */
+static void keeper_before_threads(void **state)
+{
+	struct waiter waiter = {0};
+	int copy;
+
+	(void)state;
+	begin_to_wait(&waiter);
+	copy = fcntl(waiter.ends[0], F_DUPFD_CLOEXEC, 0);
+	assert_return_code(copy, errno);
+	close(waiter.ends[0]);
+
+	const struct proc_owner keeper = keeper_of(waiter.inode, waiter.ends[0]);
+
+	assert_int_equal(keeper.pid, getpid());
+	assert_int_equal(keeper.tid, 0);
+	assert_int_equal(keeper.fd, copy);
+	close(copy);
+	end_waiting(&waiter);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -444,6 +539,8 @@ int main(void)
 		cmocka_unit_test(owner_out_of_reach),
 		cmocka_unit_test(owner_of_a_part),
 		cmocka_unit_test(gives_up),
+		cmocka_unit_test(keeper_is_a_thread),
+		cmocka_unit_test(keeper_before_threads),
 	};
 
 	return cmocka_run_group_tests_name("proc", tests, NULL, NULL);

@@ -17,6 +17,7 @@
 #include <sys/time.h>
 #include <time.h>
 
+#include "facts/event_shape.h"
 #include "facts/names.h"
 #include "facts/shim.h"
 #include "log/log.h"
@@ -972,10 +973,21 @@ static struct holders longest_holders(void)
 	};
 }
 
+/* A thread of ours: the longest sentence of still-open. */
+static struct holders longest_keeper(void)
+{
+	struct holders keeper = {.pid = INT_MIN, .tid = INT_MIN, .fin_sent = true};
+
+	memset(keeper.prog, '"', 15);
+	return keeper;
+}
+
 static void longest_figures(struct event *ev)
 {
 	if (ev->call == CALL_bind || ev->call == CALL_listen)
 		ev->more.holders = longest_holders();
+	else if (call_more((enum call_id)ev->call) == PART_HOLDERS)
+		ev->more.holders = longest_keeper();
 	if (ev->has_closed) {
 		ev->more.closed.fd = INT_MIN;
 		ev->more.closed.sock = longest_view();

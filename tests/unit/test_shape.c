@@ -364,7 +364,7 @@ static void nothing_of_another_call(void **state)
 	ev = full_event(CALL_close, 0);
 	ev.has_totals = true;
 	assert_false(event_is_sound(&ev));
-	ev = full_event(CALL_close, NOTE_BIT(NOTE_IN_USE_BOUND));
+	ev = full_event(CALL_connect, NOTE_BIT(NOTE_IN_USE_BOUND));
 	assert_false(event_is_sound(&ev));
 	ev = full_event(CALL_bind, NOTE_BIT(NOTE_IN_USE_DYING));
 	assert_true(event_is_sound(&ev));

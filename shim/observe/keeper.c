@@ -1,0 +1,88 @@
+/*
+ * keeper.c - see keeper.h.
+ *
+ * A server that forks for each connection closes what its child has in the parent, and what its
+ * parent has in the child, each time: nothing is looked for then that was not noted.
+ */
+#include "observe/keeper.h"
+
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "observe/closing.h"
+#include "observe/proc.h"
+#include "observe/tcp_state.h"
+#include "observe/view.h"
+#include "sys/sys.h"
+
+/* Another number of this process, as its notes have it and the kernel confirms. */
+static bool has_copy(const struct closing *closing)
+{
+	return closing->copy >= 0 && sock_cookie(closing->copy) == closing->view.cookie;
+}
+
+/* Of a socket that sock_diag tells of no owner: a port that is bound, or a connection's end. */
+static bool holds_something(const struct sock_view *view)
+{
+	return view->state == STATE_TIME_WAIT ||
+	       (view->state == STATE_CLOSED && view->local.port && !view->peer.family);
+}
+
+/* In memory that a fork copies: a child goes on from its parent's last search. */
+static _Atomic(uint64_t) searched_ns;
+
+static bool may_search(uint64_t now_ns)
+{
+	enum { PAUSE_NS = 1000000000 };
+	uint64_t last = atomic_load(&searched_ns);
+
+	if (sys_on_alternate_stack() || (last && now_ns < last + PAUSE_NS))
+		return false;
+	return atomic_compare_exchange_strong(&searched_ns, &last, now_ns);
+}
+
+static bool is_open(int fd)
+{
+	return sys_fcntl(fd, F_GETFD, 0) >= 0;
+}
+
+static void search(struct holders *holders, const struct event *ev, int closed)
+{
+	struct proc_owner owner;
+
+	proc_find_keeper(holders->inode, is_open(closed) ? -1 : closed, &owner);
+	if (owner.tid && is_open(closed))
+		owner = (struct proc_owner){0}; /* it may wait for what the number has become */
+	holders->looked_up = owner.looked_up;
+	holders->pid = owner.pid;
+	memcpy(holders->prog, owner.prog, sizeof(holders->prog));
+	holders->tid = owner.tid;
+	holders->own = owner.pid == ev->pid && !owner.tid;
+	holders->own_fd = holders->own ? owner.fd : 0;
+}
+
+bool keeper_note(struct event *ev, const struct closing *closing, const struct diag_sock *found)
+{
+	struct holders *holders = &ev->more.holders;
+	const bool copied = has_copy(closing);
+
+	if (!found->inode && !(copied && holds_something(&ev->sock)))
+		return false;
+	ev->notes |= NOTE_BIT(NOTE_STILL_OPEN);
+	*holders = (struct holders){
+		.inode = found->inode,
+		.uid = found->uid,
+		.fin_sent = closing->after_fin || ev->sock.state == STATE_FIN_WAIT_2 ||
+			    ev->sock.state == STATE_TIME_WAIT,
+	};
+	if (copied) {
+		holders->pid = ev->pid;
+		memcpy(holders->prog, ev->prog, sizeof(holders->prog));
+		holders->own = true;
+		holders->own_fd = closing->copy;
+	} else if (may_search(ev->began_ns + ev->dur_ns)) {
+		search(holders, ev, closing->fd);
+	}
+	return true;
+}
