@@ -55,7 +55,7 @@ CORE_OBJ := $(filter-out $(OUT)/shim/hooks/% $(OUT)/shim/boot/%,$(SHIM_OBJ))
 
 CLI_OBJ  := $(patsubst %.c,$(OUT)/%.o,$(wildcard cli/*.c))
 # Of the tool what tests link too.
-PURE_CLI := $(addprefix $(OUT)/cli/,run_options.o records.o ring_format.o cli.o)
+PURE_CLI := $(addprefix $(OUT)/cli/,run_options.o records.o ring_format.o cli.o unclosed.o)
 
 UNIT     := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
 DEMOS    := $(patsubst demo/%.c,$(OUT)/demo/%,$(wildcard demo/*.c))

@@ -4,10 +4,8 @@
 #include "port.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "observe/conflict.h"
 #include "observe/diag.h"
@@ -81,7 +79,7 @@ static bool find_owners(struct port *port)
 
 int port_look(struct port *port)
 {
-	const int rc = diag_dump(IPPROTO_TCP, AF_UNSPEC, port->number, ~0u, add_sock, port);
+	const int rc = diag_dump_silence(port->number, add_sock, port);
 
 	if (rc < 0)
 		return rc;

@@ -25,6 +25,7 @@
 #include "observe/explain.h"
 #include "observe/proc.h"
 #include "port.h"
+#include "unclosed.h"
 #include "where.h"
 
 static const char me[] = "why";
@@ -366,6 +367,7 @@ static int why(const char *text)
 		cli_say(me, "sock_diag: %s", strerror(-rc));
 	} else {
 		print_rows(&port);
+		unclosed_print(&port);
 		good = where.at[0].family ? answer_all(&port, &where) : answer_any(&port);
 		status = good ? STATUS_FINE : STATUS_NO;
 	}

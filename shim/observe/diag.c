@@ -263,7 +263,8 @@ int diag_find_exact(const struct diag_id *id, struct diag_sock *ret)
 
 /* One dump over a channel of the caller's. Return 1 complete, or -errno. */
 static int dump_over(const struct channel *channel, uint16_t protocol, uint16_t family,
-		     uint16_t port, uint32_t kernel_states, diag_visit *visit, void *arg)
+		     uint16_t port, uint32_t kernel_states, bool silence, diag_visit *visit,
+		     void *arg)
 {
 	enum { DUMP_SIZE = 32768 };	       /* under 4096 the kernel loses entries */
 	void *buf = sys_mmap_pages(DUMP_SIZE); /* first for the question, then for the answers */
@@ -272,13 +273,15 @@ static int dump_over(const struct channel *channel, uint16_t protocol, uint16_t 
 	if (sys_failed(buf))
 		return -ENOMEM;
 	diag_query_dump(buf, protocol, family, port, kernel_states, next_seq());
+	if (silence)
+		diag_query_silence(buf);
 	rc = converse(channel, buf, buf, DUMP_SIZE, visit, arg);
 	sys_munmap(buf, DUMP_SIZE);
 	return rc == 0 ? -EAGAIN : rc;
 }
 
-int diag_dump(uint16_t protocol, uint16_t family, uint16_t port, uint32_t kernel_states,
-	      diag_visit *visit, void *arg)
+static int dump_afresh(uint16_t protocol, uint16_t family, uint16_t port, uint32_t kernel_states,
+		       bool silence, diag_visit *visit, void *arg)
 {
 	/* One of its own: closed, it takes with it what a visitor did not want to see. */
 	const struct channel channel = {.fd = open_netlink(), .slot = -1};
@@ -286,9 +289,20 @@ int diag_dump(uint16_t protocol, uint16_t family, uint16_t port, uint32_t kernel
 
 	if (channel.fd < 0)
 		return channel.fd;
-	rc = dump_over(&channel, protocol, family, port, kernel_states, visit, arg);
+	rc = dump_over(&channel, protocol, family, port, kernel_states, silence, visit, arg);
 	give_back(&channel);
 	return rc;
+}
+
+int diag_dump(uint16_t protocol, uint16_t family, uint16_t port, uint32_t kernel_states,
+	      diag_visit *visit, void *arg)
+{
+	return dump_afresh(protocol, family, port, kernel_states, false, visit, arg);
+}
+
+int diag_dump_silence(uint16_t port, diag_visit *visit, void *arg)
+{
+	return dump_afresh(IPPROTO_TCP, AF_UNSPEC, port, ~0u, true, visit, arg);
 }
 
 int diag_find_in_dump(const struct diag_id *id, uint32_t kernel_states, struct diag_sock *ret)
@@ -300,7 +314,7 @@ int diag_find_in_dump(const struct diag_id *id, uint32_t kernel_states, struct d
 	if (rc < 0)
 		return rc;
 	rc = dump_over(&channel, id->protocol, id->local.family, id->local.port, kernel_states,
-		       visit_search, &search);
+		       false, visit_search, &search);
 	if (search.found)
 		rc = 1;
 	else if (rc == 1)

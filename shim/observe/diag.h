@@ -49,4 +49,7 @@ int diag_find_multipath(struct diag_id *id, struct diag_sock *ret);
 int diag_dump(uint16_t protocol, uint16_t family, uint16_t port, uint32_t kernel_states,
 	      diag_visit *visit, void *arg);
 
+/* The same of both families in all states, each with the time since its last segment. */
+int diag_dump_silence(uint16_t port, diag_visit *visit, void *arg);
+
 #endif

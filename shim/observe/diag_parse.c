@@ -8,6 +8,8 @@
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
+#include <linux/tcp.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -40,8 +42,19 @@ static void read_sock(const message *msg, struct diag_sock *ret)
 	ret->timer_ms = ret->has_timer ? msg->idiag_expires : 0;
 }
 
-/* The attributes behind a message: of interest is INET_DIAG_SKV6ONLY alone. */
-static bool read_v6only(const char *at, size_t len)
+/* One attribute, whose value may be longer or shorter than this kernel's headers have it. */
+static void read_attribute(uint16_t type, const char *value, size_t len, struct diag_sock *ret)
+{
+	const size_t silent_at = offsetof(struct tcp_info, tcpi_last_ack_recv);
+
+	if (type == INET_DIAG_SKV6ONLY && len > 0)
+		ret->v6only = value[0] != 0;
+	if (type == INET_DIAG_INFO && len >= silent_at + sizeof(ret->silent_ms))
+		memcpy(&ret->silent_ms, value + silent_at, sizeof(ret->silent_ms));
+}
+
+/* The attributes behind a message. */
+static void read_attributes(const char *at, size_t len, struct diag_sock *ret)
 {
 	struct nlattr attr;
 
@@ -51,13 +64,11 @@ static bool read_v6only(const char *at, size_t len)
 		const size_t step = NLA_ALIGN(attr.nla_len);
 
 		if (attr.nla_len < sizeof(attr) || attr.nla_len > len)
-			return false;
-		if (attr.nla_type == INET_DIAG_SKV6ONLY && attr.nla_len > sizeof(attr))
-			return at[sizeof(attr)] != 0;
+			return;
+		read_attribute(attr.nla_type, at + sizeof(attr), attr.nla_len - sizeof(attr), ret);
 		at += step < len ? step : len;
 		len -= step < len ? step : len;
 	}
-	return false;
 }
 
 /* The errno of an error message or of a dump's end, 0 or negative. */
@@ -101,7 +112,7 @@ int diag_parse(const void *buf, size_t len, uint32_t seq, diag_visit *visit, voi
 		if (body_len < sizeof(message))
 			return -EBADMSG;
 		read_sock((const message *)(const void *)body, &sock);
-		sock.v6only = read_v6only(body + sizeof(message), body_len - sizeof(message));
+		read_attributes(body + sizeof(message), body_len - sizeof(message), &sock);
 
 		const int rc = visit(&sock, arg);
 

@@ -15,11 +15,12 @@ struct diag_sock {
 	struct endpoint local, peer;
 	uint32_t inode; /* 0: no process has it open any more */
 	uint32_t uid;
-	uint32_t ifindex;  /* of the device that it is bound to, else 0 */
-	uint32_t timer_ms; /* with has_timer */
-	uint8_t state;	   /* enum tcp_state_id */
-	bool v6only;	   /* told of listening and of bound sockets */
-	bool has_timer;	   /* TIME_WAIT, FIN_WAIT_2 without a process: time left */
+	uint32_t ifindex;   /* of the device that it is bound to, else 0 */
+	uint32_t timer_ms;  /* with has_timer */
+	uint32_t silent_ms; /* since the last segment came in; 0 where that was not asked for */
+	uint8_t state;	    /* enum tcp_state_id */
+	bool v6only;	    /* told of listening and of bound sockets */
+	bool has_timer;	    /* TIME_WAIT, FIN_WAIT_2 without a process: time left */
 };
 
 /* Is called for each socket; what it returns other than 0 ends the walk and is returned. */

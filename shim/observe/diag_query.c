@@ -82,3 +82,13 @@ void diag_query_dump(struct diag_query *ret, uint16_t protocol, uint16_t family,
 	ret->request.idiag_states = kernel_states;
 	ret->request.id.idiag_sport = htons(port);
 }
+
+void diag_query_silence(struct diag_query *dump)
+{
+	const uint8_t info = 1u << (INET_DIAG_INFO - 1);
+
+	if (dump->header.nlmsg_type == TCPDIAG_GETSOCK)
+		dump->both_families.idiag_ext = info;
+	else
+		dump->request.idiag_ext = info;
+}

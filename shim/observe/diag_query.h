@@ -45,4 +45,8 @@ void diag_query_exact(struct diag_query *ret, const struct diag_id *id, uint32_t
 void diag_query_dump(struct diag_query *ret, uint16_t protocol, uint16_t family, uint16_t port,
 		     uint32_t kernel_states, uint32_t seq);
 
+/* Such a question asks for the time since the last segment, too: the answer is about twice as long.
+ */
+void diag_query_silence(struct diag_query *dump);
+
 #endif

@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import socket
+import struct
 
 from harness import kernel, paths
 from harness.case import Case, needs_ipv6, needs_root, wait_until
@@ -289,6 +290,70 @@ class Holders(WhyCase):
         out = self.why(port)[1]
         self.assertIn("made without SO_REUSEADDR, as a run without the shim leaves it\n", out)
         self.assertIn("leaves none that are in the way\n", out)
+
+    def unclosed(self, port):
+        """What is said of connections that nobody closes: (who, how many, for how many seconds)."""
+        told = re.findall(r"^(.*) has (\d+) connections? whose peers? closed(?:, the first)? "
+                          r"at least (\d+) s ago: it does not close (?:it|them)$",
+                          self.why(port)[1], re.M)
+        return [(who, int(count), int(age)) for who, count, age in told]
+
+    def silence(self, sock):
+        """Seconds since the last segment, by the connection itself."""
+        return struct.unpack_from("=I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 60),
+                                  56)[0] / 1000
+
+    def test_connections_that_are_not_closed(self):
+        """CLOSE_WAIT for a second or more: whose, how many, and for how long at least."""
+        listener, port = self.listener(1)
+        ends = [self.connection(listener) for _ in range(4)]
+        me = "%s (%d)" % (open("/proc/self/comm").read().strip(), os.getpid())
+        for ours, _ in ends[1:]:
+            ours.close()
+        wait_until(lambda: min(self.silence(theirs) for _, theirs in ends[1:]) > 1.1, "a second")
+        least = max(self.silence(theirs) for _, theirs in ends[1:])
+        (who, count, age), = self.unclosed(port)
+        most = max(self.silence(theirs) for _, theirs in ends[1:])
+        self.assertEqual((who, count), (me, 3))
+        self.assertTrue(int(least) <= age <= most, (least, age, most))
+        ends[0][1].send(b"x")
+        holder = self.hold(ends[1][1])
+        out = self.why(port)[1]
+        self.assertIn("\n%s has 2 connections whose" % me, out)
+        self.assertRegex(out, r"\n\S+ \((%d|%d)\) and 1 other have 1 connection whose peer closed "
+                              r"at least \d+ s ago: they do not close it\n"
+                         % (os.getpid(), holder.pid))
+        holder.kill()
+        holder.wait()
+        for _, theirs in ends:
+            theirs.close()
+        self.assertNotIn("whose peer", self.why(port)[1])
+
+    def test_connections_that_nobody_has_accepted(self):
+        listener, port = self.listener(1)
+        ours = socket.create_connection(listener.getsockname())
+        cookie = next(entry.cookie for entry in kernel.diag()
+                      if entry.peer == ours.getsockname() and entry.local[1] == port)
+        ours.close()
+        wait_until(lambda: kernel.state_of(cookie) == "CLOSE_WAIT", "CLOSE_WAIT")
+        said = re.compile(r"^nobody has accepted 1 connection whose peer closed at least \d+ s ago$",
+                          re.M)
+        wait_until(lambda: said.search(self.why(port)[1]), "a second")
+
+    def test_connections_that_are_still_written_to(self):
+        """The peer has closed one half, and gets its answer all the while."""
+        listener, port = self.listener(1)
+        ours, theirs = self.connection(listener)
+        ours.shutdown(socket.SHUT_WR)
+        wait_until(lambda: self.silence(theirs) > 1.1, "a second")
+        for _ in range(20):
+            theirs.send(b"x")
+            ours.recv(1)
+            out = self.why(port)[1]
+            if self.silence(theirs) < 1:
+                self.assertNotIn("whose peer", out)
+                return
+        self.fail("no moment in which this machine does it within a second")
 
     def test_advice(self):
         """What it says to do works."""

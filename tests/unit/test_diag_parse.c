@@ -9,6 +9,8 @@
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
+#include <linux/tcp.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -313,7 +315,7 @@ static void noise(void **state)
 /* One message made by hand. */
 struct message {
 	struct nlmsghdr head;
-	char body[128];
+	char body[256];
 };
 
 static struct message message_of(uint16_t type, uint16_t flags, const void *body, size_t len)
@@ -482,6 +484,35 @@ static void unaligned_end(void **state)
 	assert_int_equal(seen.count, 1);
 }
 
+/* The time since the last segment, in an attribute that may be longer or shorter than we know it.
+ */
+static void silence(void **state)
+{
+	enum { AT = offsetof(struct tcp_info, tcpi_last_ack_recv), MOST = 150, MS = 0x01020304 };
+	const struct inet_diag_msg msg = {.idiag_family = AF_INET, .idiag_state = 8};
+	const uint32_t ms = MS;
+
+	(void)state;
+	for (size_t len = 0; len <= MOST; len++) {
+		const struct nlattr attr = {(uint16_t)(sizeof(attr) + len), INET_DIAG_INFO};
+		char body[sizeof(msg) + sizeof(attr) + MOST];
+		struct message message;
+		struct seen seen;
+
+		memset(body, 0xff, sizeof(body));
+		memcpy(body, &msg, sizeof(msg));
+		memcpy(body + sizeof(msg), &attr, sizeof(attr));
+		memcpy(body + sizeof(msg) + sizeof(attr) + AT, &ms, sizeof(ms));
+		message = message_of(SOCK_DIAG_BY_FAMILY, 0, body, sizeof(msg) + attr.nla_len);
+		assert_int_equal(
+			parse_message(&message, NLMSG_HDRLEN + sizeof(msg) + attr.nla_len, &seen),
+			1);
+		assert_int_equal(seen.count, 1);
+		assert_int_equal(seen.socks[0].silent_ms, len >= AT + sizeof(ms) ? MS : 0);
+		assert_false(seen.socks[0].v6only);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -503,6 +534,7 @@ int main(void)
 		cmocka_unit_test(other_types),
 		cmocka_unit_test(states_and_timers),
 		cmocka_unit_test(unaligned_end),
+		cmocka_unit_test(silence),
 	};
 
 	return cmocka_run_group_tests_name("diag_parse", tests, make_room, NULL);
