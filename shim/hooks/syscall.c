@@ -8,6 +8,15 @@
 #include "hooks/hook.h"
 #include "sys/sys.h"
 
+/* Apart, so that the array is not on the stack of all others. */
+static __attribute__((noinline)) int prctl_by_number(long option, long b, long c, long d, long e)
+{
+	const unsigned long rest[] = {(unsigned long)b, (unsigned long)c, (unsigned long)d,
+				      (unsigned long)e};
+
+	return prctl_by(by_syscall.prctl, (int)option, rest);
+}
+
 /* The intercepted calls by number. False where it is none of them. */
 static bool call_by_number(long number, const long *a, long *ret)
 {
@@ -70,7 +79,7 @@ static bool call_by_number(long number, const long *a, long *ret)
 		*ret = fstat_by(by->fstat, (int)a[0], (struct stat *)a[1]);
 		return true;
 	case SYS_prctl:
-		*ret = prctl_by(by->prctl, (int)a[0], (const unsigned long *)&a[1]);
+		*ret = prctl_by_number(a[0], a[1], a[2], a[3], a[4]);
 		return true;
 	case SYS_seccomp:
 		*ret = seccomp_by((unsigned int)a[0], (unsigned int)a[1], (void *)a[2]);
