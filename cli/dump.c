@@ -7,6 +7,9 @@
  * first look found, or what comes before that and the second look found, is shown. And of
  * what is just being overwritten we may see the beginning and not what came next: what the
  * second look finds overwritten is not shown, nor what is older, unless we follow.
+ *
+ * A failure that is repeated is written anew with each repetition, for a second, in two places by
+ * turns: of its records the one that tells most is shown, by who follows only when that is over.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -175,13 +178,72 @@ static bool leave_late(struct ring_reader *reader, size_t first, size_t *ret_sho
 	return true;
 }
 
+/* Those that are repeated, each failure's records together, in the order of the repetitions. */
+static int by_failure(const void *a, const void *b)
+{
+	const struct ring_entry *x = *(struct ring_entry *const *)a;
+	const struct ring_entry *y = *(struct ring_entry *const *)b;
+
+	if (x->pid != y->pid)
+		return x->pid < y->pid ? -1 : 1;
+	if (x->since_ns != y->since_ns)
+		return x->since_ns < y->since_ns ? -1 : 1;
+	if (x->seq != y->seq)
+		return x->seq < y->seq ? -1 : 1;
+	return x->times < y->times ? -1 : x->times > y->times;
+}
+
+static bool same_failure(const struct ring_entry *x, const struct ring_entry *y)
+{
+	return x->pid == y->pid && x->since_ns == y->since_ns && x->seq == y->seq;
+}
+
+/* Of each repeated failure the last record is left. False for want of memory. */
+static bool leave_replaced(struct ring_reader *reader)
+{
+	struct ring_entry **repeated;
+	size_t count = 0;
+
+	for (size_t i = 0; i < reader->count; i++)
+		count += reader->entries[i].times != 0;
+	repeated = malloc((count + 1) * sizeof(struct ring_entry *));
+	if (!repeated)
+		return false;
+	count = 0;
+	for (size_t i = 0; i < reader->count; i++)
+		if (reader->entries[i].times)
+			repeated[count++] = &reader->entries[i];
+	qsort(repeated, count, sizeof(*repeated), by_failure);
+	for (size_t i = 0; i + 1 < count; i++)
+		repeated[i]->replaced = same_failure(repeated[i], repeated[i + 1]);
+	free(repeated);
+	return true;
+}
+
+/* What may still be written anew is left for the next time. A clock may be set back. */
+static void leave_unfinished(struct ring_reader *reader, size_t *shown)
+{
+	const uint64_t now = (uint64_t)reader_time(), most = 2000000000;
+	struct ring_entry *const entries = reader->entries;
+
+	for (size_t i = *shown; i-- > 0;) {
+		const struct ring_entry entry = entries[i];
+
+		if (!entry.times || entry.replaced || entry.final_ns <= now ||
+		    entry.final_ns > now + most)
+			continue;
+		entries[i] = entries[--*shown];
+		entries[*shown] = entry;
+	}
+}
+
 static void print_entry(struct dump *dump, const struct ring_entry *entry)
 {
 	char line[RECORD_MOST];
 	struct out out = out_into(line, sizeof(line));
 	struct event ev;
 
-	if (entry->gone && !dump->follow)
+	if ((entry->gone && !dump->follow) || entry->replaced)
 		return;
 	if (!record_read(&dump->reader.format, reader_record(&dump->reader, entry), &ev)) {
 		dump->unknown += ev.call == CALL_COUNT && !dump->reader.format.ours;
@@ -298,8 +360,11 @@ static bool dump_once(struct dump *dump, bool *ret_more)
 	first = reader->count;
 	if (first == 0)
 		return true;
-	if (!reader_look(reader) || !leave_gone(reader) || !leave_late(reader, first, &shown))
+	if (!reader_look(reader) || !leave_gone(reader) || !leave_replaced(reader) ||
+	    !leave_late(reader, first, &shown))
 		return failed(dump, strerror(errno));
+	if (dump->follow)
+		leave_unfinished(reader, &shown);
 	*ret_more = shown < reader->count;
 	good = print(dump, shown);
 	reader_drop(reader, shown);

@@ -27,14 +27,24 @@ size_t record_size(const struct ring_format *format, const void *bytes, size_t l
 	return ring_record_sum(bytes, head.size) == head.sum ? head.size : 0;
 }
 
+/* As long as a failure is counted; and some more until the last record of it is written. */
+#define COUNTED_NS UINT64_C(1200000000)
+
 struct record_key record_key(const struct ring_format *format, const void *record)
 {
 	struct ring_record head;
+	struct record_key key;
 	struct event ev;
 
 	memcpy(&head, record, sizeof(head));
 	format_event(format, (const char *)record + sizeof(head), head.event_size, &ev);
-	return (struct record_key){.time_ns = ev.time_ns, .seq = ev.seq, .pid = ev.pid};
+	key = (struct record_key){.time_ns = ev.time_ns, .seq = ev.seq, .pid = ev.pid};
+	if (!event_has(&ev, PART_REPEATED))
+		return key;
+	key.times = ev.more.repeated.times;
+	key.since_ns = ev.more.repeated.since_ns;
+	key.final_ns = ev.time_ns - event_repeated_ns(&ev) + COUNTED_NS;
+	return key;
 }
 
 /* The renderers look places up in tables, which here hold those of the records. */

@@ -16,6 +16,8 @@
 struct record_key {
 	uint64_t time_ns, seq;
 	int32_t pid;
+	uint64_t times, since_ns; /* of a failure that is repeated; else 0 */
+	uint64_t final_ns;	  /* CLOCK_REALTIME, when no more is added to that */
 };
 
 /* How many of these len bytes (aligned as a record) are a whole record; 0: they begin with none. */

@@ -285,6 +285,8 @@ void format_event(const struct ring_format *format, const char *bytes, size_t si
 	ret->has_totals &= more == PART_TOTALS;
 	take_part(format, args, bytes, size, ret);
 	take_part(format, more, bytes, size, ret);
+	if (ret->has_repeated)
+		take_part(format, PART_REPEATED, bytes, size, ret);
 	if (more == PART_CLOSED)
 		check_way(&ret->more.closed.sock);
 }

@@ -75,6 +75,11 @@ int64_t reader_now(void)
 	return clock_ns(CLOCK_MONOTONIC);
 }
 
+int64_t reader_time(void)
+{
+	return clock_ns(CLOCK_REALTIME);
+}
+
 static void free_chunks(struct ring_reader *reader)
 {
 	for (uint32_t i = 0; reader->chunks && i < reader->head.chunks; i++)
@@ -175,7 +180,7 @@ static int64_t pause_of(const struct ring_chunk *chunk)
 /* As the table tells it, when a chunk is met for the first time. */
 static int64_t age_at_first(uint64_t time)
 {
-	const uint64_t now = (uint64_t)clock_ns(CLOCK_REALTIME);
+	const uint64_t now = (uint64_t)reader_time();
 
 	return time < now ? (int64_t)(now - time) : 0;
 }
@@ -240,8 +245,15 @@ static bool add_entry(struct ring_reader *reader, const char *record, size_t siz
 		return false;
 	if (record != reader->records + reader->used)
 		memmove(reader->records + reader->used, record, size);
-	reader->entries[reader->count++] =
-		(struct ring_entry){key.time_ns, key.seq, reader->used, key.pid, false};
+	reader->entries[reader->count++] = (struct ring_entry){
+		.time_ns = key.time_ns,
+		.seq = key.seq,
+		.at = reader->used,
+		.pid = key.pid,
+		.times = key.times,
+		.since_ns = key.since_ns,
+		.final_ns = key.final_ns,
+	};
 	reader->used += size;
 	return true;
 }
@@ -273,7 +285,10 @@ static bool remember(struct ring_reader *reader, struct ring_chunk *chunk)
 	return true;
 }
 
-/* It has been overwritten. Of looks before the last, entries may have been dropped, or moved. */
+/*
+ * It has been overwritten. Of looks before the last, entries may have been dropped, or moved. What
+ * is repeated was written anew, mostly: nothing tells that what is older goes with it.
+ */
 static void tell_gone(struct ring_reader *reader, const struct ring_seen *seen)
 {
 	struct ring_entry *entry;
@@ -283,7 +298,7 @@ static void tell_gone(struct ring_reader *reader, const struct ring_seen *seen)
 		return;
 	entry = &reader->entries[seen->entry];
 	memcpy(&head, reader_record(reader, entry), sizeof(head));
-	if (head.sum == seen->sum)
+	if (head.sum == seen->sum && !entry->times)
 		entry->gone = true;
 }
 

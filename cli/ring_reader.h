@@ -17,7 +17,9 @@ struct ring_entry {
 	uint64_t time_ns, seq;
 	size_t at; /* among the reader's records */
 	int32_t pid;
-	bool gone; /* a later look has found it overwritten */
+	bool gone;			    /* a later look has found it overwritten */
+	bool replaced;			    /* another entry tells the same, and more */
+	uint64_t times, since_ns, final_ns; /* as in struct record_key */
 };
 
 struct ring_reader {
@@ -34,8 +36,9 @@ struct ring_reader {
 	size_t list_count, list_room;
 };
 
-/* A clock that nobody sets: nanoseconds. */
+/* A clock that nobody sets: nanoseconds. And the one that events are stamped with. */
 int64_t reader_now(void);
+int64_t reader_time(void);
 
 /* The first RING_TIMES_AT bytes of a ring. */
 struct ring_front {

@@ -47,7 +47,8 @@ struct endpoint {
 
 /*
  * The parts of an event. Each has the first; its call (calls.def) tells which of the
- * two unions' members it may have, its notes (notes.def) which it has.
+ * two unions' members it may have, its notes (notes.def) which it has. What is
+ * repeated may be any.
  */
 enum event_part {
 	PART_EVENT,
@@ -62,6 +63,7 @@ enum event_part {
 	PART_CLOSED,
 	PART_TOTALS,
 	PART_FIGURES,
+	PART_REPEATED,
 	PART_NOTHING,
 	PART_PLAIN = PART_NOTHING,
 };
@@ -69,6 +71,15 @@ enum event_part {
 enum { VIA_MAX = 8 };
 
 enum { OPENED_UNKNOWN, OPENED_BY_US, OPENED_BY_PEER };
+
+/*
+ * Failures of a thread that one event tells: it is the last of them, and stands for so many
+ * calls, itself included.
+ */
+struct repetition {
+	uint64_t times;
+	uint64_t since_ns; /* CLOCK_MONOTONIC, when the one told before had returned */
+};
 
 /* A TCP socket as one event shows it. */
 struct sock_view {
@@ -136,8 +147,11 @@ struct holders {
 
 /* What only some calls have, and none has two of. */
 union event_more {
-	struct option_value value; /* setsockopt, getsockopt */
-	struct holders holders;	   /* bind, listen: with in-use-…; what closes: with still-open */
+	struct {
+		struct option_value value;  /* setsockopt, getsockopt */
+		struct repetition repeated; /* of any call, where it says nothing else here */
+	};
+	struct holders holders; /* bind, listen: with in-use-…; what closes: with still-open */
 	struct {
 		int32_t fd;
 		struct sock_view sock;
@@ -179,6 +193,7 @@ struct event {
 	bool tried_reuse; /* gentle: SO_REUSEADDR was on for a second try, in vain */
 	uint8_t reuse;	  /* reuse-enabled: TCPSHIM_REUSE (enum reuse_mode) */
 	uint8_t prepared; /* reuse-enabled: the SO_ options that were set (REUSED_…) */
+	bool has_repeated;
 	char prog[16];
 	union event_args args;
 	struct sock_view sock;

@@ -13,12 +13,14 @@
 #include "facts/reader.h"
 #include "facts/shim.h"
 #include "hooks/libc.h"
+#include "log/log.h"
 #include "log/sink.h"
 #include "observe/diag.h"
 #include "sys/clock.h"
 #include "sys/own.h"
 #include "sys/process.h"
 #include "sys/sys.h"
+#include "sys/thread_end.h"
 
 #ifdef __aarch64__
 #define VDSO_CLOCK_GETTIME "__kernel_clock_gettime"
@@ -32,6 +34,12 @@ static void find_what_nobody_intercepts(void)
 	clock_use(vdso_function(VDSO_CLOCK_GETTIME));
 	process_use(libc_function("pthread_self"), libc_function("pthread_getcpuclockid"));
 	libc_fileno = libc_function("fileno");
+}
+
+static void thread_ends(void *key)
+{
+	(void)key;
+	log_thread_ends();
 }
 
 /* The hooks that act although their calls are not logged. */
@@ -121,6 +129,9 @@ __attribute__((constructor)) static void boot(void)
 		diag_open();
 	own_load_end();
 	if (logs) {
+		thread_end_use(libc_function("pthread_key_create"),
+			       libc_function("pthread_key_delete"),
+			       libc_function("pthread_setspecific"), thread_ends);
 		if (shim.set.stack)
 			stacks_open();
 		know_reader();

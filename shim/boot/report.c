@@ -1,6 +1,7 @@
 /*
- * report.c - TCPSHIM_REPORT: when the process exits, what it leaves open. Runs as
- * the library's destructor, so at exit() and at the return from main.
+ * report.c - when the process exits, what was counted and not yet told; and for
+ * TCPSHIM_REPORT, what it leaves open. Runs as the library's destructor, so at exit() and
+ * at the return from main.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -75,12 +76,10 @@ static void tell_all(struct report *report)
 		sys_munmap(report->later, size);
 }
 
-__attribute__((destructor)) static void report_at_exit(void)
+static void report_left_open(void)
 {
 	struct report report;
 
-	if (!shim.set.report || !shim.events || !shim_acts() || !process_owner())
-		return;
 	report.any = atomic_load(&this_process.seq) > 0;
 	event_begin(&report.totals, CALL_exit, -1);
 	report.totals.has_fd = false;
@@ -92,4 +91,13 @@ __attribute__((destructor)) static void report_at_exit(void)
 	/* A process that has nothing to do with TCP says nothing. */
 	if (report.any && event_caller(&report.totals))
 		event_emit(&report.totals);
+}
+
+__attribute__((destructor)) static void report_at_exit(void)
+{
+	if (!shim.events || !shim_acts() || !process_owner())
+		return;
+	log_end();
+	if (shim.set.report)
+		report_left_open();
 }

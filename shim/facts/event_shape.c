@@ -79,6 +79,8 @@ bool event_has(const struct event *ev, enum event_part part)
 		return ev->has_totals;
 	case PART_FIGURES:
 		return (ev->notes & with_figures) || ev->figures.age_ns;
+	case PART_REPEATED:
+		return ev->has_repeated;
 	default:
 		return ev->has_args && call_args(call) == part;
 	}
@@ -92,10 +94,19 @@ size_t event_extent(const struct event *ev)
 		return sizeof(*ev);
 	if (event_has(ev, PART_HOLDERS) || ev->has_closed || ev->has_totals)
 		return offsetof(struct event, figures);
+	if (ev->has_repeated)
+		return offsetof(struct event, more.repeated) + sizeof(ev->more.repeated);
 	if (!event_has(ev, PART_VALUE))
 		return offsetof(struct event, more);
 	return offsetof(struct event, more.value.bytes) +
 	       (value->len < sizeof(value->bytes) ? value->len : sizeof(value->bytes));
+}
+
+uint64_t event_repeated_ns(const struct event *ev)
+{
+	const uint64_t end_ns = ev->began_ns + ev->dur_ns;
+
+	return end_ns > ev->more.repeated.since_ns ? end_ns - ev->more.repeated.since_ns : 0;
 }
 
 static bool is_family(const uint8_t *at)
@@ -180,6 +191,8 @@ static bool more_is_sound(const struct event *ev)
 	if (may != PART_NOTHING && (may == PART_VALUE || event_has(ev, may)) &&
 	    !part_is_sound(ev, may))
 		return false;
+	if (ev->has_repeated && (ev->has_closed || ev->has_totals || (ev->notes & with_holders)))
+		return false; /* it stands where these do */
 	if (ev->has_closed && !(may == PART_CLOSED && is_way(&ev->more.closed.sock)))
 		return false;
 	if (ev->has_totals && may != PART_TOTALS)

@@ -50,6 +50,10 @@ bool event_has(const struct event *ev, enum event_part part);
 /* How many bytes of its beginning hold all that it says. */
 size_t event_extent(const struct event *ev);
 
+/* How long the calls that a repeated event stands for took, from the one told before to the last.
+ */
+uint64_t event_repeated_ns(const struct event *ev);
+
 /* Can a program have made it? Of an event whose bytes may be anybody's. */
 bool event_is_sound(const struct event *ev);
 

@@ -165,6 +165,16 @@ static void key_closed(struct out *out, const struct event *ev)
 	out_char(out, '}');
 }
 
+static void key_repeated(struct out *out, const struct event *ev)
+{
+	if (!ev->has_repeated)
+		return;
+	out_str(out, ",\"repeated\":{\"times\":");
+	out_u64(out, ev->more.repeated.times);
+	key_u64(out, KEY("over_ms"), event_repeated_ns(ev) / 1000000);
+	out_char(out, '}');
+}
+
 /* Only the states that there are. */
 static void key_totals(struct out *out, const struct event *ev)
 {
@@ -254,6 +264,7 @@ void render_json(struct out *out, const struct event *ev)
 		key_i64(out, KEY("ret"), ev->ret);
 	if (ev->error)
 		key_constant(out, KEY("error"), error_name(ev->error), ev->error);
+	key_repeated(out, ev);
 	key_args(out, ev);
 	sock_keys(out, &ev->sock, true);
 	key_closed(out, ev);

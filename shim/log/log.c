@@ -1,13 +1,16 @@
 /*
- * log.c - see log.h. Nothing is kept back: when event_emit returns, the line is
- * in the kernel's hands or counted as lost.
+ * log.c - see log.h. Nothing is kept back but repeated failures: when event_emit returns,
+ * the line is in the kernel's hands or counted as lost.
  */
 #include "log/log.h"
 
 #include "facts/shim.h"
+#include "log/record.h"
 #include "log/render.h"
+#include "log/repeats.h"
 #include "log/ring.h"
 #include "log/sink.h"
+#include "sys/clock.h"
 #include "sys/process.h"
 #include "sys/work.h"
 
@@ -16,6 +19,7 @@
  * again in room of its own.
  */
 enum { SHORT_LINE = 448, LONGEST_LINE = 4096 };
+_Static_assert(sizeof(((struct repeats *)0)->room) >= RECORD_SHORT, "a record fits");
 
 static void render(struct out *line, const struct event *ev)
 {
@@ -31,7 +35,7 @@ static void render(struct out *line, const struct event *ev)
 		render_text(line, ev, &style);
 }
 
-static bool write_long_line(const struct event *ev)
+static __attribute__((noinline)) bool write_long_line(const struct event *ev)
 {
 	struct work work;
 	bool written = false;
@@ -48,27 +52,44 @@ static bool write_long_line(const struct event *ev)
 	return written;
 }
 
-static __attribute__((noinline)) bool write_short_line(const struct event *ev, bool *ret_too_long)
+/* In the room, if there is enough. */
+static bool write_short_line(const struct event *ev, char *room, size_t size, bool *ret_too_long)
 {
-	char buf[SHORT_LINE];
-	struct out line = out_into(buf, sizeof(buf));
+	struct out line = out_into(room, size);
 
 	render(&line, ev);
 	*ret_too_long = line.truncated;
 	return !line.truncated && sink_write(line.start, out_len(&line));
 }
 
+static __attribute__((noinline)) bool write_line_by_stack(const struct event *ev,
+							  bool *ret_too_long)
+{
+	char room[SHORT_LINE];
+
+	return write_short_line(ev, room, sizeof(room), ret_too_long);
+}
+
 /* A line with frames is never short: it shows as many as there is room for. */
 static bool write_line(const struct event *ev)
 {
 	bool too_long = ev->stack != 0;
-	bool written = !too_long && write_short_line(ev, &too_long);
+	bool written = !too_long && write_line_by_stack(ev, &too_long);
+
+	return too_long ? write_long_line(ev) : written;
+}
+
+static bool write_line_in(struct repeats *repeats, const struct event *ev)
+{
+	bool too_long = ev->stack != 0;
+	bool written = !too_long && write_short_line(ev, (char *)repeats->room,
+						     sizeof(repeats->room), &too_long);
 
 	return too_long ? write_long_line(ev) : written;
 }
 
 /* How many were lost before this one: told with it, or counted on. */
-static uint64_t tell_lost(struct event *ev)
+static inline uint64_t tell_lost(struct event *ev)
 {
 	uint64_t lost = atomic_load_explicit(&this_process.lost, memory_order_relaxed);
 
@@ -81,14 +102,150 @@ static uint64_t tell_lost(struct event *ev)
 	return lost;
 }
 
+static uint64_t next_seq(void)
+{
+	return atomic_fetch_add_explicit(&this_process.seq, 1, memory_order_relaxed) + 1;
+}
+
+static uint64_t begin_event(struct event *ev)
+{
+	ev->seq = next_seq();
+	return tell_lost(ev);
+}
+
+/* Not written: it is lost, as are those that it would have told of. */
+static void count_lost(uint64_t told)
+{
+	atomic_fetch_add(&this_process.lost, told + 1);
+}
+
+static void write_event(struct event *ev)
+{
+	const uint64_t lost = begin_event(ev);
+
+	if (!(shim.set.log == LOG_RING ? ring_append(ev) : write_line(ev)))
+		count_lost(lost);
+}
+
+/*
+ * In the flight recorder a repeated failure has its record from the first repetition on, which
+ * is written anew with each. There it survives the process. Two places take turns: while one is
+ * written, the other holds what was before. Where there is no place for it, it is lost, and the
+ * next one is the first again.
+ */
+static void record_repeated(struct repeats *repeats, struct failure *failure)
+{
+	struct event *ev = &failure->ev;
+	const bool first = ev->more.repeated.times == 1;
+
+	if (first)
+		ev->seq = next_seq();
+	if (ring_rewrite(ev, &failure->spots[ev->more.repeated.times % 2], repeats->room,
+			 sizeof(repeats->room)) ||
+	    !first)
+		return;
+	count_lost(0);
+	failure_told(failure, 0);
+}
+
+/* An event that is lost is that of one call; the others are told with the next one. */
+static void tell_repeated(struct repeats *repeats, struct failure *failure)
+{
+	const uint64_t times = failure->ev.more.repeated.times;
+	uint64_t left = 0, lost;
+
+	if (!failure->kept || !times)
+		return;
+	if (shim.set.log != LOG_RING) {
+		lost = begin_event(&failure->ev);
+		if (!write_line_in(repeats, &failure->ev)) {
+			count_lost(lost);
+			left = times - 1;
+		}
+	}
+	failure_told(failure, left);
+}
+
+static void tell_all(struct repeats *repeats)
+{
+	for (unsigned int i = 0; i < REPEATS_KEPT; i++)
+		tell_repeated(repeats, &repeats->failures[i]);
+}
+
+static void tell_all_threads(void)
+{
+	repeats_each(tell_all, clock_ns(CLOCK_MONOTONIC));
+}
+
+/* Before the event is told: what was counted of its socket; and what it displaces. */
+static void make_way(struct repeats *repeats, const struct event *ev)
+{
+	struct failure *place;
+
+	for (unsigned int i = 0; i < REPEATS_KEPT; i++)
+		if (failure_ends_before(&repeats->failures[i], ev)) {
+			tell_repeated(repeats, &repeats->failures[i]);
+			failure_ended(&repeats->failures[i]);
+		}
+	if (!ev->error)
+		return;
+	place = repeats_place(repeats, ev);
+	tell_repeated(repeats, place);
+	failure_keep(place, ev);
+}
+
+/* Is the event counted, instead of being told? */
+static __attribute__((noinline)) bool count(struct repeats *repeats, const struct event *ev)
+{
+	struct failure *same = repeats_find(repeats, ev);
+	const bool counts = same && failure_may_count(same, ev);
+
+	for (unsigned int i = 0; i < REPEATS_KEPT; i++)
+		if (failure_is_overdue(&repeats->failures[i], ev))
+			tell_repeated(repeats, &repeats->failures[i]);
+	if (!counts) {
+		make_way(repeats, ev);
+		return false;
+	}
+	failure_count(same, ev);
+	if (shim.set.log == LOG_RING)
+		record_repeated(repeats, same);
+	return true;
+}
+
 void event_emit(struct event *ev)
 {
-	uint64_t lost;
+	struct repeats *repeats;
+	bool counted = false;
 
 	if (shim.silent && ev->call != CALL_exit)
 		return;
-	ev->seq = atomic_fetch_add_explicit(&this_process.seq, 1, memory_order_relaxed) + 1;
-	lost = tell_lost(ev);
-	if (!(shim.set.log == LOG_RING ? ring_append(ev) : write_line(ev)))
-		atomic_fetch_add(&this_process.lost, lost + 1);
+	if (ev->notes & NOTE_BIT(NOTE_SANDBOXED))
+		tell_all_threads();
+	repeats = repeats_hold(ev);
+	if (repeats) {
+		counted = count(repeats, ev);
+		repeats_release(repeats, ev);
+	}
+	if (!counted)
+		write_event(ev);
+}
+
+void log_thread_ends(void)
+{
+	struct repeats *repeats;
+
+	if (!shim_acts() || !process_owner())
+		return;
+	repeats = repeats_of_ending_thread(process_tid());
+	if (!repeats)
+		return;
+	tell_all(repeats);
+	repeats_forget();
+}
+
+void log_end(void)
+{
+	repeats_end(process_owner());
+	tell_all_threads();
 }

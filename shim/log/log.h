@@ -7,9 +7,16 @@
 #include "reuse/event.h"
 
 /*
- * Number the event, write it, and count it as lost where that can't be. Only in
- * the process that owns the memory (ev->pid is set).
+ * Number the event, write it, and count it as lost where that can't be; a failure that
+ * repeats itself is counted, and told later (repeats.h). Only in the process that owns
+ * the memory (ev->pid is set).
  */
 void event_emit(struct event *ev);
+
+/* What was counted of the thread, which ends, is told. */
+void log_thread_ends(void);
+
+/* What was counted of all threads is told, and nothing is counted from now on. */
+void log_end(void);
 
 #endif

@@ -533,19 +533,48 @@ static void keep_fresh(int fd, uint64_t time)
 		atomic_store(&this_process.ring_time, time);
 }
 
-static bool append(const uint64_t *record, uint16_t size, uint64_t time)
+/* Where in the file, or -errno. */
+static int64_t append(const uint64_t *record, uint16_t size, uint64_t time)
 {
 	uint64_t file_size;
 	const int fd = own_checked_size(OWN_LOG, &file_size);
 	int64_t at;
 
 	if (fd < 0 || !limit_allows_ring() || (file_size < ring.size && !mend(fd)))
-		return false;
+		return -EBADF;
 	at = draw(fd, size, time);
 	if (at < 0 || sys_pwrite(fd, record, size, at) != size)
+		return -ENOSPC;
+	keep_fresh(fd, time);
+	return at;
+}
+
+/* False where the chunk is not ours any more, or the file not what it was. */
+static bool overwrite(const uint64_t *record, uint16_t size, uint64_t time,
+		      const struct ring_spot *spot)
+{
+	uint64_t file_size;
+	const int fd = own_checked_size(OWN_LOG, &file_size);
+	struct place here = unpacked(atomic_load(&this_process.ring_at));
+
+	here.used = 0;
+	if (fd < 0 || fd != atomic_load(&this_process.ring_fd) || spot->chunk != packed(here) ||
+	    spot->size != size || file_size < ring.size || !limit_allows_ring() ||
+	    sys_pwrite(fd, record, size, spot->at) != size)
 		return false;
 	keep_fresh(fd, time);
 	return true;
+}
+
+/* Of a record just written. Nowhere, where another thread has gone on to the next chunk already. */
+static struct ring_spot spot_at(int64_t at, uint16_t size)
+{
+	struct place here = unpacked(atomic_load(&this_process.ring_at));
+
+	here.used = 0;
+	if (((uint64_t)at - RING_DATA_AT) / ring.chunk_size + 1 != here.number)
+		return (struct ring_spot){0};
+	return (struct ring_spot){packed(here), at, size};
 }
 
 static bool append_long(const struct event *ev)
@@ -557,7 +586,7 @@ static bool append_long(const struct event *ev)
 		return false;
 	uint64_t *words = (uint64_t *)(void *)work.room;
 
-	written = append(words, record_of(ev, words, RECORD_MOST), ev->time_ns);
+	written = append(words, record_of(ev, words, RECORD_MOST), ev->time_ns) >= 0;
 	work_end(&work);
 	return written;
 }
@@ -566,10 +595,23 @@ static __attribute__((noinline)) bool append_short(const struct event *ev)
 {
 	uint64_t words[RECORD_SHORT / sizeof(uint64_t)];
 
-	return append(words, record_of(ev, words, sizeof(words)), ev->time_ns);
+	return append(words, record_of(ev, words, sizeof(words)), ev->time_ns) >= 0;
 }
 
 bool ring_append(const struct event *ev)
 {
 	return record_is_long(ev) ? append_long(ev) : append_short(ev);
+}
+
+bool ring_rewrite(const struct event *ev, struct ring_spot *spot, uint64_t *room, size_t size)
+{
+	const uint16_t len = record_of(ev, room, size);
+
+	if (spot->chunk && overwrite(room, len, ev->time_ns, spot))
+		return true;
+
+	const int64_t at = append(room, len, ev->time_ns);
+
+	*spot = at < 0 ? (struct ring_spot){0} : spot_at(at, len);
+	return at >= 0;
 }

@@ -9,6 +9,7 @@
 #define LOG_RING_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "reuse/event.h"
@@ -23,5 +24,19 @@ int ring_open(int fd, uint64_t size);
 
 /* Record one event. False where that can't be done. */
 bool ring_append(const struct event *ev);
+
+/* Where a record is, as long as its chunk is this process's; all zero: nowhere. */
+struct ring_spot {
+	uint64_t chunk;
+	int64_t at;
+	uint16_t size;
+};
+
+/*
+ * Record an event that has been recorded at that spot before: in its place, or else in a new
+ * one, which is noted. A reader believes the one that tells most calls. In the room, whose size
+ * is as record_of (record.h) wants it, the record is made; frames that do not fit are left out.
+ */
+bool ring_rewrite(const struct event *ev, struct ring_spot *spot, uint64_t *room, size_t size);
 
 #endif

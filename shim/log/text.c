@@ -154,6 +154,24 @@ static void out_result(struct line *line, const struct event *ev)
 	line_paint(line, PLAIN);
 }
 
+/* ", 299999 times in 1.1 s"; where one line is one call there is nothing to say. */
+static void out_repeated(struct out *out, const struct event *ev)
+{
+	const uint64_t ms = event_repeated_ns(ev) / 1000000;
+
+	if (!ev->has_repeated || ev->more.repeated.times < 2)
+		return;
+	out_str(out, ", ");
+	out_u64(out, ev->more.repeated.times);
+	out_str(out, " times in ");
+	out_u64(out, ms < 1000 ? ms : ms / 1000);
+	if (ms >= 1000) {
+		out_char(out, '.');
+		out_u64(out, ms / 100 % 10);
+	}
+	out_str(out, ms < 1000 ? " ms" : " s");
+}
+
 /* " <127.0.0.1:9999 127.0.0.1:50178>", where the arguments do not show it already. */
 static void out_ends(struct out *out, const struct event *ev, const struct sock_view *sock)
 {
@@ -468,6 +486,7 @@ static __attribute__((noinline)) void out_outcome(struct line *line, const struc
 
 	if (ev->call != CALL_exit && !(narrow && ev->by_shim && !ev->error))
 		out_result(line, ev);
+	out_repeated(out, ev);
 	if (ev->by_shim)
 		out_str(out, narrow ? " (shim)" : " (by libreuse)");
 	out_duration(out, ev);

@@ -760,11 +760,13 @@ class Unreachable(Wired):
     @of_both_families
     def test_no_route(self, family):
         """Nothing was sent, and nothing is said to have been."""
+        host, port = NOWHERE[family]
         for before in ("", "c.bind(('', 0))"):
             self.p("l = c = None; c = socket.socket(%d); %s" % (family, before))
             self.events.new()
-            self.assertEqual(self.p.eval("error_of(c.connect, %r)" % (NOWHERE[family],)),
+            self.assertEqual(self.p.eval("error_of(c.connect, %r)" % ((host, port),)),
                              "ENETUNREACH")
+            port += 1  # of the same peer it would only be counted
             self.expect(self.events.new(), ("connect", dict(
                 was="CLOSED", via=None, state="CLOSED", error="ENETUNREACH")))
 

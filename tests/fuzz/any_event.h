@@ -111,6 +111,9 @@ static inline void be_more(struct event *ev)
 		if (note_holds((enum note_id)note) == PART_HOLDERS && more != PART_HOLDERS)
 			ev->notes &= ~NOTE_BIT(note);
 	be_part(ev, more);
+	ev->has_repeated &= !event_has(ev, PART_HOLDERS) && !ev->has_closed && !ev->has_totals;
+	if (ev->has_repeated)
+		be_part(ev, PART_REPEATED);
 	if (more == PART_HOLDERS && ev->more.holders.state == STATE_UNKNOWN)
 		ev->more.holders.state = STATE_TIME_WAIT;
 }

@@ -55,7 +55,8 @@ IN_TEXT = ("local", "peer", "pid", "inode", "uid", "port", "unread", "connection
 IN_SECONDS = ("max_ms", "waited_ms", "at_least_ms")
 OPTIONS = (["SO_REUSEADDR"], ["SO_REUSEPORT"], ["SO_REUSEADDR", "SO_REUSEPORT"])
 
-KEYS = ("v", "time", "pid", "tid", "prog", "seq", "call", "by", "fd", "ret", "error", "args",
+KEYS = ("v", "time", "pid", "tid", "prog", "seq", "call", "by", "fd", "ret", "error", "repeated",
+        "args",
         "sock", "local", "peer", "was", "via", "state", "timer_ms", "closed", "age_ms", "totals",
         "unlisted", "dur_ns", "notes", "stack")
 ALWAYS = ("v", "time", "pid", "tid", "prog", "seq", "call", "ret", "dur_ns")
@@ -193,6 +194,25 @@ def _result(event):
         error = event["error"]
         _hold(isinstance(error, str) and ERROR.match(error), "error is %r" % (error,))
         _hold(error not in ("EWOULDBLOCK", "ENOTSUP"), "error is a twin: %s" % error)
+    if "repeated" in event:
+        _repeated(event)
+
+
+def _repeated(event):
+    """More calls that failed alike: of a failure alone, and without notes of its own."""
+    repeated = event["repeated"]
+    _hold("error" in event, "repeated, but no failure")
+    _hold(isinstance(repeated, dict) and list(repeated) == ["times", "over_ms"],
+          "repeated is %r" % (repeated,))
+    _number(repeated["times"], "times", 1)
+    _number(repeated["over_ms"], "over_ms", 0)
+    notes = {note["code"] for note in event.get("notes", ())}
+    _hold(notes <= {"lost-events"}, "notes of what is repeated: %s" % notes)
+
+
+def calls(event):
+    """For how many calls of the program the event stands."""
+    return event["repeated"]["times"] if "repeated" in event else 1
 
 
 def _arguments(event):
@@ -231,7 +251,8 @@ def _socket(event):
     _view(event, "an event")
     if "closed" not in event:
         made_none = event["call"] == "socket" and event["ret"] == -1 \
-            or has_note(event, "double-close") or "totals" in event
+            or has_note(event, "double-close") or "totals" in event \
+            or "repeated" in event and (event["call"], event["error"]) == ("close", "EBADF")
         _hold(("sock" in event) != made_none, "sock with %s = %d" % (event["call"], event.get("ret", 0)))
         _hold(not made_none or "state" not in event, "a state of no socket")
         return
@@ -379,7 +400,7 @@ def lost(event):
                if note["code"] == "lost-events")
 
 
-def check_seq(events):
+def check_seq(events, by_time=False):
     """Each process image counts its events from 1 without a gap or a repeat.
 
     An exec keeps the pid and starts again at 1: then each number occurs as often as there
@@ -403,7 +424,8 @@ def check_seq(events):
             _hold(0 < here <= before, "pid %d: seq %d occurs %d times after %d (of %d images)"
                   % (pid, seq, here, before, images))
             before = here
-        _images_by_order(pid, mine, images)
+        _images_by_order(pid, [event for event in mine if not by_time or "repeated" not in event],
+                         images)
 
 
 def _images_by_order(pid, mine, images):
@@ -411,7 +433,7 @@ def _images_by_order(pid, mine, images):
     if images != 1 or any(event["tid"] != pid for event in mine):
         return
     seqs = [event["seq"] for event in mine]
-    _hold(seqs == list(range(1, len(seqs) + 1)), "pid %d: seq goes %s" % (pid, seqs))
+    _hold(seqs == sorted(seqs), "pid %d: seq goes %s" % (pid, seqs))
 
 
 def _lost_agree(pid, mine, told):

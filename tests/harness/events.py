@@ -110,7 +110,7 @@ class RingLog(Log):
         if os.path.exists(self.path):
             self.read()
         if not self._lapped:
-            contract.check_seq(self.events)
+            contract.check_seq(self.events, by_time=True)
 
 
 class DatagramLog:

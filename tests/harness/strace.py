@@ -13,7 +13,7 @@ import re
 import subprocess
 from collections import namedtuple
 
-from harness import paths
+from harness import contract, paths
 
 TRACED = ("socket", "bind", "listen", "connect", "accept", "accept4", "setsockopt", "getsockopt",
           "shutdown", "close", "dup", "dup2", "dup3", "fcntl", "close_range", "ioctl", "clone",
@@ -358,11 +358,18 @@ def differences(trace, events, ordered=True):
     logged = logged_by_thread(events)
     said = []
     for thread in sorted(set(wanted) | set(logged)):
+        told = logged.get(thread, ())
+        calls = _without_optional(wanted.get(thread, ()), told)
+        # What is told by number comes later than it was made: each kind is only counted.
+        counted = {_kind(row) for row, event in told if "repeated" in event}
         rows = _in_order([(row, event["call"] in ("close_range", "closefrom"))
-                          for row, event in logged.get(thread, ())])
+                          for row, event in told if _kind(row) not in counted])
         expected = _in_order([(row, line.startswith("close_range"))
-                              for row, line in _without_optional(wanted.get(thread, ()),
-                                                                 logged.get(thread, ()))])
+                              for row, line in calls if _kind(row) not in counted])
+        rows += [(*kind, sum(contract.calls(event) for row, event in told if _kind(row) == kind))
+                 for kind in sorted(counted)]
+        expected += [(*kind, sum(1 for row, _ in calls if _kind(row) == kind))
+                     for kind in sorted(counted)]
         if not ordered:
             rows, expected = sorted(rows, key=str), sorted(expected, key=str)
         if rows != expected:
@@ -371,6 +378,11 @@ def differences(trace, events, ordered=True):
                 [_show(row) for row in expected], [_show(row) for row in rows],
                 lineterm="", n=2)][2:]
     return "\n".join(said)
+
+
+def _kind(row):
+    """The call and its error, of which many may be told by one event."""
+    return row[0], None, row[3]
 
 
 def _in_order(marked):

@@ -134,6 +134,9 @@ static struct event full_event(enum call_id call, uint64_t notes)
 	fill_part(&ev, more);
 	if (more == PART_VALUE)
 		ev.more.value.len = sizeof(ev.more.value.bytes);
+	ev.has_repeated = more == PART_VALUE || more == PART_NOTHING;
+	if (ev.has_repeated)
+		fill_part(&ev, PART_REPEATED);
 	fill_part(&ev, PART_FIGURES);
 	ev.figures.closed_call = CALL_shutdown;
 	ev.figures.closed_at = a_stack();
@@ -368,6 +371,9 @@ static void nothing_of_another_call(void **state)
 	assert_false(event_is_sound(&ev));
 	ev = full_event(CALL_bind, NOTE_BIT(NOTE_IN_USE_DYING));
 	assert_true(event_is_sound(&ev));
+	ev.has_repeated = true;
+	assert_false(event_is_sound(&ev));
+	ev.has_repeated = false;
 	ev.more.holders.state = STATE_UNKNOWN;
 	assert_false(event_is_sound(&ev));
 }
