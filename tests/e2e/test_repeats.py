@@ -6,6 +6,7 @@ import collections
 import os
 import re
 import signal
+import struct
 import subprocess
 
 from harness import contract, paths
@@ -22,6 +23,8 @@ BEFORE = ["socket", "bind", "listen"] + 3 * ["socket", "connect", "accept"]
 # The handler may run on when the thread has counted.
 IN_ANOTHER_THREAD = "thread", "handled"
 KILLED = -signal.SIGKILL
+# As in include/reuse/ring.h.
+DATA_AT, RECORD_MAGIC = 12288, struct.pack("I", 0x72636e65)
 # A line a call would be far beyond.
 FEW = 1000
 
@@ -240,6 +243,22 @@ class Recorder(RepeatsCase):
                 with self.subTest(what=what, end=end):
                     self.ring_of(what, 2000, end, "64K")
         self.ring_of("again", 1000, "crowd", None)
+
+    def test_a_record_that_was_not_written_to_its_end(self):
+        """The other of the two that are written by turns tells all calls but the last."""
+        log = self.ring_of("again", 2000, "kill", "64K")
+        if contract.calls(log.events[-1]) < 2:
+            self.skipTest("the last second held one call")
+        with open(log.path, "r+b") as file:
+            data = file.read()
+            places = [at for at in range(DATA_AT, len(data), 16)
+                      if data[at:at + 4] == RECORD_MAGIC]
+            told = []
+            for at in places[-2:]:
+                os.pwrite(file.fileno(), b"torn", at + 100)
+                told += failures(log.read(), "again")
+                os.pwrite(file.fileno(), data[at + 100:at + 104], at + 100)
+        self.assertEqual(sorted(told), [1999, 2000])
 
     def running(self, end="wait"):
         log = self.ring("ring", "64K")
