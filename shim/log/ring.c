@@ -566,13 +566,16 @@ static bool overwrite(const uint64_t *record, uint16_t size, uint64_t time,
 	return true;
 }
 
-/* Of a record just written. Nowhere, where another thread has gone on to the next chunk already. */
+/*
+ * Of a record just written. Nowhere, where it could not be, or another thread has gone on to the
+ * next chunk already.
+ */
 static struct ring_spot spot_at(int64_t at, uint16_t size)
 {
 	struct place here = unpacked(atomic_load(&this_process.ring_at));
 
 	here.used = 0;
-	if (((uint64_t)at - RING_DATA_AT) / ring.chunk_size + 1 != here.number)
+	if (at < 0 || ((uint64_t)at - RING_DATA_AT) / ring.chunk_size + 1 != here.number)
 		return (struct ring_spot){0};
 	return (struct ring_spot){packed(here), at, size};
 }
@@ -612,6 +615,6 @@ bool ring_rewrite(const struct event *ev, struct ring_spot *spot, uint64_t *room
 
 	const int64_t at = append(room, len, ev->time_ns);
 
-	*spot = at < 0 ? (struct ring_spot){0} : spot_at(at, len);
+	*spot = spot_at(at, len);
 	return at >= 0;
 }
