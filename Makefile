@@ -6,6 +6,7 @@
 #   make check      everything that must hold: both compilers, lint, all tests
 #   make check-long the same with sanitizers, valgrind, real programs, for minutes
 #   make check-fresh the README's two commands on fresh Debian systems; as root, by hand
+#   make check-kernels   the tests on Debian's own kernels, under qemu; as root, by hand
 #   make lint       the rules that machines check
 #   make unit e2e transparent stress      one part of the tests
 #   make fuzz       any bytes into each parser, FUZZ_SECONDS (60) each
@@ -62,7 +63,7 @@ DEMOS    := $(patsubst demo/%.c,$(OUT)/demo/%,$(wildcard demo/*.c))
 PROGRAMS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/programs/*.c tests/stress/*.c))
 
 all: libreuse.so tcpshim server
-.PHONY: all install uninstall demo check lint unit unit-programs e2e transparent stress fuzz coverage bench check-long check-fresh programs clean
+.PHONY: all install uninstall demo check lint unit unit-programs e2e transparent stress fuzz coverage bench check-long check-fresh check-kernels programs clean
 .DELETE_ON_ERROR:
 
 libreuse.so: $(OUT)/libreuse.so
@@ -180,6 +181,9 @@ check-long:
 
 check-fresh:
 	$(Q)tests/check-fresh
+
+check-kernels:
+	$(Q)tests/check-kernels
 
 clean:
 	rm -rf build libreuse.so server tcpshim
