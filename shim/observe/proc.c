@@ -232,9 +232,8 @@ static int visit_thread(int tid, void *arg)
 /* A call that waits keeps its socket open, whatever becomes of the number. */
 static int search_threads(struct search *search)
 {
-	return search->closed < 0
-		       ? 0
-		       : proc_list(AT_FDCWD, "/proc/self/task", visit_thread, search);
+	return search->closed < 0 ? 0
+				  : proc_list(AT_FDCWD, "/proc/self/task", visit_thread, search);
 }
 
 /* The processes, as /proc lists them: by number. */
