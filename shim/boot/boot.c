@@ -103,7 +103,7 @@ static bool can_tell_processes_apart(const struct settings *set)
 			 "this kernel can't tell a forked process apart (MADV_WIPEONFORK); "
 			 "nothing is done");
 	else if (rc < 0)
-		COMPLAIN(NULL, set, "no page that a fork wipes can be had (", error_words(rc),
+		COMPLAIN(NULL, set, "a forked process can't be told apart (", error_words(rc),
 			 "); nothing is done");
 	return rc == 0;
 }

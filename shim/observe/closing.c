@@ -121,6 +121,16 @@ static enum closing_kind other(int fd, enum call_id call)
 	return CLOSING_OTHER;
 }
 
+/* A TCP socket, perhaps. Of a dup2 it is only a part of the event. */
+static enum closing_kind unanswered(int fd, enum call_id call, int rc)
+{
+	if (call != CALL_dup2 && call != CALL_dup3)
+		event_unanswered(fd, rc);
+	if (process_owner())
+		fdtable_close(fd, call, process_tid(), 0, clock_ns(CLOCK_MONOTONIC));
+	return CLOSING_UNLOGGED;
+}
+
 enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd)
 {
 	struct tcp_facts facts;
@@ -130,6 +140,8 @@ enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd
 	if (!shim_logs(call))
 		return CLOSING_UNLOGGED;
 	rc = tcp_ask(fd, &facts);
+	if (tcp_is_unanswered(rc))
+		return unanswered(fd, call, rc);
 	if (rc < 0)
 		return rc == -EBADF ? CLOSING_NOT_OPEN : other(fd, call);
 	if (!process_owner())

@@ -9,8 +9,10 @@
 #include <string.h>
 
 #include "facts/shim.h"
+#include "observe/event.h"
 #include "observe/fdtable.h"
 #include "observe/proc.h"
+#include "observe/tcp_state.h"
 #include "sys/own.h"
 #include "sys/process.h"
 #include "sys/sys.h"
@@ -36,8 +38,13 @@ static bool grow(struct closings *closings)
 
 static void consider(struct closings *closings, enum call_id call, int fd)
 {
-	if (own_is(fd) || (closings->count == closings->room && !grow(closings)))
+	if (own_is(fd))
 		return;
+	if (closings->count == closings->room && !grow(closings)) {
+		if (tcp_state(fd) >= 0)
+			event_lost();
+		return;
+	}
 	if (observe_closing(&closings->list[closings->count], call, fd) == CLOSING_TCP)
 		closings->count++;
 }

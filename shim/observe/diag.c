@@ -102,8 +102,9 @@ static int take_channel(struct channel *ret)
 		if (!take_slot(i, now_ms))
 			continue;
 		*ret = (struct channel){.fd = own_checked(OWN_DIAG + i), .slot = (int)i};
-		if (ret->fd < 0)
-			atomic_store(&this_process.diag[i], SLOT_EMPTY); /* taken from us */
+		if (ret->fd < 0) /* taken from us, or not now */
+			atomic_store(&this_process.diag[i],
+				     own_number(OWN_DIAG + i) < 0 ? SLOT_EMPTY : SLOT_FREE);
 	}
 	if (ret->fd < 0)
 		*ret = (struct channel){.fd = open_netlink(), .slot = -1};

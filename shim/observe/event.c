@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "facts/shim.h"
+#include "observe/fdtable.h"
+#include "observe/tcp_state.h"
 #include "observe/walk.h"
 #include "sys/clock.h"
 #include "sys/process.h"
@@ -34,6 +36,22 @@ void event_next_socket(struct event *ev, int fd)
 	ev->notes = 0;
 	memset(&ev->sock, 0, sizeof(ev->sock));
 	memset(&ev->figures, 0, sizeof(ev->figures));
+}
+
+void event_lost(void)
+{
+	if (shim.silent || !shim_acts() || !process_owner())
+		return;
+	atomic_fetch_add_explicit(&this_process.seq, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&this_process.lost, 1, memory_order_relaxed);
+}
+
+void event_unanswered(int fd, int rc)
+{
+	const struct fd_note note = fdtable_get(fd);
+
+	if (tcp_is_unanswered(rc) && note.cookie && !note.closed_ns)
+		event_lost();
 }
 
 bool event_caller(struct event *ev)

@@ -22,4 +22,13 @@ void event_next_socket(struct event *ev, int fd);
  */
 bool event_caller(struct event *ev);
 
+/* One that can't be told: it takes its number, and the next one tells of it. */
+void event_lost(void);
+
+/*
+ * No event, because TCP_INFO of fd has failed with rc. Where that is no word on what it is,
+ * though it was a TCP socket when last seen, there should have been one: it is lost.
+ */
+void event_unanswered(int fd, int rc);
+
 #endif

@@ -67,7 +67,14 @@ static const struct fd_note nothing_noted;
 /* The beginning of all observations of an open socket: what TCP_INFO says, or no event. */
 static bool begin(struct event *ev, int fd, struct tcp_facts *ret)
 {
-	if (!shim_logs(ev->call) || tcp_ask(fd, ret) < 0 || !event_caller(ev))
+	int rc;
+
+	if (!shim_logs(ev->call))
+		return false;
+	rc = tcp_ask(fd, ret);
+	if (rc < 0)
+		event_unanswered(ev->fd, rc);
+	if (rc < 0 || !event_caller(ev))
 		return false;
 	ev->has_sock = true;
 	return true;
@@ -308,10 +315,10 @@ bool observe_socket(struct event *ev)
 
 	if (tcp_is_none(state))
 		return false; /* another library has made something else in its place */
-	ev->has_sock = state >= 0;
+	ev->has_sock = state != -EBADF;
 	if (ev->has_sock) {
 		ev->sock.cookie = sock_cookie(fd);
-		ev->sock.state = (uint8_t)state;
+		ev->sock.state = state < 0 ? STATE_UNKNOWN : (uint8_t)state;
 		view_keep(&ev->sock, fd, ev->stack, &nothing_noted);
 	}
 	return true;

@@ -24,18 +24,35 @@
 #define SO_NETNS_COOKIE 71
 #endif
 
+bool tcp_is_none(int rc)
+{
+	return rc == -ENOTSOCK || rc == -EOPNOTSUPP || rc == -ENOPROTOOPT;
+}
+
+bool tcp_is_unanswered(int rc)
+{
+	return rc < 0 && rc != -EBADF && !tcp_is_none(rc);
+}
+
+/* What is no answer (of a filter, say, or for want of memory) may pass: then once more. */
+static int ask_info(int fd, void *info, uint32_t *len)
+{
+	const uint32_t room = *len;
+	const int rc = sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, len);
+
+	if (!tcp_is_unanswered(rc))
+		return rc;
+	*len = room;
+	return sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, len);
+}
+
 int tcp_state(int fd)
 {
 	uint8_t state;
 	uint32_t len = sizeof(state); /* the first byte of struct tcp_info */
-	const int rc = sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len);
+	const int rc = ask_info(fd, &state, &len);
 
 	return rc < 0 ? rc : (int)state_from_kernel(state);
-}
-
-bool tcp_is_none(int rc)
-{
-	return rc == -ENOTSOCK || rc == -EOPNOTSUPP || rc == -ENOPROTOOPT;
 }
 
 static uint64_t option_u64(int fd, int option)
@@ -148,7 +165,7 @@ int tcp_ask(int fd, struct tcp_facts *ret)
 {
 	struct tcp_info info;
 	uint32_t len = sizeof(info);
-	const int rc = sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len);
+	const int rc = ask_info(fd, &info, &len);
 
 	if (rc < 0)
 		return rc;

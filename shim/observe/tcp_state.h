@@ -15,6 +15,9 @@ int tcp_state(int fd);
 /* Of what tcp_state and tcp_ask return: is it the kernel's word that an open descriptor is none? */
 bool tcp_is_none(int rc);
 
+/* Or no word on it at all, when asked twice? It may be a TCP socket then. */
+bool tcp_is_unanswered(int rc);
+
 /* The same with what else TCP_INFO knows, at the same price. */
 struct tcp_facts {
 	uint8_t state;

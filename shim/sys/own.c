@@ -49,14 +49,19 @@ __attribute__((noinline)) static int identify(int fd, struct identity *ret, uint
 	return 0;
 }
 
-static bool is_still(const struct own *entry, int fd, uint64_t *ret_size)
+/* An error that is no word on the number (EIO, ESTALE) may pass. */
+enum answer { NO, YES, NOT_KNOWN };
+
+static enum answer is_still(const struct own *entry, int fd, uint64_t *ret_size)
 {
 	const struct identity *was = &entry->identity;
 	struct identity now;
+	const int rc = identify(fd, &now, ret_size);
 
-	return identify(fd, &now, ret_size) == 0 && now.inode == was->inode &&
-	       now.born_s == was->born_s && now.born_ns == was->born_ns &&
-	       now.major == was->major && now.minor == was->minor;
+	if (rc < 0)
+		return rc == -EBADF ? NO : NOT_KNOWN;
+	return now.inode == was->inode && now.born_s == was->born_s &&
+	       now.born_ns == was->born_ns && now.major == was->major && now.minor == was->minor;
 }
 
 bool own_is_really(int fd)
@@ -65,7 +70,7 @@ bool own_is_really(int fd)
 
 	for (unsigned int slot = 0; slot < OWN_COUNT; slot++)
 		if (own_number(slot) == fd)
-			return is_still(&own[slot], fd, &size);
+			return is_still(&own[slot], fd, &size) != NO;
 	return false;
 }
 
@@ -80,11 +85,11 @@ static bool give_up(struct own *entry, int fd)
 int own_checked_size(unsigned int slot, uint64_t *ret_size)
 {
 	const int fd = own_number(slot);
+	const enum answer still = fd < 0 ? NO : is_still(&own[slot], fd, ret_size);
 
-	if (fd < 0 || is_still(&own[slot], fd, ret_size))
-		return fd;
-	give_up(&own[slot], fd);
-	return -1;
+	if (still == NO && fd >= 0)
+		give_up(&own[slot], fd);
+	return still == YES ? fd : -1;
 }
 
 int own_checked(unsigned int slot)

@@ -78,13 +78,22 @@ static bool claim(pid_t pid)
 	return atomic_compare_exchange_strong(&this_process.owner, &nobody, pid) || nobody == pid;
 }
 
+/* Only a filter or a tracer can refuse it; once more, since all depends on it. Or -errno. */
+static pid_t own_pid(void)
+{
+	const pid_t pid = sys_getpid();
+
+	return pid < 0 ? sys_getpid() : pid;
+}
+
 int process_init(void)
 {
 	const int rc = make_page();
+	const pid_t pid = own_pid();
 
-	if (rc < 0)
-		return rc;
-	atomic_store(&this_process.owner, sys_getpid());
+	if (rc < 0 || pid < 0)
+		return rc < 0 ? rc : pid;
+	atomic_store(&this_process.owner, pid);
 	atomic_store(&this_process.born, clock_ns(CLOCK_MONOTONIC));
 	return 0;
 }
@@ -96,12 +105,12 @@ int process_init_later(void)
 
 pid_t process_owner(void)
 {
-	const pid_t pid = sys_getpid();
+	const pid_t pid = own_pid();
 	const pid_t owner = atomic_load_explicit(&this_process.owner, memory_order_acquire);
 
 	if (owner == pid)
 		return pid;
-	return owner == 0 && claim(pid) ? pid : 0;
+	return owner == 0 && pid > 0 && claim(pid) ? pid : 0;
 }
 
 pid_t process_tid(void)

@@ -20,10 +20,10 @@ class Injected(Case):
         if strace.available():
             self.skipTest(strace.available())
 
-    def injected(self, env, *faults, program=("true",)):
+    def injected(self, env, *faults, program=("true",), trace="/dev/null"):
         """Run a program; each fault is a `name:error=NAME:when=WHEN` of strace's inject."""
         names = sorted({fault.partition(":")[0] for fault in faults})
-        command = strace.command("/dev/null", env, program, traced=names, fast=False)
+        command = strace.command(trace, env, program, traced=names, fast=False)
         for fault in faults:
             command[1:1] = ["-e", "inject=" + fault]
         return self.run_program(command, environment())
@@ -75,7 +75,7 @@ class Names(Injected):
                              "this kernel can't tell a forked process apart (MADV_WIPEONFORK); "
                              "nothing is done")
             self.assertEqual(self.said(env, "madvise:error=ENOMEM"),
-                             "no page that a fork wipes can be had (ENOMEM); nothing is done")
+                             "a forked process can't be told apart (ENOMEM); nothing is done")
 
     def test_of_a_link(self):
         for target in ("nowhere", "no/where"):
@@ -86,6 +86,67 @@ class Names(Injected):
                     self.said(shimmed(LOG=kind + link), "madvise:error=EIO:when=65535"),
                     "TCPSHIM_LOG=%s%s can't be opened (a symbolic link, which could lead "
                     "anywhere); nothing is logged" % (kind, link))
+
+
+class Passing(Injected):
+    """An error that passes is not the end of the log; what it costs is told."""
+
+    SCRIPT = ("import os, socket\n"
+              "for _ in range(4): socket.socket().close()\n")
+
+    def events(self, log, *faults):
+        """The events of four sockets, made and closed."""
+        env = shimmed(LOG=log.where if hasattr(log, "where") else log.path, FORMAT="json")
+        python = [paths.PYTHON, "-I", "-S", "-c", self.SCRIPT]
+        self.assertEqual(self.injected(env, *faults, program=python), (0, b"", b""))
+        return log.read()
+
+    def told(self, events):
+        return sum(note["events"] for event in events for note in event.get("notes", ())
+                   if note["code"] == "lost-events")
+
+    def test_of_the_look_at_the_log(self):
+        """Two at load for each descriptor of ours; then one a line and one a question."""
+        for name in ("EIO", "ESTALE"):
+            for make in (self.log, self.ring):
+                log = make(self.fresh("log").rpartition("/")[2])
+                numbers = [event["seq"] for event in
+                           self.events(log, "statx:error=%s:when=10" % name)]
+                self.assertEqual(len(numbers), 7, numbers)
+                self.assertEqual(numbers[-1], 8)
+                self.assertEqual(self.told(log.read()), 1)
+
+    def question(self):
+        """The number of the getsockopt which asks what the first socket is that is closed."""
+        trace = self.fresh("trace")
+        python = [paths.PYTHON, "-I", "-S", "-c", self.SCRIPT]
+        self.injected(shimmed(LOG=self.fresh("log"), FORMAT="json"),
+                      "getsockopt:error=EIO:when=65535", program=python, trace=trace)
+        with open(trace) as file:
+            lines = [line for line in file if "getsockopt(" in line]
+        # Beside TCP_INFO the event of socket() asks for SO_COOKIE.
+        return next(i for i, line in enumerate(lines, 1) if "SO_COOKIE" in line) + 1
+
+    def test_of_what_it_is(self):
+        """TCP_INFO and getpid are asked for once more."""
+        for fault in ("getsockopt:error=ENOBUFS:when=%d" % self.question(),
+                      "getpid:error=ENOSYS:when=4"):
+            events = self.events(self.log(self.fresh("log").rpartition("/")[2]), fault)
+            self.assertEqual([event["seq"] for event in events], list(range(1, 9)))
+
+    def test_of_what_it_is_twice(self):
+        """Once more is not enough: a socket that is known to be one is missed, and counted."""
+        log, nth = self.log(), self.question()
+        events = self.events(log, "getsockopt:error=ENOBUFS:when=%d..%d" % (nth, nth + 1))
+        self.assertEqual([event["seq"] for event in events], [1, 3, 4, 5, 6, 7, 8])
+        self.assertEqual((events[1]["call"], self.told(events)), ("socket", 1))
+
+    def test_of_what_is_none(self):
+        """Of what was never seen to be a TCP socket nothing is missed."""
+        self.SCRIPT = "import os\nfor _ in range(9): os.close(os.dup(0))\n" + self.SCRIPT
+        log = self.log()
+        events = self.events(log, "getsockopt:error=EPERM:when=1..4")
+        self.assertEqual([event["seq"] for event in events], list(range(1, 9)))
 
 
 class WithoutProc(Case):
