@@ -62,6 +62,7 @@ enum event_part {
 	PART_HOLDERS,
 	PART_CLOSED,
 	PART_TOTALS,
+	PART_DESCRIPTORS,
 	PART_FIGURES,
 	PART_REPEATED,
 	PART_NOTHING,
@@ -145,13 +146,23 @@ struct holders {
 	bool fin_sent;	 /* by a shutdown, before the close that left it open */
 };
 
+/* What a process has open that could open no more. */
+struct descriptors {
+	uint32_t limit;	       /* of the process, or of the system; 0: not known */
+	uint32_t tcp_at_least; /* TCP sockets of the process; 0: not counted */
+	uint32_t queued;       /* connections that wait in the listener's queue */
+	uint8_t mostly;	       /* the state of more than half of the sockets, where one is */
+};
+
 /* What only some calls have, and none has two of. */
 union event_more {
 	struct {
 		struct option_value value;  /* setsockopt, getsockopt */
 		struct repetition repeated; /* of any call, where it says nothing else here */
 	};
-	struct holders holders; /* bind, listen: with in-use-…; what closes: with still-open */
+	struct holders
+		holders; /* bind, listen: with in-use-…, shared-port; what closes: still-open */
+	struct descriptors descriptors; /* what makes a descriptor: with no-descriptors */
 	struct {
 		int32_t fd;
 		struct sock_view sock;

@@ -27,6 +27,10 @@ static const uint64_t with_figures = 0
 static const uint64_t with_holders = 0
 #include "reuse/notes.def"
 	;
+#define NOTE(id, code, holds) | (PART_##holds == PART_DESCRIPTORS ? NOTE_BIT(NOTE_##id) : 0)
+static const uint64_t with_descriptors = 0
+#include "reuse/notes.def"
+	;
 
 enum event_part call_args(enum call_id call)
 {
@@ -73,6 +77,8 @@ bool event_has(const struct event *ev, enum event_part part)
 		return call_more(call) == PART_VALUE && ev->more.value.readable;
 	case PART_HOLDERS:
 		return (ev->notes & with_holders) != 0;
+	case PART_DESCRIPTORS:
+		return (ev->notes & with_descriptors) != 0;
 	case PART_CLOSED:
 		return ev->has_closed;
 	case PART_TOTALS:
@@ -92,7 +98,8 @@ size_t event_extent(const struct event *ev)
 
 	if (event_has(ev, PART_FIGURES))
 		return sizeof(*ev);
-	if (event_has(ev, PART_HOLDERS) || ev->has_closed || ev->has_totals)
+	if (event_has(ev, PART_HOLDERS) || event_has(ev, PART_DESCRIPTORS) || ev->has_closed ||
+	    ev->has_totals)
 		return offsetof(struct event, figures);
 	if (ev->has_repeated)
 		return offsetof(struct event, more.repeated) + sizeof(ev->more.repeated);
@@ -197,7 +204,8 @@ static bool more_is_sound(const struct event *ev)
 		return false;
 	if (ev->has_totals && may != PART_TOTALS)
 		return false;
-	if ((ev->notes & with_holders) && may != PART_HOLDERS)
+	if (((ev->notes & with_holders) && may != PART_HOLDERS) ||
+	    ((ev->notes & with_descriptors) && may != PART_DESCRIPTORS))
 		return false;
 	/* A dying one is named by its state. */
 	return !(ev->notes & NOTE_BIT(NOTE_IN_USE_DYING)) || holders->state != STATE_UNKNOWN;

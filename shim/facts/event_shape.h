@@ -41,7 +41,7 @@ extern const unsigned int event_member_count;
 enum event_part call_args(enum call_id call);
 enum event_part call_more(enum call_id call);
 
-/* What the note needs: PART_PLAIN, PART_FIGURES or PART_HOLDERS. */
+/* What the note needs: PART_PLAIN, PART_FIGURES, or a part of union event_more. */
 enum event_part note_holds(enum note_id note);
 
 /* Does the event have that part? */

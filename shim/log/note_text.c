@@ -3,6 +3,7 @@
  */
 #include "log/note_text.h"
 
+#include <errno.h>
 #include <sys/socket.h>
 
 #include "facts/callsite.h"
@@ -261,7 +262,7 @@ static void out_privileged(struct out *out, const struct event *ev)
 	out_str(out, "port ");
 	out_u64(out, ev->sock.local.port);
 	out_str(out, " is below ");
-	out_u64(out, ev->figures.unprivileged);
+	out_u64(out, ev->figures.first_port);
 	out_str(out, " (net.ipv4.ip_unprivileged_port_start) "
 		     "and the process lacks CAP_NET_BIND_SERVICE");
 }
@@ -392,6 +393,107 @@ static void out_double_close(struct out *out, const struct event *ev)
 	out_place(out, figures->closed_at);
 }
 
+static void out_sockets(struct out *out, const struct descriptors *descriptors)
+{
+	out_str(out, "; at least ");
+	out_count(out, descriptors->tcp_at_least, "is a TCP socket", "are TCP sockets");
+	if (descriptors->tcp_at_least <= 2 || descriptors->mostly == STATE_UNKNOWN)
+		return;
+	out_str(out, ", most of them in ");
+	out_str(out, state_name((enum tcp_state_id)descriptors->mostly));
+	if (descriptors->mostly == STATE_CLOSE_WAIT)
+		out_str(out, ": their peers have closed, the program has not");
+}
+
+static void out_no_descriptors(struct out *out, const struct event *ev)
+{
+	const struct descriptors *descriptors = &ev->more.descriptors;
+
+	if (ev->error == ENFILE) {
+		out_str(out, "the system has no room for another open file (fs.file-max");
+		if (descriptors->limit) {
+			out_str(out, " is ");
+			out_u64(out, descriptors->limit);
+		}
+		out_char(out, ')');
+	} else {
+		out_str(out, "no descriptor is free");
+		if (ev->call == CALL_fcntl && ev->args.fcntl.newfd > 0) {
+			out_str(out, " from ");
+			out_i64(out, ev->args.fcntl.newfd);
+			out_str(out, " up");
+		}
+		if (descriptors->limit) {
+			out_str(out, " below the limit of ");
+			out_u64(out, descriptors->limit);
+		}
+		out_str(out, " (RLIMIT_NOFILE: ulimit -n, in a unit LimitNOFILE=)");
+	}
+	if (descriptors->tcp_at_least)
+		out_sockets(out, descriptors);
+	if (descriptors->queued) {
+		out_str(out, "; ");
+		out_count(out, descriptors->queued, "connection waits", "connections wait");
+		out_str(out, " to be accepted");
+	}
+}
+
+static void out_dropped(struct out *out, uint32_t dropped)
+{
+	out_count(out, dropped, "segment was", "segments were");
+	out_str(out, " dropped at this listener since the last look at it");
+}
+
+static void out_backlog_full(struct out *out, const struct note_figures *figures)
+{
+	const bool full = figures->queued > figures->backlog;
+
+	if (full) {
+		out_str(out, "the accept queue is full, and new connections are dropped: ");
+	} else {
+		out_dropped(out, figures->dropped);
+		out_str(out, ", probably because the accept queue was full: now ");
+	}
+	out_count(out, figures->queued, "waits", "wait");
+	out_str(out, " in it, with a backlog of ");
+	out_u64(out, figures->backlog);
+	if (full && figures->dropped) {
+		out_str(out, "; ");
+		out_dropped(out, figures->dropped);
+	}
+	out_str(out, "; accept faster, or listen with a larger backlog");
+}
+
+static void out_backlog_cut(struct out *out, const struct event *ev)
+{
+	out_str(out, "the backlog of ");
+	out_u64(out, (uint32_t)ev->args.backlog);
+	out_str(out, " is cut to ");
+	out_u64(out, ev->figures.backlog);
+	out_str(out, " by net.core.somaxconn of its network namespace: "
+		     "raise that by sysctl, and listen again");
+}
+
+static void out_not_listening(struct out *out, const struct event *ev)
+{
+	if (ev->figures.listened)
+		out_str(out, "it was a listener and has been shut down: "
+			     "it listens no more until listen is called again");
+	else if (ev->sock.state != STATE_CLOSED)
+		out_str(out, "it is a connection, not a listener");
+	else
+		out_str(out, "it does not listen: listen was not called on it, or it has been "
+			     "shut down since; listen comes before accept");
+}
+
+static void out_shared_port(struct out *out, const struct holders *holders)
+{
+	out_str(out, "SO_REUSEPORT shares the port with ");
+	out_count(out, holders->listeners, "other listener", "other listeners, one");
+	out_owner(out, holders);
+	out_str(out, "; the kernel spreads new connections over all that listen on one address");
+}
+
 void out_note(struct out *out, enum note_id note, const struct event *ev)
 {
 	const struct note_figures *figures = &ev->figures;
@@ -467,6 +569,21 @@ void out_note(struct out *out, enum note_id note, const struct event *ev)
 		return;
 	case NOTE_LOST_EVENTS:
 		out_lost(out, ev);
+		return;
+	case NOTE_NO_DESCRIPTORS:
+		out_no_descriptors(out, ev);
+		return;
+	case NOTE_BACKLOG_FULL:
+		out_backlog_full(out, figures);
+		return;
+	case NOTE_BACKLOG_CUT:
+		out_backlog_cut(out, ev);
+		return;
+	case NOTE_NOT_LISTENING:
+		out_not_listening(out, ev);
+		return;
+	case NOTE_SHARED_PORT:
+		out_shared_port(out, &ev->more.holders);
 		return;
 	case NOTE_COUNT:
 		return;

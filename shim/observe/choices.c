@@ -20,6 +20,7 @@ static struct entry {
 
 static _Atomic(uint32_t) next_way; /* which entry of a full place goes */
 _Atomic(bool) choices_any;
+_Atomic(bool) choices_reuseport;
 
 static struct entry *place_of(uint64_t cookie)
 {

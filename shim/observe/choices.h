@@ -26,6 +26,9 @@ static inline bool choices_exist(void)
 	return atomic_load_explicit(&choices_any, memory_order_relaxed);
 }
 
+/* Has the program turned SO_REUSEPORT on, on any socket? */
+extern _Atomic(bool) choices_reuseport;
+
 /* The choices of the socket behind fd. No system call where no socket has any. */
 uint8_t choices_of(int fd);
 

@@ -40,8 +40,8 @@ static int find_what_is_left(struct closing *closing, struct diag_sock *ret)
 	const uint32_t leads_to_time_wait = STATES_ABORTED & ~STATE_BIT(STATE_CLOSE_WAIT);
 	const int rc = find(closing, ret);
 
-	if (rc == 0 && !closing->unread && !closing->lingers_zero && !closing->keeps_no_fin_wait &&
-	    state_is_in(closing->before, leads_to_time_wait))
+	if (rc == 0 && state_is_in(closing->before, leads_to_time_wait) && !closing->unread &&
+	    !closing->lingers_zero && !closing->keeps_no_fin_wait)
 		return find(closing, ret);
 	return rc;
 }
@@ -56,7 +56,7 @@ static void prepare_question(struct closing *closing)
 	struct diag_sock found;
 
 	view_identify(&closing->view, closing->fd, &closing->id);
-	if (closing->id.protocol == IPPROTO_MPTCP) {
+	if (closing->id.protocol == IPPROTO_MPTCP && !listens) {
 		closing->unread = 0; /* MPTCP counts the peer's end as a byte */
 		closing->was_reset = false;
 	}
@@ -90,10 +90,11 @@ static void decide_question(struct closing *closing, const struct tcp_facts *fac
 	}
 }
 
-/* What speaks for a reset, and how long the peer has been waiting. */
+/* What speaks for a reset, and how long the peer has been waiting; or who waits in the queue. */
 static void ask_connection(struct closing *closing, const struct tcp_facts *facts)
 {
-	closing->queued = facts->queued;
+	if (facts->state == STATE_LISTEN)
+		closing->queue = backlog_look(closing->fd, closing->view.cookie, facts);
 	closing->retransmits = facts->retransmits;
 	closing->was_reset = facts->state == STATE_CLOSED && closing->ask &&
 			     view_was_reset(&closing->view, closing->fd, facts);

@@ -5,6 +5,7 @@
 #ifndef OBSERVE_CLOSING_H
 #define OBSERVE_CLOSING_H
 
+#include "observe/backlog.h"
 #include "observe/diag_query.h"
 #include "reuse/event.h"
 
@@ -19,11 +20,15 @@ struct closing {
 	bool after_fin;	     /* a FIN of ours has gone out */
 	uint8_t retransmits; /* as in struct tcp_facts */
 	uint8_t unseen;	     /* SYN_SENT where no event has told of it */
-	uint32_t unread;
-	uint32_t queued;    /* of a listener, that nobody has accepted */
-	uint32_t silent_ms; /* since the last segment */
-	uint32_t stack;	    /* of the caller (facts/callsite.h) */
-	int32_t copy;	    /* another number of the socket, by our notes; -1: none */
+	union {
+		struct backlog queue; /* of what listens */
+		struct {
+			uint32_t unread;
+			uint32_t silent_ms; /* since the last segment */
+		};
+	};
+	uint32_t stack; /* of the caller (facts/callsite.h) */
+	int32_t copy;	/* another number of the socket, by our notes; -1: none */
 	struct sock_view view;
 	struct diag_id id;
 };

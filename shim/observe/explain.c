@@ -7,10 +7,13 @@
 #include <linux/capability.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "facts/shim.h"
 #include "observe/bound.h"
+#include "observe/choices.h"
 #include "observe/conflict.h"
 #include "observe/diag.h"
 #include "observe/proc.h"
@@ -76,18 +79,26 @@ static void name_owner(struct holders *holders)
 	memcpy(holders->prog, owner.prog, sizeof(holders->prog));
 }
 
-bool explain_holders(int fd, const struct endpoint *asked, bool listens, bool find_owner,
-		     struct holders *ret)
+/* What is asked for that socket on that address, of which nothing is known so far. */
+static void begin_inquiry(struct inquiry *inquiry, int fd, const struct endpoint *asked,
+			  bool listens, struct holders *ret)
 {
-	struct inquiry inquiry = {
+	*inquiry = (struct inquiry){
 		.ours = {.local = *asked, .state = listens ? STATE_LISTEN : STATE_CLOSED},
 		.cookie = sock_cookie(fd),
 		.deadline_ns = clock_ns(CLOCK_MONOTONIC) + MOST_MS * UINT64_C(1000000),
 		.holders = ret,
 	};
+	bound_ask(fd, &inquiry->ours);
+	*ret = (struct holders){.had_option = inquiry->ours.reuseaddr};
+}
 
-	bound_ask(fd, &inquiry.ours);
-	*ret = (struct holders){.had_option = inquiry.ours.reuseaddr};
+bool explain_holders(int fd, const struct endpoint *asked, bool listens, bool find_owner,
+		     struct holders *ret)
+{
+	struct inquiry inquiry;
+
+	begin_inquiry(&inquiry, fd, asked, listens, ret);
 	if (!asked->family || !diag_sees(sock_netns(fd)) || !ask_for_holders(&inquiry))
 		return false;
 	if (find_owner)
@@ -108,6 +119,58 @@ static void explain_in_use(struct event *ev, const struct endpoint *at, bool lis
 
 	if (note != NOTE_COUNT)
 		ev->notes |= NOTE_BIT(note);
+}
+
+/*
+ * The owner of a port that is shared, where nothing went wrong that would be worth waiting for: a
+ * server may have hundreds of such sockets. When 5 ms of a second have gone to it, no search is
+ * begun any more.
+ */
+static void name_owner_in_passing(struct holders *holders)
+{
+	enum { MOST_US = 5000, A_SECOND_NS = 1000000000 };
+	static _Atomic(uint64_t) spent; /* the second, and the microseconds of it */
+	const uint64_t begin = clock_ns(CLOCK_MONOTONIC), second = begin / A_SECOND_NS;
+	const uint64_t before = atomic_load_explicit(&spent, memory_order_relaxed);
+	const uint32_t us = before >> 32 == (uint32_t)second ? (uint32_t)before : 0;
+
+	if (us >= MOST_US)
+		return;
+	name_owner(holders);
+	atomic_store_explicit(&spent,
+			      second << 32 | (us + (clock_ns(CLOCK_MONOTONIC) - begin) / 1000),
+			      memory_order_relaxed);
+}
+
+/* Not where nobody has turned it on here: then it is not even asked for. */
+static bool has_reuseport(int fd)
+{
+	const bool would_be_seen = shim.hooks_at_load & CALL_BIT(CALL_setsockopt);
+
+	if (would_be_seen && !shim.set.reuseport &&
+	    !atomic_load_explicit(&choices_reuseport, memory_order_relaxed))
+		return false;
+	return sock_option(fd, SOL_SOCKET, SO_REUSEPORT) > 0;
+}
+
+/*
+ * Which listeners would have refused it, had it and they not all SO_REUSEPORT? Of an MPTCP socket
+ * the kernel shows its subflow, which can't be told from another's.
+ */
+void explain_shared(struct event *ev)
+{
+	struct holders *holders = &ev->more.holders;
+	struct inquiry inquiry;
+
+	if (!ev->sock.local.port || !has_reuseport(ev->fd) || sys_on_alternate_stack() ||
+	    sock_option(ev->fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_TCP ||
+	    !diag_sees(sock_netns(ev->fd)))
+		return;
+	begin_inquiry(&inquiry, ev->fd, &ev->sock.local, ev->call == CALL_listen, holders);
+	if (!ask_port(&inquiry, 1u << TCP_LISTEN) || !holders->listeners)
+		return;
+	name_owner_in_passing(holders);
+	ev->notes |= NOTE_BIT(NOTE_SHARED_PORT);
 }
 
 /* The ports of the range that somebody has, a bit each. */
@@ -172,7 +235,7 @@ static void explain_privileged(struct event *ev, const struct endpoint *asked)
 	    asked->port >= first || may_bind_privileged())
 		return;
 	ev->notes |= NOTE_BIT(NOTE_PRIVILEGED_PORT);
-	ev->figures.unprivileged = (uint16_t)first;
+	ev->figures.first_port = (uint16_t)first;
 }
 
 void explain_bind(struct event *ev, const struct endpoint *asked)

@@ -1,6 +1,6 @@
 /*
- * explain.h - why did bind, listen or connect fail? Asks the kernel who has the
- * port, and puts the note with its figures into the event.
+ * explain.h - why did bind, listen or connect fail, or with whom is the port shared? Asks the
+ * kernel who has the port, and puts the note with its figures into the event.
  */
 #ifndef OBSERVE_EXPLAIN_H
 #define OBSERVE_EXPLAIN_H
@@ -16,6 +16,9 @@
 void explain_bind(struct event *ev, const struct endpoint *asked);
 void explain_listen(struct event *ev, const struct endpoint *local);
 void explain_connect(struct event *ev);
+
+/* After a bind or listen that worked: which listeners has it joined by SO_REUSEPORT? */
+void explain_shared(struct event *ev);
 
 /*
  * Who is in the way of that socket on that address? Return false where it can't be

@@ -26,9 +26,10 @@ struct fd_note {
 	uint32_t closed_at; /* likewise */
 	int32_t next_copy;  /* another number of this socket, and 1; all make a ring. 0: none */
 	uint8_t closed_call;
-	uint8_t opened;	   /* OPENED_… */
-	uint8_t state;	   /* that the last event through this number ended with */
-	bool closed_other; /* what was closed last was no TCP socket any more */
+	uint8_t opened;	       /* OPENED_… */
+	uint8_t state;	       /* that the last event through this number ended with */
+	bool closed_other : 1; /* what was closed last was no TCP socket any more */
+	bool listened : 1;     /* it was a listener, if it is none any more */
 	struct endpoint local, peer;
 };
 

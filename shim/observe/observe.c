@@ -12,9 +12,11 @@
 #include "facts/endpoint.h"
 #include "facts/names.h"
 #include "facts/shim.h"
+#include "observe/backlog.h"
 #include "observe/diag.h"
 #include "observe/event.h"
 #include "observe/explain.h"
+#include "observe/explain_accept.h"
 #include "observe/fdtable.h"
 #include "observe/surprises.h"
 #include "observe/tcp_state.h"
@@ -93,17 +95,23 @@ bool observe_own_call(struct event *ev, uint8_t state)
 	return true;
 }
 
+/* The socket ev->fd, what TCP_INFO says of it, and what was noted of it before. */
+static bool observe_open(struct event *ev, struct tcp_facts *facts, struct fd_note *before)
+{
+	if (!begin(ev, ev->fd, facts))
+		return false;
+	look(ev, ev->fd, facts, before);
+	view_trace(&ev->sock, view_unseen_syn(&ev->sock, facts), STATE_UNKNOWN);
+	view_keep(&ev->sock, ev->fd, ev->stack, before);
+	return true;
+}
+
 bool observe_call(struct event *ev)
 {
 	struct tcp_facts facts;
 	struct fd_note note;
 
-	if (!begin(ev, ev->fd, &facts))
-		return false;
-	look(ev, ev->fd, &facts, &note);
-	view_trace(&ev->sock, view_unseen_syn(&ev->sock, &facts), STATE_UNKNOWN);
-	view_keep(&ev->sock, ev->fd, ev->stack, &note);
-	return true;
+	return observe_open(ev, &facts, &note);
 }
 
 bool observe_left_open(struct event *ev)
@@ -156,7 +164,7 @@ static __attribute__((noinline)) bool observe_binding(struct event *ev)
 {
 	struct tcp_facts facts;
 	struct fd_note note;
-	bool learns;
+	bool learns, is_new;
 
 	if (!begin(ev, ev->fd, &facts))
 		return false;
@@ -164,6 +172,9 @@ static __attribute__((noinline)) bool observe_binding(struct event *ev)
 	learns = ev->call == CALL_bind ? !ev->error : !ev->sock.local.family;
 	if (learns)
 		ev->sock.local = sock_local(ev->fd);
+	is_new = note.state == STATE_CLOSED && !note.listened && !note.opened;
+	if (ev->call == CALL_listen && !ev->error)
+		backlog_of_listen(ev, &facts, is_new);
 	view_trace(&ev->sock, STATE_UNKNOWN, STATE_UNKNOWN);
 	view_keep(&ev->sock, ev->fd, ev->stack, &note);
 	return true;
@@ -173,7 +184,10 @@ bool observe_listen(struct event *ev)
 {
 	if (!observe_binding(ev))
 		return false;
-	explain_listen(ev, &ev->sock.local);
+	if (ev->error)
+		explain_listen(ev, &ev->sock.local);
+	else
+		explain_shared(ev);
 	return true;
 }
 
@@ -184,6 +198,8 @@ bool observe_bind(struct event *ev, const struct endpoint *asked)
 	if (ev->error) {
 		ev->sock.local = *asked;
 		explain_bind(ev, &ev->sock.local);
+	} else {
+		explain_shared(ev);
 	}
 	return true;
 }
@@ -308,8 +324,10 @@ bool observe_socket(struct event *ev)
 	if (!shim_logs(ev->call) || !asks_for_tcp(ev) || !event_caller(ev))
 		return false;
 	ev->has_fd = false;
-	if (ev->error)
+	if (ev->error) {
+		explain_descriptors(ev);
 		return true;
+	}
 
 	const int fd = (int)ev->ret, state = tcp_state(fd);
 
@@ -324,13 +342,26 @@ bool observe_socket(struct event *ev)
 	return true;
 }
 
+/* The event is about the listener, or what was taken for one. */
+static __attribute__((noinline)) bool observe_failed_accept(struct event *ev)
+{
+	struct tcp_facts facts;
+	struct fd_note note;
+
+	if (!observe_open(ev, &facts, &note))
+		return false;
+	backlog_of_failed_accept(ev, &facts);
+	explain_accept(ev, &facts, note.listened);
+	return true;
+}
+
 bool observe_accept(struct event *ev)
 {
 	const int fd = (int)ev->ret;
 	struct tcp_facts facts;
 
 	if (ev->error)
-		return observe_call(ev);
+		return observe_failed_accept(ev);
 	if (!begin(ev, fd, &facts))
 		return false;
 	ev->sock.cookie = sock_cookie(fd);
@@ -343,6 +374,7 @@ bool observe_accept(struct event *ev)
 		   facts.has_delivered ? STATE_ESTABLISHED : STATE_UNKNOWN);
 	view_keep(&ev->sock, fd, ev->stack, &nothing_noted);
 	surprises_of_accept(ev, fd, &facts);
+	backlog_of_accept(ev);
 	return true;
 }
 
@@ -358,5 +390,7 @@ bool observe_dup(struct event *ev)
 		return false;
 	if (!ev->error)
 		fdtable_copy(ev->fd, (int)ev->ret);
+	else
+		explain_descriptors(ev);
 	return true;
 }

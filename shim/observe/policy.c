@@ -76,5 +76,7 @@ void policy_option_set(int fd, int option, bool on)
 {
 	const uint8_t off = option == SO_REUSEADDR ? CHOSE_REUSEADDR_OFF : CHOSE_REUSEPORT_OFF;
 
+	if (on && option == SO_REUSEPORT)
+		atomic_store_explicit(&choices_reuseport, true, memory_order_relaxed);
 	choices_change(fd, on ? 0 : off, on ? off : 0);
 }

@@ -15,18 +15,22 @@
 
 enum { LISTING_SIZE = 32768 };
 
-/* The number that the text begins with; *text moves behind it. -1 where there is none. */
+/*
+ * The number that the text begins with, at most UINT32_MAX; *text moves behind it. -1 where
+ * there is none.
+ */
 static int64_t number_at(const char **text)
 {
 	int64_t number = 0;
 	const char *at = *text;
 
-	while (*at >= '0' && *at <= '9' && number < UINT32_MAX)
-		number = number * 10 + (*at++ - '0');
+	for (; *at >= '0' && *at <= '9'; at++)
+		if (number < UINT32_MAX)
+			number = number * 10 + (*at - '0');
 	if (at == *text)
 		return -1;
 	*text = at;
-	return number;
+	return number < UINT32_MAX ? number : UINT32_MAX;
 }
 
 /* The beginning of a small file as a string. Return its length or -errno. */

@@ -9,7 +9,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* The first n numbers of a file into ret[]. False where it has fewer or can't be read. */
+/*
+ * The first n numbers of a file into ret[], UINT32_MAX for a greater one. False where it has
+ * fewer or can't be read.
+ */
 bool proc_numbers(const char *path, uint32_t *ret, unsigned int n);
 
 /* The ports that the kernel chooses from. False where that can't be read. */

@@ -41,15 +41,26 @@ static void tell_what_ended_it(struct event *ev, const struct closing *closing)
 		note_reset(ev, closing, RESET_LINGER2);
 	if (closing->was_reset)
 		note_peer_reset(ev, closing->retransmits);
-	if (closing->queued)
-		note_queue_reset(ev, closing->queued);
+}
+
+/* Of a listener: who waited is dropped with it, and may have been too many for its queue. */
+static void tell_queue(struct event *ev, const struct backlog *queue, bool is_gone)
+{
+	backlog_note(ev, queue);
+	if (queue->queued && is_gone)
+		note_queue_reset(ev, queue->queued);
 }
 
 void surprises_of_close(struct event *ev, const struct closing *closing, bool still_open)
 {
+	const bool listened = closing->before == STATE_LISTEN;
+	const bool is_gone = !still_open && closing->view.state == STATE_CLOSED;
+
+	if (listened)
+		tell_queue(ev, &closing->queue, is_gone);
 	if (still_open)
 		return;
-	if (closing->view.state == STATE_CLOSED)
+	if (is_gone && !listened)
 		tell_what_ended_it(ev, closing);
 	if (closing->before == STATE_CLOSE_WAIT && closing->silent_ms >= 1000) {
 		ev->notes |= NOTE_BIT(NOTE_CLOSE_WAIT);

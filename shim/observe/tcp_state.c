@@ -4,6 +4,7 @@
 #include "observe/tcp_state.h"
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <linux/tcp.h> /* the whole struct tcp_info, which libc's header cuts short */
 #include <netinet/in.h>
 #include <poll.h>
@@ -19,6 +20,9 @@
 
 #ifndef SO_BINDTOIFINDEX
 #define SO_BINDTOIFINDEX 62
+#endif
+#ifndef SO_MEMINFO
+#define SO_MEMINFO 55
 #endif
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
@@ -135,6 +139,17 @@ bool sock_has_error(int fd)
 	       !has_other_errors(fd);
 }
 
+bool sock_drops(int fd, uint32_t *ret)
+{
+	uint32_t memory[SK_MEMINFO_VARS] = {0};
+	uint32_t len = sizeof(memory);
+
+	if (sys_getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &len) < 0)
+		return false;
+	*ret = memory[SK_MEMINFO_DROPS];
+	return true;
+}
+
 bool sock_lingers_zero(int fd)
 {
 	struct linger linger = {0};
@@ -184,6 +199,7 @@ int tcp_ask(int fd, struct tcp_facts *ret)
 		.has_unsent = info.tcpi_notsent_bytes != 0,
 		.silent_ms = info.tcpi_last_ack_recv,
 		.queued = state == STATE_LISTEN ? info.tcpi_unacked : 0,
+		.backlog = state == STATE_LISTEN ? info.tcpi_sacked : 0,
 		.acked_beyond = (int64_t)(info.tcpi_bytes_acked - info.tcpi_bytes_sent +
 					  info.tcpi_bytes_retrans),
 	};

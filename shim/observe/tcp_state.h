@@ -29,6 +29,7 @@ struct tcp_facts {
 	bool has_unsent : 1;	   /* bytes, or the FIN, that the peer has no room for yet */
 	uint32_t silent_ms;	   /* since the last segment came in: every one has an ACK */
 	uint32_t queued;	   /* LISTEN: connections that nobody has accepted */
+	uint32_t backlog;	   /* LISTEN: as it is in force; one more has room in the queue */
 	/* Acknowledged beyond the bytes sent: 1 for a SYN of ours, 1 for a FIN of ours. */
 	int64_t acked_beyond;
 };
@@ -67,6 +68,12 @@ int sock_unread(int fd);
  * say the same of what a living connection brings: ICMP (IP_RECVERR), times and buffers of sending.
  */
 bool sock_has_error(int fd);
+
+/*
+ * How many segments the kernel has dropped at this socket since it was made; of a listener mostly
+ * those that found its queue full. False where that can't be had (before 4.12).
+ */
+bool sock_drops(int fd, uint32_t *ret);
 
 /* Will a close send RST at once, because SO_LINGER is on with 0 seconds? */
 bool sock_lingers_zero(int fd);

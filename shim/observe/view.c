@@ -106,6 +106,7 @@ void view_keep(const struct sock_view *view, int fd, uint32_t stack, const struc
 	note.peer = view->peer;
 	note.state = view->state;
 	note.opened = view->opened;
+	note.listened = before->listened || view->state == STATE_LISTEN;
 	fdtable_set(fd, &note);
 }
 

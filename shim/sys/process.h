@@ -22,6 +22,7 @@ struct process {
 	_Atomic(uint64_t) born;		      /* CLOCK_MONOTONIC when it was claimed */
 	_Atomic(uint64_t) seq;		      /* events numbered so far */
 	_Atomic(uint64_t) lost;		      /* events lost and not yet told */
+	_Atomic(uint64_t) counted;	      /* sockets at the limit: observe/explain_accept.c */
 	_Atomic(uint64_t) diag[DIAG_SOCKETS]; /* who has our netlink sockets: observe/diag.c */
 	/* Where in the flight recorder this process writes: log/ring.c. */
 	_Atomic(uint64_t) ring_at, ring_time;

@@ -100,6 +100,12 @@ static inline void be_part(struct event *ev, enum event_part part)
 			be_member(ev, &event_members[i]);
 }
 
+/* Is it one that notes need of union event_more? */
+static inline bool is_of_more(enum event_part part)
+{
+	return part == PART_HOLDERS || part == PART_DESCRIPTORS;
+}
+
 /* The part of the union that this call has; the others were never this event's. */
 static inline void be_more(struct event *ev)
 {
@@ -108,7 +114,8 @@ static inline void be_more(struct event *ev)
 	ev->has_closed &= more == PART_CLOSED;
 	ev->has_totals &= more == PART_TOTALS;
 	for (int note = 0; note < NOTE_COUNT; note++)
-		if (note_holds((enum note_id)note) == PART_HOLDERS && more != PART_HOLDERS)
+		if (is_of_more(note_holds((enum note_id)note)) &&
+		    note_holds((enum note_id)note) != more)
 			ev->notes &= ~NOTE_BIT(note);
 	be_part(ev, more);
 	ev->has_repeated &= !event_has(ev, PART_HOLDERS) && !ev->has_closed && !ev->has_totals;

@@ -230,6 +230,16 @@ class Case(unittest.TestCase):
         """The codes of an event's notes."""
         return [note["code"] for note in event.get("notes", ())]
 
+    def absent(self, events, *codes):
+        """None of the events has a note of these codes."""
+        for event in events:
+            for code in codes:
+                self.assertNotIn(code, self.notes(event), event)
+
+    def last(self, log, call):
+        """The last event of a call that the program made."""
+        return [event for event in log.read() if event["call"] == call and "by" not in event][-1]
+
 
 class Puppet:
     """The test's end of a puppet."""

@@ -38,6 +38,11 @@ NOTES = {
     "close-wait": "at_least_ms",
     "sandboxed": "",
     "lost-events": "events",
+    "no-descriptors": "limit? tcp_at_least? queued?",
+    "backlog-full": "queued backlog dropped?",
+    "backlog-cut": "asked somaxconn",
+    "not-listening": "",
+    "shared-port": "sockets OWNER",
 }
 FLAGS = ("incomplete", "had_option", "interrupted", "after_fin", "fin_sent")
 ADDRESSES = ("local", "peer")
@@ -45,13 +50,15 @@ ADDRESSES = ("local", "peer")
 LEAST = {"bound": 1, "live": 1, "dying": 1, "max_ms": 1, "without_end": 1, "unread": 1,
          "connections": 1, "own_fd": 0, "tid": 1, "retransmits": 1, "events": 1, "pid": 1, "by_tid": 1, "port": 1, "at_least_ms": 1000,
          "taken": 1, "inode": 0, "uid": 0, "waited_ms": 0, "ago_ms": 0, "first_port": 0,
-         "last_port": 0, "first_unprivileged": 1}
+         "last_port": 0, "first_unprivileged": 1, "limit": 1, "tcp_at_least": 1, "queued": 0,
+         "backlog": 0, "dropped": 1, "asked": 1, "somaxconn": 0, "sockets": 1}
 WORDS = {"mode": ("auto", "force", "gentle", "off"),
          "cause": ("unread", "linger", "linger2", "outgoing", "either", "no-shim")}
 # What the sentence tells as it is, and what it tells in seconds.
 IN_TEXT = ("local", "peer", "pid", "inode", "uid", "port", "unread", "connections", "events", "taken", "by_tid",
            "own_fd", "tid",
-           "by_call", "first_port", "last_port", "first_unprivileged", "mode")
+           "by_call", "first_port", "last_port", "first_unprivileged", "mode", "limit",
+           "tcp_at_least", "queued", "backlog", "dropped", "asked", "somaxconn", "sockets")
 IN_SECONDS = ("max_ms", "waited_ms", "at_least_ms")
 OPTIONS = (["SO_REUSEADDR"], ["SO_REUSEPORT"], ["SO_REUSEADDR", "SO_REUSEPORT"])
 
@@ -368,6 +375,10 @@ def _note_keys(note, event):
     if code == "in-use-dying":
         told = note.get("cause") in ("outgoing", "either")
         _hold(("first_port" in note, "last_port" in note) == (told, told), "a range with %r" % note)
+    if code == "backlog-cut":
+        _hold(note["somaxconn"] < note["asked"] == event["args"]["backlog"], "no cut: %r" % note)
+    if code == "backlog-full":
+        _hold("dropped" in note or note["queued"] > note["backlog"], "not full: %r" % note)
     if code == "not-local":
         _hold(note["local"] == event["local"], "not-local with another address")
 

@@ -258,7 +258,8 @@ static void note_codes(void **state)
 		"ports-exhausted", "reset",	      "peer-reset",	 "still-open",
 		"half-closed",	   "queue-reset",     "no-wire-effect",	 "double-close",
 		"close-wait",	   "not-local",	      "privileged-port", "sandboxed",
-		"lost-events",
+		"lost-events",	   "no-descriptors",  "backlog-full",	 "backlog-cut",
+		"not-listening",   "shared-port",
 	};
 
 	(void)state;

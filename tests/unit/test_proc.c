@@ -90,6 +90,8 @@ static void numbers(void **state)
 		{"  7 \t 8  9", 3, true, {7, 8, 9}},
 		{"0\n", 1, true, {0}},
 		{"4294967295\n", 1, true, {4294967295}},
+		{"1504\t0\t9223372036854775807\n", 3, true, {1504, 0, UINT32_MAX}},
+		{"99999999999 8\n", 2, true, {UINT32_MAX, 8}},
 		{"", 1, false, {0}},
 		{"\n", 1, false, {0}},
 		{"none\n", 1, false, {0}},

@@ -994,7 +994,16 @@ static void longest_figures(struct event *ev)
 	}
 	ev->figures.closed_ago_ns = UINT64_MAX;
 	ev->figures.unread = UINT32_MAX;
+	if (call_more((enum call_id)ev->call) == PART_DESCRIPTORS)
+		ev->more.descriptors = (struct descriptors){
+			.limit = UINT32_MAX,
+			.tcp_at_least = UINT32_MAX,
+			.queued = UINT32_MAX,
+			.mostly = STATE_CLOSE_WAIT,
+		};
 	ev->figures.queued = UINT32_MAX;
+	ev->figures.backlog = UINT32_MAX - 1;
+	ev->figures.dropped = UINT32_MAX;
 	ev->figures.after_fin = true;
 	ev->figures.closed_other = true;
 	ev->figures.close_wait_ms = UINT32_MAX;
@@ -1003,7 +1012,6 @@ static void longest_figures(struct event *ev)
 	ev->figures.ports_taken = UINT32_MAX;
 	ev->figures.first_port = UINT16_MAX;
 	ev->figures.last_port = UINT16_MAX;
-	ev->figures.unprivileged = UINT16_MAX;
 	ev->figures.closed_by = INT_MIN;
 	ev->figures.closed_call = CALL_close_range;
 	ev->figures.retransmits = UINT8_MAX;
@@ -1043,11 +1051,13 @@ static struct event longest_event(enum call_id call)
  * Which notes a call may bear, as the contract's section 5 has it, and which of
  * them at once: of a column only one, for they answer the same question.
  */
-enum { COLUMNS = 3 };
+enum { COLUMNS = 4 };
 
 #define CLOSES                                                                                     \
 	(CALL_BIT(CALL_close) | CALL_BIT(CALL_fclose) | CALL_BIT(CALL_dup2) |                      \
 	 CALL_BIT(CALL_dup3) | CALL_BIT(CALL_close_range) | CALL_BIT(CALL_closefrom))
+#define ACCEPTS (CALL_BIT(CALL_accept) | CALL_BIT(CALL_accept4))
+#define MAKES (ACCEPTS | CALL_BIT(CALL_socket) | CALL_BIT(CALL_dup) | CALL_BIT(CALL_fcntl))
 #define BINDS (CALL_BIT(CALL_bind) | CALL_BIT(CALL_listen))
 
 static const struct {
@@ -1076,6 +1086,11 @@ static const struct {
 	{"double-close", CLOSES, 0},
 	{"close-wait", CLOSES, 2},
 	{"lost-events", ~0u, -1},
+	{"no-descriptors", MAKES, 0},
+	{"backlog-full", ACCEPTS | CLOSES | CALL_BIT(CALL_listen), 3},
+	{"backlog-cut", CALL_BIT(CALL_listen), 2},
+	{"not-listening", ACCEPTS, 0},
+	{"shared-port", BINDS, 1},
 };
 
 static int rule_of(enum note_id note)
@@ -1103,7 +1118,7 @@ static uint64_t longest_notes(const struct event *ev)
 {
 	uint64_t notes = NOTE_BIT(NOTE_LOST_EVENTS);
 	size_t longest[COLUMNS] = {0};
-	int chosen[COLUMNS] = {-1, -1, -1};
+	int chosen[COLUMNS] = {-1, -1, -1, -1};
 
 	for (int note = 0; note < NOTE_COUNT; note++) {
 		const int rule = rule_of((enum note_id)note), column = note_rules[rule].column;

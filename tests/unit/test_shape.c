@@ -199,7 +199,9 @@ static void every_call(void **state)
 
 static bool may_bear(enum call_id call, enum note_id note)
 {
-	return note_holds(note) != PART_HOLDERS || call_more(call) == PART_HOLDERS;
+	const enum event_part holds = note_holds(note);
+
+	return (holds != PART_HOLDERS && holds != PART_DESCRIPTORS) || call_more(call) == holds;
 }
 
 /* Whatever a sentence takes its figures from: notes.def must say so. */
@@ -256,17 +258,25 @@ static void assert_key(enum note_id note, const char *key, bool is_owner)
 	assert_true(has_key(lines.json, "inode") && has_key(lines.json, "uid"));
 }
 
+static void assert_kept(enum note_id note, size_t at)
+{
+	const enum event_part holds = note_holds(note);
+
+	if (at < offsetof(struct event, more))
+		return;
+	if (at < offsetof(struct event, figures))
+		assert_true(holds == PART_HOLDERS || holds == PART_DESCRIPTORS);
+	else
+		assert_int_equal(holds, PART_FIGURES);
+}
+
 /* What notes.def says is shown, is shown, and was kept where the note says it has it. */
 static void every_key(void **state)
 {
 	(void)state;
 #define SHOWS(id, key, shown, member)                                                              \
 	assert_key(NOTE_##id, #key, strcmp(#shown, "OWNER") == 0);                                 \
-	assert_true(offsetof(struct event, member) < offsetof(struct event, more) ||               \
-		    note_holds(NOTE_##id) ==                                                       \
-			    (offsetof(struct event, member) < offsetof(struct event, figures)      \
-				     ? PART_HOLDERS                                                \
-				     : PART_FIGURES));
+	assert_kept(NOTE_##id, offsetof(struct event, member));
 #include "reuse/notes.def"
 }
 
@@ -338,9 +348,11 @@ static void nothing_unsound(void **state)
 {
 	(void)state;
 	for (int call = 0; call < CALL_COUNT; call++) {
-		const bool holders = call_more((enum call_id)call) == PART_HOLDERS;
+		const enum event_part more = call_more((enum call_id)call);
 		const uint64_t notes =
-			NOTE_BIT(NOTE_LOST_EVENTS) | (holders ? NOTE_BIT(NOTE_IN_USE_DYING) : 0);
+			NOTE_BIT(NOTE_LOST_EVENTS) |
+			(more == PART_HOLDERS ? NOTE_BIT(NOTE_IN_USE_DYING) : 0) |
+			(more == PART_DESCRIPTORS ? NOTE_BIT(NOTE_NO_DESCRIPTORS) : 0);
 
 		for (unsigned int i = 0; i < event_member_count; i++) {
 			struct event ev = full_event((enum call_id)call, notes);
@@ -368,6 +380,10 @@ static void nothing_of_another_call(void **state)
 	ev.has_totals = true;
 	assert_false(event_is_sound(&ev));
 	ev = full_event(CALL_connect, NOTE_BIT(NOTE_IN_USE_BOUND));
+	assert_false(event_is_sound(&ev));
+	ev = full_event(CALL_close, NOTE_BIT(NOTE_NO_DESCRIPTORS));
+	assert_false(event_is_sound(&ev));
+	ev = full_event(CALL_bind, NOTE_BIT(NOTE_NO_DESCRIPTORS));
 	assert_false(event_is_sound(&ev));
 	ev = full_event(CALL_bind, NOTE_BIT(NOTE_IN_USE_DYING));
 	assert_true(event_is_sound(&ev));
