@@ -160,8 +160,11 @@ union event_more {
 		struct option_value value;  /* setsockopt, getsockopt */
 		struct repetition repeated; /* of any call, where it says nothing else here */
 	};
-	struct holders
-		holders; /* bind, listen: with in-use-…, shared-port; what closes: still-open */
+	/*
+	 * bind, listen: with in-use-…, shared-port; connect: address-taken; what closes:
+	 * still-open
+	 */
+	struct holders holders;
 	struct descriptors descriptors; /* what makes a descriptor: with no-descriptors */
 	struct {
 		int32_t fd;
@@ -175,6 +178,23 @@ union event_more {
 
 /* Why a close made the kernel send RST: bytes were not read, SO_LINGER 0, TCP_LINGER2 below 0. */
 enum reset_cause { RESET_UNREAD, RESET_LINGER, RESET_LINGER2 };
+
+/*
+ * What TCP_INFO and errno prove of an attempt to connect that failed. An end that nobody has
+ * read has no errno.
+ */
+enum refused_by { REFUSED_UNKNOWN, REFUSED_BY_RST, REFUSED_BY_ICMP, REFUSED_OR_LATE };
+/* No route from here; an answer from there (or none of a neighbour); one that was not read. */
+enum unreachable_how {
+	UNREACHABLE_UNSURE,
+	UNREACHABLE_HERE,
+	UNREACHABLE_THERE,
+	UNREACHABLE_UNREAD
+};
+/* What came back: not known, nothing, something, and nothing but perhaps ICMP at the end. */
+enum timed_out_how { TIMED_OUT_UNKNOWN, TIMED_OUT_SILENT, TIMED_OUT_HEARD, TIMED_OUT_UNREAD };
+/* And of one that reached itself: did the kernel choose its port, or was it bound to it? */
+enum self_how { SELF_CHOSEN, SELF_BOUND };
 
 /* The figures in the notes' sentences, each set with its note; and the age at exit. */
 struct note_figures {

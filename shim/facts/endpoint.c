@@ -7,6 +7,9 @@
 #include <netinet/in.h>
 #include <string.h>
 
+/* What stands before an IPv4 address on an IPv6 socket. */
+static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
 struct endpoint endpoint_from(const union sock_addr *addr, size_t len)
 {
 	const size_t without_scope = offsetof(struct sockaddr_in6, sin6_scope_id);
@@ -37,6 +40,34 @@ bool endpoint_is_wildcard(const struct endpoint *end)
 	static const uint8_t any[16];
 
 	return memcmp(end->addr, any, end->family == AF_INET ? 4 : 16) == 0;
+}
+
+/* The four bytes of IPv4, NULL where it is a native IPv6 address. */
+static const uint8_t *ipv4_of(const struct endpoint *end)
+{
+	if (end->family == AF_INET)
+		return end->addr;
+	return memcmp(end->addr, mapped, sizeof(mapped)) == 0 ? end->addr + sizeof(mapped) : NULL;
+}
+
+bool endpoint_is_loopback(const struct endpoint *end)
+{
+	static const uint8_t ipv6_loopback[16] = {[15] = 1};
+	const uint8_t *ipv4 = ipv4_of(end);
+
+	return ipv4 ? ipv4[0] == 127 : memcmp(end->addr, ipv6_loopback, 16) == 0;
+}
+
+bool endpoint_same(const struct endpoint *a, const struct endpoint *b)
+{
+	const uint8_t *a4 = ipv4_of(a), *b4 = ipv4_of(b);
+
+	if (a->port != b->port || !a->family || !b->family || !a4 != !b4)
+		return false;
+	if (a4)
+		return memcmp(a4, b4, 4) == 0;
+	return memcmp(a->addr, b->addr, 16) == 0 &&
+	       (a->scope == b->scope || !a->scope || !b->scope);
 }
 
 /* The number of a byte, at that place; where the next character goes. */
@@ -81,7 +112,6 @@ static int longest_zeros(const uint16_t *groups, int *ret_start)
 /* RFC 5952: small letters, no leading zeros, the longest run of zeros as "::". */
 static void out_ipv6(struct out *out, const uint8_t *addr)
 {
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	uint16_t groups[8];
 	int start = 8;
 

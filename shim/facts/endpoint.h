@@ -24,4 +24,10 @@ void out_endpoint(struct out *out, const struct endpoint *end);
 /* Is the address 0.0.0.0 or ::, that is any of this machine's? */
 bool endpoint_is_wildcard(const struct endpoint *end);
 
+/* Is it an address that packets do not leave the machine for: 127.0.0.0/8, ::1? */
+bool endpoint_is_loopback(const struct endpoint *end);
+
+/* Address and port the same, an IPv4 one also in the form that it has on an IPv6 socket? */
+bool endpoint_same(const struct endpoint *a, const struct endpoint *b);
+
 #endif

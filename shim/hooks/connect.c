@@ -6,6 +6,7 @@
 #include "hooks/hook.h"
 #include "hooks/reuse.h"
 #include "log/log.h"
+#include "observe/attempt.h"
 #include "observe/event.h"
 #include "observe/observe.h"
 #include "sys/process.h"
@@ -15,10 +16,10 @@ static int connect_logged(__typeof__(connect) *way, int fd, const struct sockadd
 {
 	struct endpoint asked;
 	struct event ev;
-	uint16_t had_port;
+	struct attempt before;
 	int rc, err;
 
-	had_port = observe_port(CALL_connect, fd);
+	attempt_before(fd, &before);
 	event_begin(&ev, CALL_connect, fd);
 
 	rc = way(fd, addr, len);
@@ -27,7 +28,7 @@ static int connect_logged(__typeof__(connect) *way, int fd, const struct sockadd
 	event_end(&ev, rc, err);
 	reuse_note(&ev, policy);
 	asked = address_read(addr, len);
-	if (observe_connect(&ev, &asked, had_port))
+	if (observe_connect(&ev, &asked, &before))
 		event_emit(&ev);
 
 	return hook_result(rc, err);

@@ -8,6 +8,7 @@
 
 #include "hooks/hook.h"
 #include "log/log.h"
+#include "observe/attempt.h"
 #include "observe/event.h"
 #include "observe/observe.h"
 #include "observe/policy.h"
@@ -110,6 +111,7 @@ int getsockopt_by(__typeof__(getsockopt) *way, int fd, int level, int option, vo
 		const bool has_value = !err && sys_peek(&given, len, sizeof(given)) == 0;
 
 		option_args(&ev, level, option, has_value ? value : NULL, has_value ? given : 0);
+		attempt_of_error(&ev);
 		event_emit(&ev);
 	}
 

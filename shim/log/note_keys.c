@@ -11,6 +11,7 @@
 #include "facts/frames.h"
 #include "facts/settings.h"
 #include "log/json_key.h"
+#include "log/note_text.h"
 
 enum shown {
 	SHOWN_NUMBER,
@@ -21,15 +22,18 @@ enum shown {
 	SHOWN_ADDRESS, /* where it is known */
 	SHOWN_PEER,    /* where there is one */
 	SHOWN_CALL,
+	SHOWN_STATE,
 	SHOWN_ONLY_STATE, /* of a set: where all have the same */
 	SHOWN_PLACE,	  /* the nearest of a stack, as an entry of "stack" */
 	SHOWN_MODE,	  /* the word of TCPSHIM_REUSE */
 	SHOWN_OPTIONS,
 	SHOWN_RESET_CAUSE,
+	SHOWN_REFUSED_BY,  /* where it is known */
 	SHOWN_DYING_CAUSE, /* where it is known */
 	SHOWN_OWNER,	   /* of struct holders: pid and prog, else inode and uid */
 	SHOWN_INCOMPLETE,  /* of struct holders: where time ran out */
 	SHOWN_OWN_FD,	   /* of struct holders: where this process has it open */
+	SHOWN_TO_ITSELF,   /* of struct holders: a connection whose peer it is itself */
 };
 
 /* The key with its comma stands in the row itself: no pointer is to be relocated at load. */
@@ -161,6 +165,12 @@ static void key_dying_cause(struct out *out, const char *key, uint64_t cause)
 		key_name(out, key, causes[cause]);
 }
 
+static void key_refused_by(struct out *out, const char *key, uint64_t by)
+{
+	if (by == REFUSED_BY_RST || by == REFUSED_BY_ICMP)
+		key_name(out, key, by == REFUSED_BY_RST ? "rst" : "icmp");
+}
+
 static void out_key(struct out *out, const struct note_key *row, const void *at)
 {
 	const struct endpoint *end = at;
@@ -193,6 +203,9 @@ static void out_key(struct out *out, const struct note_key *row, const void *at)
 	case SHOWN_CALL:
 		key_name(out, row->key, call_name((enum call_id)number));
 		return;
+	case SHOWN_STATE:
+		key_state(out, row->key, (uint8_t)number);
+		return;
 	case SHOWN_ONLY_STATE:
 		key_only_state(out, row->key, number);
 		return;
@@ -208,6 +221,9 @@ static void out_key(struct out *out, const struct note_key *row, const void *at)
 	case SHOWN_RESET_CAUSE:
 		key_cause(out, row->key, number);
 		return;
+	case SHOWN_REFUSED_BY:
+		key_refused_by(out, row->key, number);
+		return;
 	case SHOWN_DYING_CAUSE:
 		key_dying_cause(out, row->key, number);
 		return;
@@ -219,6 +235,9 @@ static void out_key(struct out *out, const struct note_key *row, const void *at)
 		return;
 	case SHOWN_OWN_FD:
 		key_own_fd(out, row->key, at);
+		return;
+	case SHOWN_TO_ITSELF:
+		key_flag(out, row->key, holders_to_itself(at));
 		return;
 	}
 }

@@ -4,6 +4,7 @@
 #include "log/note_text.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "facts/callsite.h"
@@ -112,6 +113,13 @@ static void out_listener(struct out *out, const struct holders *holders)
 		out_str(out, "; SO_REUSEADDR never takes it from a live one");
 }
 
+/* The cure of a port that the kernel chose. */
+static void out_reserve(struct out *out, uint16_t port)
+{
+	out_str(out, "sysctl net.ipv4.ip_local_reserved_ports=");
+	out_u64(out, port);
+}
+
 /* The cure is the same for one that lives and one that dies. */
 static void out_taken(struct out *out, const struct holders *holders)
 {
@@ -125,10 +133,22 @@ static void out_taken(struct out *out, const struct holders *holders)
 			     ? "; move the service below it or reserve it: "
 			     : " (then move the service below it or "
 			       "reserve it: ");
-	out_str(out, "sysctl net.ipv4.ip_local_reserved_ports=");
-	out_u64(out, holders->local.port);
+	out_reserve(out, holders->local.port);
 	if (holders->cause != CAUSE_OUTGOING)
 		out_char(out, ')');
+}
+
+bool holders_to_itself(const struct holders *holders)
+{
+	return holders->peer.port && endpoint_same(&holders->local, &holders->peer);
+}
+
+/* A program that tries until somebody listens may meet itself. */
+static void out_itself(struct out *out, uint16_t port)
+{
+	out_str(out, "connected to itself: nobody listened on port ");
+	out_u64(out, port);
+	out_str(out, ", and the kernel chose that very port as the local one");
 }
 
 static void out_bound(struct out *out, const struct holders *holders)
@@ -153,6 +173,12 @@ static void out_bound(struct out *out, const struct holders *holders)
 		out_str(out, ", or ");
 		out_count(out, holders->dying, "dying connection", "dying connections");
 	}
+	if (holders_to_itself(holders) && holders->cause != CAUSE_OUTGOING)
+		out_str(out, "; it is connected to itself");
+	if (holders_to_itself(holders) && holders->cause == CAUSE_OUTGOING) {
+		out_str(out, "; it is ");
+		out_itself(out, holders->local.port);
+	}
 	if (holders->cause == CAUSE_OUTGOING) {
 		out_str(out, "; as an outgoing connection it");
 		out_taken(out, holders);
@@ -166,6 +192,8 @@ static void out_cause(struct out *out, const struct holders *holders)
 	case CAUSE_OUTGOING:
 		out_str(out, ": an outgoing connection to ");
 		out_endpoint(out, &holders->peer);
+		if (holders_to_itself(holders))
+			out_str(out, ", that is to itself,");
 		out_taken(out, holders);
 		return;
 	case CAUSE_EITHER:
@@ -494,6 +522,148 @@ static void out_shared_port(struct out *out, const struct holders *holders)
 	out_str(out, "; the kernel spreads new connections over all that listen on one address");
 }
 
+static void out_self_connect(struct out *out, const struct event *ev)
+{
+	const uint16_t port = ev->sock.local.port;
+
+	if (ev->figures.connect_how == SELF_BOUND) {
+		out_str(out, "connected to itself: the socket was bound to port ");
+		out_u64(out, port);
+		out_str(out, ", which it was to reach");
+		return;
+	}
+	out_itself(out, port);
+	out_str(out, "; the server may find it in use: keep it below the range of such ports, or "
+		     "reserve it: ");
+	out_reserve(out, port);
+}
+
+static void out_address_taken(struct out *out, const struct holders *holders)
+{
+	out_str(out, "that very connection exists already: ");
+	out_endpoint(out, &holders->local);
+	out_str(out, " - ");
+	out_endpoint(out, &holders->peer);
+	if (holders->state != STATE_UNKNOWN) {
+		out_str(out, ", in ");
+		out_str(out, state_name((enum tcp_state_id)holders->state));
+	}
+	if (holders->pid || holders->inode) {
+		if (holders->pid)
+			out_char(out, ',');
+		out_owner(out, holders);
+	} else {
+		out_str(out, ", which no process has open any more");
+	}
+	if (holders->had_option)
+		out_str(out, "; bind had let the port pass for SO_REUSEADDR");
+	out_str(out, "; unbound, the kernel would choose one that is free");
+}
+
+static void out_peer(struct out *out, const struct event *ev)
+{
+	if (ev->sock.peer.family)
+		out_endpoint(out, &ev->sock.peer);
+	else
+		out_str(out, "the peer");
+}
+
+static void out_refused(struct out *out, const struct event *ev)
+{
+	const struct note_figures *figures = &ev->figures;
+
+	if (figures->connect_how == REFUSED_BY_ICMP) {
+		out_str(out, "ICMP (port unreachable) and no RST came back from ");
+		out_peer(out, ev);
+		out_str(out, ": a firewall rejects it");
+		return;
+	}
+	out_str(out, figures->connect_how == REFUSED_UNKNOWN ? "RST or ICMP came back from "
+							     : "RST came back from ");
+	out_peer(out, ev);
+	if (figures->connect_how == REFUSED_OR_LATE)
+		out_str(out, ", or too late an answer");
+	out_str(out, figures->bound_here
+			     ? ": a socket is bound there, on this machine, and does not listen"
+			     : ": nobody listens there, or a firewall rejects it");
+}
+
+/* What the error can mean, if it is known. */
+static void out_unreachable(struct out *out, const struct event *ev, int error)
+{
+	const uint8_t how = ev->figures.connect_how;
+
+	if (how == UNREACHABLE_UNREAD) {
+		out_str(out, "ICMP ended the attempt to reach ");
+		out_peer(out, ev);
+		out_str(out, ": it is unreachable, or a firewall rejects it; which, only the error "
+			     "tells, and no call that is seen has read it");
+		return;
+	}
+	out_str(out, "no way to ");
+	out_peer(out, ev);
+	if (how == UNREACHABLE_HERE) {
+		out_str(out,
+			": this machine has no route there (see ip route), and nothing was sent");
+		return;
+	}
+	out_str(out, how == UNREACHABLE_UNSURE ? ": this machine has no route there, or a router "
+						 "or firewall said so by ICMP"
+					       : ": a router or firewall said so by ICMP");
+	if (error == EHOSTUNREACH)
+		out_str(out, ", or the next host on the way does not answer");
+}
+
+static void out_timed_out(struct out *out, const struct event *ev)
+{
+	const struct note_figures *figures = &ev->figures;
+
+	out_count(out, figures->syns, "SYN", "SYNs");
+	out_str(out, " to ");
+	out_peer(out, ev);
+	if (figures->over_ms) {
+		out_str(out, " within ");
+		out_seconds(out, figures->over_ms);
+	}
+	switch ((enum timed_out_how)figures->connect_how) {
+	case TIMED_OUT_UNKNOWN:
+		out_str(out, ", and no answer");
+		break;
+	case TIMED_OUT_SILENT:
+		out_str(out, ", and nothing came back");
+		break;
+	case TIMED_OUT_HEARD:
+		out_str(out, ", and what came back was no answer");
+		break;
+	case TIMED_OUT_UNREAD:
+		out_str(out, ", and nothing came back, unless ICMP at the end");
+		break;
+	}
+	out_str(out, ": the host is down, a firewall drops them, or a listener's backlog is full");
+}
+
+/* Of a connect that has failed, or of what getsockopt(SO_ERROR) has read; 0: not known. */
+static int failed_with(const struct event *ev)
+{
+	int error = ev->error;
+
+	if (ev->call == CALL_getsockopt && ev->more.value.len >= sizeof(error))
+		memcpy(&error, ev->more.value.bytes, sizeof(error));
+	return error;
+}
+
+static void out_failed(struct out *out, enum note_id note, const struct event *ev)
+{
+	if (note == NOTE_REFUSED)
+		out_refused(out, ev);
+	else if (note == NOTE_UNREACHABLE)
+		out_unreachable(out, ev, failed_with(ev));
+	else
+		out_timed_out(out, ev);
+	if (ev->sock.state == STATE_SYN_SENT)
+		out_str(out, "; the kernel goes on trying");
+}
+
 void out_note(struct out *out, enum note_id note, const struct event *ev)
 {
 	const struct note_figures *figures = &ev->figures;
@@ -584,6 +754,17 @@ void out_note(struct out *out, enum note_id note, const struct event *ev)
 		return;
 	case NOTE_SHARED_PORT:
 		out_shared_port(out, &ev->more.holders);
+		return;
+	case NOTE_ADDRESS_TAKEN:
+		out_address_taken(out, &ev->more.holders);
+		return;
+	case NOTE_SELF_CONNECT:
+		out_self_connect(out, ev);
+		return;
+	case NOTE_REFUSED:
+	case NOTE_UNREACHABLE:
+	case NOTE_TIMED_OUT:
+		out_failed(out, note, ev);
 		return;
 	case NOTE_COUNT:
 		return;

@@ -12,6 +12,9 @@ struct frame;
 /* "recv_all+0x2a (server 0x13a2)", and "server 0x13a2" where the function is not known. */
 void out_frame(struct out *out, const struct frame *frame);
 
+/* Is the one that is named a connection that is its own peer? */
+bool holders_to_itself(const struct holders *holders);
+
 /* Plain ASCII without quotes or backslashes, so it fits text and JSON alike. */
 void out_note(struct out *out, enum note_id note, const struct event *ev);
 

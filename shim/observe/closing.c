@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "facts/shim.h"
+#include "observe/attempt.h"
 #include "observe/diag.h"
 #include "observe/event.h"
 #include "observe/fdtable.h"
@@ -109,6 +110,16 @@ static void ask_connection(struct closing *closing, const struct tcp_facts *fact
 		closing->silent_ms = facts->silent_ms;
 }
 
+/* An attempt to connect whose end nobody has told. */
+static void ask_attempt(struct closing *closing, const struct tcp_facts *facts, uint32_t connect_ms)
+{
+	if (facts->state != STATE_CLOSED || !connect_ms)
+		return;
+	closing->attempt = (uint8_t)attempt_unread(closing->fd, facts);
+	closing->syns = facts->sent;
+	closing->connect_ms = connect_ms;
+}
+
 /*
  * Open as something else. Where the number was a TCP socket before, a second close of that one hits
  * what it has become, whose owner then gets EBADF: that shall find here who it was.
@@ -154,6 +165,7 @@ enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd
 	ret->unseen = view_unseen_syn(&ret->view, &facts);
 	decide_question(ret, &facts);
 	ask_connection(ret, &facts);
+	ask_attempt(ret, &facts, note.connect_ms);
 	if (ret->ask)
 		prepare_question(ret);
 	if (shim.set.stack)

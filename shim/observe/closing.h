@@ -20,11 +20,16 @@ struct closing {
 	bool after_fin;	     /* a FIN of ours has gone out */
 	uint8_t retransmits; /* as in struct tcp_facts */
 	uint8_t unseen;	     /* SYN_SENT where no event has told of it */
+	uint8_t attempt;     /* enum attempt_end: how an attempt to connect had failed */
+	uint8_t syns;	     /* and how many segments it had sent */
 	union {
 		struct backlog queue; /* of what listens */
 		struct {
 			uint32_t unread;
-			uint32_t silent_ms; /* since the last segment */
+			union {
+				uint32_t silent_ms;  /* CLOSE_WAIT: since the last segment */
+				uint32_t connect_ms; /* of the attempt, as in struct fd_note */
+			};
 		};
 	};
 	uint32_t stack; /* of the caller (facts/callsite.h) */

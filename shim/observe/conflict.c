@@ -118,11 +118,15 @@ static bool in_range(const struct holders *holders, uint16_t port)
 	return holders->first_port && port >= holders->first_port && port <= holders->last_port;
 }
 
-/* Servers seldom have ports of that range, clients hardly ever others. */
+/*
+ * Servers seldom have ports of that range, clients hardly ever others. One that is connected to
+ * itself was accepted by nobody.
+ */
 static bool is_outgoing(const struct holders *holders, const struct endpoint *local,
 			const struct endpoint *peer)
 {
-	return peer->port && in_range(holders, local->port) && !in_range(holders, peer->port);
+	return peer->port && in_range(holders, local->port) &&
+	       (!in_range(holders, peer->port) || endpoint_same(local, peer));
 }
 
 void conflict_count(struct holders *holders, const struct conflict_sock *asks,

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "facts/endpoint.h"
 #include "facts/shim.h"
 #include "observe/bound.h"
 #include "observe/choices.h"
@@ -23,6 +24,8 @@
 
 /* A port may have so many connections that to see them all takes longer than the user waits. */
 enum { MOST_MS = 25, FEW = 1000, OUT_OF_TIME = 1 };
+
+enum { BOUND_INACTIVE = 13 }; /* TCP_BOUND_INACTIVE: bound and nothing else */
 
 struct inquiry {
 	struct conflict_sock ours;
@@ -264,8 +267,80 @@ void explain_listen(struct event *ev, const struct endpoint *local)
 		explain_in_use(ev, local, true);
 }
 
+enum { SAME_TUPLE = 2 }; /* what ends the walk; 1 is that it is complete */
+
+struct same_tuple {
+	const struct sock_view *ours;
+	struct diag_sock found;
+	uint64_t deadline_ns;
+};
+
+static int visit_same_tuple(const struct diag_sock *sock, void *arg)
+{
+	struct same_tuple *same = arg;
+
+	if (endpoint_same(&sock->peer, &same->ours->peer) &&
+	    sock->local.port == same->ours->local.port && sock->cookie != same->ours->cookie) {
+		same->found = *sock;
+		return SAME_TUPLE;
+	}
+	return clock_ns(CLOCK_MONOTONIC) < same->deadline_ns ? 0 : -ETIME;
+}
+
+/*
+ * Find the connection that has both addresses. Bound to a wildcard, the local one is not known
+ * any more: then it is the one with our port and that peer.
+ */
+static bool find_same_tuple(int fd, struct same_tuple *same)
+{
+	const uint32_t connections = ~(1u << TCP_LISTEN | 1u << TCP_CLOSE | 1u << BOUND_INACTIVE);
+	const uint64_t netns = sock_netns(fd);
+	struct diag_id id = {
+		.cookie = DIAG_ANY_COOKIE,
+		.netns = netns,
+		.local = same->ours->local,
+		.peer = same->ours->peer,
+		.protocol = IPPROTO_TCP,
+	};
+	const int ifindex = sock_ifindex(fd);
+
+	if (!diag_sees(netns))
+		return false;
+	id.ifindex = ifindex < 0 ? 0 : (uint32_t)ifindex;
+	if (!endpoint_is_wildcard(&id.local) && diag_find_exact(&id, &same->found) == 1)
+		return true;
+	return diag_dump(IPPROTO_TCP, AF_UNSPEC, id.local.port, connections, visit_same_tuple,
+			 same) == SAME_TUPLE;
+}
+
+static void explain_taken(struct event *ev)
+{
+	struct holders *holders = &ev->more.holders;
+	struct same_tuple same = {
+		.ours = &ev->sock,
+		.deadline_ns = clock_ns(CLOCK_MONOTONIC) + MOST_MS * UINT64_C(1000000),
+	};
+
+	if (!ev->sock.peer.port || !find_same_tuple(ev->fd, &same))
+		return;
+	*holders = (struct holders){
+		.local = same.found.local,
+		.peer = same.found.peer,
+		.inode = same.found.inode,
+		.uid = same.found.uid,
+		.state = same.found.state,
+		.had_option = sock_option(ev->fd, SOL_SOCKET, SO_REUSEADDR) > 0,
+	};
+	name_owner(holders);
+	ev->notes |= NOTE_BIT(NOTE_ADDRESS_TAKEN);
+}
+
 void explain_connect(struct event *ev)
 {
-	if (ev->error == EADDRNOTAVAIL && !ev->sock.local.port && !sys_on_alternate_stack())
+	if (ev->error != EADDRNOTAVAIL || sys_on_alternate_stack())
+		return;
+	if (ev->sock.local.port)
+		explain_taken(ev);
+	else
 		explain_exhausted(ev);
 }

@@ -9,9 +9,9 @@
 
 /*
  * After a failed bind to that address, a failed listen of a socket bound there, or
- * a failed connect (with its own local address, which has no port where it was
- * not bound). Says nothing where the answer is not plain, on a signal's alternate
- * stack, or where the socket's namespace is another one than ours.
+ * a failed connect (ev->sock: its own local address, which has no port where it was
+ * not bound, and the peer asked for). Says nothing where the answer is not plain, on a signal's
+ * alternate stack, or where the socket's namespace is another one than ours.
  */
 void explain_bind(struct event *ev, const struct endpoint *asked);
 void explain_listen(struct event *ev, const struct endpoint *local);

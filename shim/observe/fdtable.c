@@ -110,6 +110,24 @@ void fdtable_set(int fd, const struct fd_note *note)
 		write_slot(slot, note);
 }
 
+void fdtable_connect(int fd, uint64_t cookie, uint32_t connect_ms)
+{
+	struct fd_note note;
+
+	fdtable_about(fd, cookie, &note);
+	if (!note.cookie || note.connect_ms == connect_ms)
+		return;
+	note.connect_ms = connect_ms;
+	fdtable_set(fd, &note);
+}
+
+bool fdtable_connects(int fd)
+{
+	const struct fd_note note = fdtable_get(fd);
+
+	return note.cookie && !note.closed_ns && note.connect_ms;
+}
+
 void fdtable_copy(int fd, int newfd)
 {
 	struct fd_note note = fdtable_get(fd), copy = note;
@@ -176,6 +194,7 @@ void fdtable_reopen(int fd)
 	if (!note.closed_ns)
 		return;
 	note.closed_ns = 0;
+	note.connect_ms = 0;
 	fdtable_set(fd, &note);
 }
 

@@ -21,7 +21,11 @@ struct fd_note {
 	uint64_t made_ns; /* CLOCK_MONOTONIC when the socket was first seen here */
 	/* Of a number that was closed: when, by which thread, by which call. 0: it is open. */
 	uint64_t closed_ns;
-	int32_t closed_by;
+	union {
+		int32_t closed_by;
+		/* Of an open one: when a connect began whose end is not told yet; 0: none. */
+		uint32_t connect_ms;
+	};
 	uint32_t made_at;   /* the stack that made it (facts/callsite.h); 0: not known */
 	uint32_t closed_at; /* likewise */
 	int32_t next_copy;  /* another number of this socket, and 1; all make a ring. 0: none */
@@ -40,6 +44,12 @@ struct fd_note fdtable_get(int fd);
 void fdtable_about(int fd, uint64_t cookie, struct fd_note *ret);
 
 void fdtable_set(int fd, const struct fd_note *note);
+
+/* Of the open socket with this cookie: a connect has begun then, or (0) its end is told. */
+void fdtable_connect(int fd, uint64_t cookie, uint32_t connect_ms);
+
+/* Has a connect begun through this number, whose end is not told? It may be another socket now. */
+bool fdtable_connects(int fd);
 
 /* The same socket has another number as well. */
 void fdtable_copy(int fd, int newfd);

@@ -12,6 +12,7 @@
 #include "facts/endpoint.h"
 #include "facts/names.h"
 #include "facts/shim.h"
+#include "observe/attempt.h"
 #include "observe/backlog.h"
 #include "observe/diag.h"
 #include "observe/event.h"
@@ -232,56 +233,54 @@ bool observe_shutdown(struct event *ev, const struct tcp_facts *at_first)
 	return true;
 }
 
-uint16_t observe_port(enum call_id call, int fd)
+/* Is it about to be made, or has it failed without an error that the program has got? */
+static bool has_begun(const struct event *ev, uint8_t state)
 {
-	return shim_logs(call) ? sock_local(fd).port : 0;
-}
-
-/*
- * Did a SYN go out? All ends of a connect in the first row come after it. Those of the second
- * come after it (ICMP) or before (no route). A connect that waited is disconnected when it fails,
- * so that the counts begin anew; but the port that it was given for the SYN stays.
- */
-static bool has_sent_syn(const struct event *ev, uint16_t had_port)
-{
-	switch (ev->error) {
-	case 0:
-	case EINPROGRESS:
-	case EINTR:
-	case ECONNREFUSED:
-	case ECONNRESET:
-	case ETIMEDOUT:
-		return true;
-	case EHOSTUNREACH:
-	case ENETUNREACH:
-	case EHOSTDOWN:
-	case ENONET:
-	case ENOPROTOOPT:
-	case EOPNOTSUPP:
-	case EPROTO:
-	case EACCES:
-		return !had_port && ev->sock.local.port;
-	default:
-		return false;
-	}
+	return state == STATE_SYN_SENT || state == STATE_SYN_RCVD ||
+	       (state == STATE_CLOSED && (ev->error == EINPROGRESS || ev->error == EINTR));
 }
 
 /* The addresses that connect has given to the socket, which is in that state now. */
-static void learn_connection(struct sock_view *view, int fd, uint8_t state,
-			     const struct endpoint *asked)
+static void learn_connection(struct event *ev, uint8_t state, const struct endpoint *asked)
 {
+	struct sock_view *view = &ev->sock;
 	const bool made = state_is_synchronized(state);
 
 	if (made && view->was && !state_is_synchronized(view->was))
 		return; /* view_begin has asked for them */
-	view->local = sock_local(fd);
+	view->local = sock_local(ev->fd);
 	if (made)
-		view->peer = sock_peer(fd);
-	else if (state == STATE_SYN_SENT && asked->family && !endpoint_is_wildcard(asked))
+		view->peer = sock_peer(ev->fd);
+	else if (has_begun(ev, state) && asked->family && !endpoint_is_wildcard(asked))
 		view->peer = *asked;
 }
 
-bool observe_connect(struct event *ev, const struct endpoint *asked, uint16_t had_port)
+/* Nobody listens there, and the kernel has given it the port that it was to reach; or it had it. */
+static void tell_self_connect(struct event *ev, const struct attempt *before)
+{
+	if (!state_is_synchronized(ev->sock.state) || state_is_synchronized(ev->sock.was) ||
+	    !endpoint_same(&ev->sock.local, &ev->sock.peer))
+		return;
+	ev->notes |= NOTE_BIT(NOTE_SELF_CONNECT);
+	ev->figures.connect_how = before->had_port ? SELF_BOUND : SELF_CHOSEN;
+}
+
+/* Why it failed; and whether there is an end to be told later. connect_ms: of the one before. */
+static void follow_attempt(struct event *ev, const struct attempt *before,
+			   const struct tcp_facts *facts, uint32_t connect_ms)
+{
+	uint32_t begun = 0;
+
+	if (has_begun(ev, facts->state))
+		begun = connect_ms || ev->error == EALREADY ? connect_ms : attempt_begun(ev);
+	else if (ev->error && !state_is_synchronized(ev->sock.was))
+		attempt_of_connect(ev, before, facts, connect_ms);
+	if (begun != connect_ms)
+		fdtable_connect(ev->fd, ev->sock.cookie, begun);
+	explain_connect(ev);
+}
+
+bool observe_connect(struct event *ev, const struct endpoint *asked, const struct attempt *before)
 {
 	struct tcp_facts facts;
 	struct fd_note note;
@@ -296,17 +295,19 @@ bool observe_connect(struct event *ev, const struct endpoint *asked, uint16_t ha
 	} else {
 		look(ev, ev->fd, &facts, &note);
 	}
-	learn_connection(&ev->sock, ev->fd, facts.state, asked);
+	learn_connection(ev, facts.state, asked);
 	if (asked->family && !state_is_synchronized(ev->sock.was)) {
 		ev->sock.opened = OPENED_BY_US;
-		if (ev->sock.was != STATE_SYN_SENT && has_sent_syn(ev, had_port))
+		if (ev->sock.was != STATE_SYN_SENT && !(before->under_way && note.connect_ms) &&
+		    attempt_sent_syn(ev, before))
 			necessary = STATE_SYN_SENT;
 	}
 	view_trace(&ev->sock, necessary, STATE_UNKNOWN);
 	view_keep(&ev->sock, ev->fd, ev->stack, &note);
-	explain_connect(ev);
+	tell_self_connect(ev, before);
 	if (asked->family)
 		ev->sock.peer = *asked;
+	follow_attempt(ev, before, &facts, note.connect_ms);
 	return true;
 }
 

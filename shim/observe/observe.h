@@ -12,6 +12,8 @@
 #include "observe/tcp_state.h"
 #include "reuse/event.h"
 
+struct attempt;
+
 /* A call about the socket ev->fd that neither makes nor ends a connection. */
 bool observe_call(struct event *ev);
 
@@ -37,11 +39,8 @@ void observe_before(enum call_id call, int fd, struct tcp_facts *ret);
 /* After a shutdown; before is what observe_before said. */
 bool observe_shutdown(struct event *ev, const struct tcp_facts *before);
 
-/* The local port before a call that may choose one; 0 where there is none. */
-uint16_t observe_port(enum call_id call, int fd);
-
-/* After a connect; had_port is what observe_port said. */
-bool observe_connect(struct event *ev, const struct endpoint *asked, uint16_t had_port);
+/* After a connect; before is what attempt_before said. */
+bool observe_connect(struct event *ev, const struct endpoint *asked, const struct attempt *before);
 
 /* socket(): what was asked for is in ev->args. */
 bool observe_socket(struct event *ev);

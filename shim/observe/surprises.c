@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "observe/attempt.h"
 #include "observe/closing.h"
 #include "observe/tcp_state.h"
 #include "observe/view.h"
@@ -62,6 +63,8 @@ void surprises_of_close(struct event *ev, const struct closing *closing, bool st
 		return;
 	if (is_gone && !listened)
 		tell_what_ended_it(ev, closing);
+	attempt_of_close(ev, (enum attempt_end)closing->attempt, closing->syns,
+			 closing->connect_ms);
 	if (closing->before == STATE_CLOSE_WAIT && closing->silent_ms >= 1000) {
 		ev->notes |= NOTE_BIT(NOTE_CLOSE_WAIT);
 		ev->figures.close_wait_ms = closing->silent_ms;

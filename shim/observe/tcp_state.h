@@ -22,11 +22,13 @@ bool tcp_is_unanswered(int rc);
 struct tcp_facts {
 	uint8_t state;
 	uint8_t retransmits;	   /* of what went unanswered when it ended, or does now */
+	uint8_t sent;		   /* segments handed to IP, at most 255; 0 after a disconnect */
 	bool was_connected : 1;	   /* the peer has acknowledged something, or sent something */
 	bool has_sent : 1;	   /* a segment has been handed to IP, if only a SYN */
 	bool has_delivered : 1;	   /* the peer has acknowledged something, if only a SYN */
 	bool was_disconnected : 1; /* by connect to AF_UNSPEC: the counts begin anew */
 	bool has_unsent : 1;	   /* bytes, or the FIN, that the peer has no room for yet */
+	bool has_heard : 1;	   /* a segment has come in, whatever became of it */
 	uint32_t silent_ms;	   /* since the last segment came in: every one has an ACK */
 	uint32_t queued;	   /* LISTEN: connections that nobody has accepted */
 	uint32_t backlog;	   /* LISTEN: as it is in force; one more has room in the queue */

@@ -104,6 +104,7 @@ void view_keep(const struct sock_view *view, int fd, uint32_t stack, const struc
 	note.next_copy = before->next_copy;
 	note.local = view->local;
 	note.peer = view->peer;
+	note.connect_ms = before->connect_ms;
 	note.state = view->state;
 	note.opened = view->opened;
 	note.listened = before->listened || view->state == STATE_LISTEN;

@@ -683,6 +683,222 @@ class Refusals(Notes):
         self.absent(log.read(), "ports-exhausted")
 
 
+class Connects(Notes):
+    """refused, address-taken, self-connect: a connect to this machine itself.
+
+    What comes back from elsewhere is told in test_wire.
+    """
+
+    ASLEEP = "RST or ICMP came back from %s: a socket is bound there, on this machine, and does " \
+             "not listen"
+    REFUSED = "RST or ICMP came back from %s: nobody listens there, or a firewall rejects it"
+
+    def connect(self, p, log, where, before="", family=socket.AF_INET):
+        """The event of a connect; `c` is the socket, `error` what Python says of it."""
+        p("c = socket.socket(%d); %s" % (family, before))
+        p("error = error_of(c.connect, %r)" % (where,))
+        return self.last(log, "connect")
+
+    def test_refused(self):
+        log, port = self.log(), self.port()
+        p = self.puppet(log)
+        event = self.connect(p, log, ("127.0.0.1", port))
+        self.match(event, error="ECONNREFUSED", via=["SYN_SENT"])
+        self.assertEqual(self.note(event, "refused"), self.REFUSED % ("127.0.0.1:%d" % port))
+
+    def test_refused_without_waiting(self):
+        """On loopback it is over when connect returns; the RST can still be seen later."""
+        log, port = self.log(), self.port()
+        p = self.puppet(log)
+        event = self.connect(p, log, ("127.0.0.1", port), "c.setblocking(0)")
+        self.match(event, error="EINPROGRESS", via=["SYN_SENT"], state="CLOSED", notes=None)
+        again = self.connect_again(p, log, port)
+        self.match(again, error="ECONNREFUSED", via=None, was="CLOSED")
+        note, = again["notes"]
+        self.assertEqual((note["code"], note["by"], note["peer"]),
+                         ("refused", "rst", "127.0.0.1:%d" % port))
+
+    def connect_again(self, p, log, port):
+        p("error_of(c.connect, ('127.0.0.1', %d))" % port)
+        return self.last(log, "connect")
+
+    def test_bound_and_not_listening(self):
+        """The server is there and has not called listen: as far as it is on this machine."""
+        hosts = ["127.0.0.1", "0.0.0.0"] + ["::"] * kernel.has_ipv6()
+        for host in hosts:
+            log, port = self.log(self.fresh("log").rpartition("/")[2]), self.port()
+            p = self.puppet(log)
+            self.ours(port, host, socket.AF_INET6 if ":" in host else socket.AF_INET)
+            event = self.connect(p, log, ("127.0.0.1", port))
+            self.assertEqual(self.note(event, "refused"), self.ASLEEP % ("127.0.0.1:%d" % port))
+            # Who tries one port after the other does not have the kernel look each time.
+            port = self.port()
+            self.ours(port, host, socket.AF_INET6 if ":" in host else socket.AF_INET)
+            event = self.connect(p, log, ("127.0.0.1", port))
+            self.assertEqual(self.note(event, "refused"), self.REFUSED % ("127.0.0.1:%d" % port))
+
+    @needs_ipv6
+    def test_bound_elsewhere(self):
+        """For IPv6 alone, to another address, to another port."""
+        for host, family, options, beside in (
+                ("::", socket.AF_INET6, [(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)], 0),
+                ("127.0.0.2", socket.AF_INET, [], 0), ("127.0.0.1", socket.AF_INET, [], 1)):
+            log, port = self.log(self.fresh("log").rpartition("/")[2]), self.port()
+            p = self.puppet(log)
+            self.ours(self.port() if beside else port, host, family, options)
+            event = self.connect(p, log, ("127.0.0.1", port))
+            self.assertEqual(self.note(event, "refused"), self.REFUSED % ("127.0.0.1:%d" % port))
+
+    def test_nothing_is_asked_for_a_connect_that_works(self):
+        log, port = self.log(), self.port()
+        self.ours(port, listens=True)
+        p = self.puppet(log)
+        event = self.connect(p, log, ("127.0.0.1", port))
+        self.match(event, error=None, notes=None)
+
+    # address-taken
+
+    TAKEN = "that very connection exists already: %s - %s, in %s%s%s; unbound, the kernel would " \
+            "choose one that is free"
+    PASSED = "; bind had let the port pass for SO_REUSEADDR"
+
+    def taken(self, p, log, host, server, bound, before=""):
+        """Connect to the server from a port that has a connection to it."""
+        event = self.connect(p, log, server, "%s\nc.bind((%r, %d))" % (before, host, bound))
+        self.assertEqual(p.eval("error"), "EADDRNOTAVAIL")
+        self.absent([event], "ports-exhausted", "not-local")
+        return event
+
+    def test_address_taken(self):
+        """The same port to the same server, twice: the rescue of bind moves the error here."""
+        for host in ("127.0.0.1", "0.0.0.0"):
+            log, port, bound = self.log(self.fresh("log").rpartition("/")[2]), self.port(), \
+                self.port()
+            server = self.ours(port, listens=True)
+            there, here = "127.0.0.1:%d" % port, "127.0.0.1:%d" % bound
+            p = self.puppet(log)
+            p("a = socket.socket(); a.bind((%r, %d)); a.connect(%r)"
+              % (host, bound, server.getsockname()))
+            event = self.taken(p, log, host, server.getsockname(), bound)
+            self.match(event, state="CLOSED", peer=there)
+            note, = event["notes"]
+            program = program_of(p.pid)
+            self.assertEqual(note, {
+                "code": "address-taken", "local": here, "peer": there, "state": "ESTABLISHED",
+                "pid": p.pid, "prog": program.split(" (")[0],
+                "text": self.TAKEN % (here, there, "ESTABLISHED", ", of " + program,
+                                      self.PASSED)})
+
+    @needs_root
+    def test_address_taken_by_what_dies(self):
+        """The connection of a client that has closed: by its state, and nobody's any more."""
+        self.namespace(tcp_timestamps=0)  # with them the kernel would take it over
+        log, port, bound = self.log(), self.port(), self.port()
+        server = self.ours(port, listens=True)
+        p = self.puppet(log)
+        p("a = socket.socket(); a.bind(('127.0.0.1', %d)); a.connect(%r); k = cookie(a); a.close()"
+          % (bound, server.getsockname()))
+        until(p.eval("k"), "FIN_WAIT_2")
+        event = self.taken(p, log, "127.0.0.1", server.getsockname(), bound)
+        self.assertEqual(self.note(event, "address-taken"), self.TAKEN % (
+            "127.0.0.1:%d" % bound, "127.0.0.1:%d" % port, "FIN_WAIT_2",
+            ", which no process has open any more", self.PASSED))
+
+    @needs_ipv6
+    def test_address_taken_across_the_families(self):
+        """An IPv4 connection, met by an IPv6 socket that connects to the mapped address."""
+        log, port, bound = self.log(), self.port(), self.port()
+        server = self.ours(port, listens=True)
+        p = self.puppet(log)
+        p("a = socket.socket(); a.bind(('127.0.0.1', %d)); a.connect(%r)"
+          % (bound, server.getsockname()))
+        p("c = socket.socket(socket.AF_INET6); c.bind(('::ffff:127.0.0.1', %d))" % bound)
+        p("error = error_of(c.connect, ('::ffff:127.0.0.1', %d))" % port)
+        self.assertEqual(p.eval("error"), "EADDRNOTAVAIL")
+        note, = self.last(log, "connect")["notes"]
+        self.assertEqual((note["code"], note["local"], note["pid"]),
+                         ("address-taken", "127.0.0.1:%d" % bound, p.pid))
+
+    def test_address_taken_by_another_process(self):
+        """Its owner is told, and not that of another connection from the same port."""
+        log, port, other, bound = self.log(), self.port(), self.port(), self.port()
+        servers = [self.ours(number, listens=True) for number in (port, other)]
+        option = [(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)]
+        p, holder = self.puppet(log), self.puppet(plain=True)
+        first = self.ours(bound, options=option)
+        first.connect(servers[1].getsockname())
+        holder("a = socket.socket(); %s; a.bind(('127.0.0.1', %d)); a.connect(%r)"
+               % (REUSE % ("a", 1), bound, servers[0].getsockname()))
+
+        def found(host):
+            event = self.taken(p, log, host, servers[0].getsockname(), bound)
+            return ", of %s;" % program_of(holder.pid) in self.note(event, "address-taken")
+        for host in ("127.0.0.1", "0.0.0.0"):
+            wait_until(lambda: found(host), "the owner")  # within 20 ms, on a busy machine
+
+    # self-connect
+
+    ITSELF = "connected to itself: nobody listened on port 40000, and the kernel chose that very " \
+             "port as the local one"
+    RESERVE = "reserve it: sysctl net.ipv4.ip_local_reserved_ports=40000"
+
+    def one_port(self, p, log, family=socket.AF_INET, before=""):
+        """A client that meets itself, in a range of one port: its connect's event."""
+        host = "127.0.0.1" if family == socket.AF_INET else "::1"
+        event = self.connect(p, log, (host, 40000), before, family)
+        self.assertEqual(p.eval("c.getsockname() == c.getpeername()"), True)
+        return event
+
+    @needs_root
+    def test_self_connect(self):
+        self.namespace(ip_local_port_range="40000 40000")
+        families = [socket.AF_INET] + [socket.AF_INET6] * kernel.has_ipv6()
+        for family in families:
+            for before in ("", "c.setblocking(0)"):
+                log = self.log(self.fresh("log").rpartition("/")[2])
+                p = self.puppet(log)
+                event = self.one_port(p, log, family, before)
+                self.match(event, state="ESTABLISHED", via=["SYN_SENT", "SYN_RCVD"])
+                self.assertEqual(event["notes"], [{
+                    "code": "self-connect", "port": 40000,
+                    "text": self.ITSELF + "; the server may find it in use: keep it below the "
+                            "range of such ports, or " + self.RESERVE}])
+                p(LINGER % ("c", 0) + "; c.close()")
+
+    @needs_root
+    def test_the_servers_bind(self):
+        """Fails for it, with the same words; so does the tool's verdict."""
+        self.namespace(ip_local_port_range="40000 40000")
+        log = self.log()
+        p = self.puppet(log)
+        self.one_port(p, log)
+        event = self.refused(p, log, 40000)
+        note, = (note for note in event["notes"] if note["code"] == "in-use-bound")
+        self.assertIs(note["self_connected"], True)
+        self.assertIn("; it is " + self.ITSELF + "; ", note["text"])
+        self.assertIn(self.RESERVE, note["text"])
+        _, out, _ = self.run_program([paths.tool(), "why", "40000"])
+        self.assertIn(self.ITSELF, out.decode())
+
+    def test_bound_to_the_port_it_connects_to(self):
+        """Nothing is said of who listens, nor of a choice of the kernel's."""
+        log, port = self.log(), self.port()
+        p = self.puppet(log)
+        event = self.connect(p, log, ("127.0.0.1", port), "c.bind(('127.0.0.1', %d))" % port)
+        self.assertEqual(self.note(event, "self-connect"),
+                         "connected to itself: the socket was bound to port %d, which it was to "
+                         "reach" % port)
+
+    def test_no_self_connect(self):
+        """To a server on the same address, and from the same port number to another address."""
+        log, port = self.log(), self.port()
+        self.ours(port, listens=True)
+        p = self.puppet(log)
+        self.absent([self.connect(p, log, ("127.0.0.1", port)),
+                     self.connect(p, log, ("127.0.0.1", port),
+                                  "c.bind(('127.0.0.2', %d))" % port)], "self-connect")
+
+
 class Reuse(Notes):
     """The notes on what the shim did, or left alone."""
 

@@ -6,9 +6,12 @@ against sock_diag, asked by the test, and against the segments that went over th
 """
 
 import functools
+import os
+import shutil
+import subprocess
 
 from harness import kernel, wire
-from harness.case import Case, wait_until
+from harness.case import Case, read_line, wait_until
 
 V4, V6 = wire.V4, wire.V6
 LINGER = "%s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, %d))"
@@ -831,6 +834,353 @@ class Timeouts(Wired):
         self.events.new()
         peer.expect("A", back=1)
         self.ended("ESTABLISHED")
+
+
+class Attempts(Wired):
+    """refused, unreachable, timed-out: what is told of a connect that failed.
+
+    The test knows what came back, since it sent it; what the note says came back is held against
+    that, however late the program asks.
+    """
+
+    CLOSED = "select.select([], [c], [])"
+    SO_ERROR = "error = errno.errorcode[c.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)]"
+    LISTENS_NOT = "nobody listens there, or a firewall rejects it"
+    # Two SYNs: the kernel looks at the limit when the first has gone unanswered for a second.
+    LIMIT = "c.setsockopt(6, %d, 1200)" % TCP_USER_TIMEOUT
+    SILENT = "the host is down, a firewall drops them, or a listener's backlog is full"
+    # What the test sends, what the program may then read, and what is told.
+    ANSWERS = (
+        ("rst", "ECONNREFUSED", "refused", {"by": "rst"}, "RST came back from %s: " + LISTENS_NOT),
+        ("port", "ECONNREFUSED", "refused", {"by": "icmp"},
+         "ICMP (port unreachable) and no RST came back from %s: a firewall rejects it"),
+        ("host", "EHOSTUNREACH", "unreachable", {},
+         "no way to %s: a router or firewall said so by ICMP, or the next host on the way does "
+         "not answer"),
+        ("net", "ENETUNREACH", "unreachable", {},
+         "no way to %s: a router or firewall said so by ICMP"),
+    )
+
+    def told(self, event, code, peer, text, **keys):
+        """The event has that note alone, with that text and no other keys."""
+        self.assertEqual(self.notes(event), [code], event)
+        note = dict(event["notes"][0])
+        self.assertEqual(note.pop("text"), text % peer.name if "%s" in text else text)
+        self.assertEqual(note, dict(code=code, peer=peer.name, **keys))
+
+    def answer(self, peer, what):
+        if what == "rst":
+            peer.send("RA")
+        else:
+            peer.unreachable(what)
+
+    def begun(self, family, before=""):
+        """The program does not wait; its connect tells nothing yet."""
+        peer = self.connecting(family, before, blocks=False)
+        self.assertEqual(self.notes(self.event("connect", state="SYN_SENT")), [])
+        return peer
+
+    def attempts(self, family):
+        """Each answer to an attempt that did not wait: (error, peer, what told takes)."""
+        for what, error, code, keys, text in self.ANSWERS:
+            peer = self.begun(family)
+            self.answer(peer, what)
+            self.reaches("CLOSED")
+            yield error, peer, (code, peer, text), keys
+
+    @of_both_families
+    def test_read_by_so_error(self, family):
+        for error, _, note, keys in self.attempts(family):
+            self.p(self.SO_ERROR)
+            self.assertEqual(self.p.eval("error"), error)
+            self.told(self.event("getsockopt", was="SYN_SENT", state="CLOSED"), *note, **keys)
+            self.close("CLOSED", "CLOSED")  # told once
+
+    @of_both_families
+    def test_read_by_a_second_connect(self, family):
+        """The kernel forgets the counts when it tells the error."""
+        for error, peer, note, keys in self.attempts(family):
+            self.assertEqual(self.p.eval("error_of(c.connect, %r)" % (peer.address,)), error)
+            self.told(self.event("connect", was="SYN_SENT", state="CLOSED", via=None), *note,
+                      **keys)
+            self.close("CLOSED", "CLOSED")
+
+    @of_both_families
+    def test_waited_for_by_a_second_connect(self, family):
+        """It began before anything came back, and the counts are gone when it ends."""
+        for what, _, code, _, text in self.ANSWERS:
+            peer = self.begun(family)
+            self.p("c.setblocking(1)")
+            fd = self.p.eval("c.fileno()")
+            self.p.begin("error_of(c.connect, %r)" % (peer.address,))
+            wait_until(lambda: self.waits_with() == fd, "connect waits")
+            self.answer(peer, what)
+            if code == "refused":
+                text = "RST or ICMP came back from %s: " + self.LISTENS_NOT
+            self.told(self.connected(was="SYN_SENT", state="CLOSED", via=None), code, peer, text)
+            self.close("CLOSED", "CLOSED")
+
+    def waits_with(self):
+        """The descriptor that is the argument of the call that the program waits in."""
+        with open("/proc/%d/syscall" % self.p.pid) as file:
+            words = file.read().split()
+        return int(words[1], 16) if len(words) > 1 else None
+
+    @of_both_families
+    def test_read_after_a_connection(self, family):
+        """A second connect that tells of the end of a connection tells of no attempt."""
+        peer = self.begun(family, self.LIMIT)
+        peer.send("SA")
+        peer.expect("A")
+        self.reaches("ESTABLISHED")
+        self.p("c.send(b'bytes')")
+        self.reaches("CLOSED")
+        self.assertEqual(self.p.eval("error_of(c.connect, %r)" % (peer.address,)), "ETIMEDOUT")
+        event, = self.events.new()
+        self.assertNotIn("timed-out", self.notes(event), event)
+
+    @of_both_families
+    def test_seen_before_it_is_read(self, family):
+        """Another call shows that it is over; what it was is told with the error."""
+        for _, peer, note, keys in self.attempts(family):
+            self.assertEqual(self.notes(self.look("SYN_SENT", "CLOSED")), [])
+            self.p(self.SO_ERROR)
+            self.told(self.event("getsockopt", was="CLOSED", state="CLOSED"), *note, **keys)
+            self.close("CLOSED", "CLOSED")
+
+    @of_both_families
+    def test_never_read(self, family):
+        """Without the error a RST is proven by what came in, ICMP by its absence."""
+        unread = ("ICMP ended the attempt to reach %s: it is unreachable, or a firewall rejects "
+                  "it; which, only the error tells, and no call that is seen has read it")
+        for _, peer, note, keys in self.attempts(family):
+            if "rst" not in keys.values():
+                note, keys = ("unreachable", peer, unread), {}
+            self.p("c.close()")
+            self.told(self.event("close", was="SYN_SENT", state="CLOSED"), *note, **keys)
+
+    @of_both_families
+    def test_read_where_it_is_not_seen(self, family):
+        """send() takes the error: it is as if nobody had read it, and the error is the program's."""
+        peer = self.begun(family)
+        peer.send("RA")
+        self.reaches("CLOSED")
+        self.assertEqual(self.p.eval("error_of(c.send, b'x')"), "ECONNREFUSED")
+        self.p("zero = c.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR); c.close()")
+        self.assertEqual(self.p.eval("zero"), 0)
+        read, closed = self.events.new()
+        self.assertEqual(self.notes(read), [])
+        self.told(closed, "refused", peer, self.ANSWERS[0][4], by="rst")
+
+    @of_both_families
+    def test_the_error_stays_the_programs(self, family):
+        """Whatever is asked, SO_ERROR is not read: the program finds it after it all."""
+        for error, _, _, _ in self.attempts(family):
+            self.p("d = c.dup(); c.close()")
+            self.p(self.SO_ERROR.replace("c.", "d.", 1) + "; d.close()")
+            self.assertEqual(self.p.eval("error"), error)
+            self.events.new()
+
+    @of_both_families
+    def test_waited_for(self, family):
+        """A connect that waited is disconnected when it fails: what came back is not known."""
+        for what, error, code, _, text in self.ANSWERS:
+            peer = self.connecting(family)
+            self.answer(peer, what)
+            event = self.connected(error=error, via=["SYN_SENT"], state="CLOSED")
+            if code == "refused":
+                text = "RST or ICMP came back from %s: " + self.LISTENS_NOT
+            self.told(event, code, peer, text)
+            self.close("CLOSED", "CLOSED")
+
+    @of_both_families
+    def test_waited_for_when_bound(self, family):
+        """Whether a SYN went out is not known: both possibilities are named."""
+        ways = ("this machine has no route there, or a router or firewall said so by ICMP",
+                "this machine has no route there, or a router or firewall said so by ICMP, or the "
+                "next host on the way does not answer")
+        for what, text in zip(("net", "host"), ways):
+            peer = self.connecting(family, "c.bind((%r, 0))" % wire.OURS[family])
+            peer.unreachable(what)
+            self.told(self.connected(state="CLOSED"), "unreachable", peer, "no way to %s: " + text)
+
+    @of_both_families
+    def test_errors_of_icmp_alone(self, family):
+        what, error = ("protocol", "ENOPROTOOPT") if family == V4 else ("prohibited", "EACCES")
+        peer = self.connecting(family)
+        peer.unreachable(what)
+        self.told(self.connected(state="CLOSED", error=error), "unreachable", peer,
+                  self.ANSWERS[3][4])
+
+    @of_both_families
+    def test_no_route(self, family):
+        """Nothing was sent, which the port proves, or that the call never waits."""
+        host, port = NOWHERE[family]
+        for before in ("", "c.bind(('', 0)); c.setblocking(0)"):
+            port += 1  # what fails alike within a second is only counted
+            self.p("l = c = None; c = socket.socket(%d); %s" % (family, before))
+            self.events.new()
+            self.p("error = error_of(c.connect, %r)" % ((host, port),))
+            self.assertEqual(self.p.eval("error"), "ENETUNREACH")
+            event, = self.events.new()
+            self.assertEqual(self.notes(event), ["unreachable"])
+            self.assertEqual(event["notes"][0]["text"],
+                             "no way to %s: this machine has no route there (see ip route), and "
+                             "nothing was sent" % event["peer"])
+
+    @of_both_families
+    def test_a_neighbour_that_is_dead(self, family):
+        there = self.wire.dead(family)
+        self.p("l = c = None; c = socket.socket(%d)" % family)
+        self.cookie = self.p.eval("cookie(c)")
+        self.events.new()
+        self.p.begin("error = error_of(c.connect, %r)" % (there,))
+        event = self.connected(state="CLOSED", error="EHOSTUNREACH")
+        self.assertEqual(event["notes"][0]["text"], self.ANSWERS[2][4] % event["peer"])
+
+    def timed_out(self, event, peer, text, syns=2):
+        note, = event["notes"]
+        self.says(note, code="timed-out", peer=peer.name, syns=syns)
+        self.assertEqual(note["text"], "%d SYNs to %s within %d.%d s, and %s: %s" % (
+            syns, peer.name, note["over_ms"] // 1000, note["over_ms"] // 100 % 10, text,
+            self.SILENT))
+        return note
+
+    def heard(self, peer, syns=2):
+        """So many SYNs came over the wire, and nothing else."""
+        while self.wire.read(0):
+            pass
+        numbers = [packet["TCP"].seq for packet in peer.arrived if "S" in str(packet["TCP"].flags)]
+        self.assertEqual(numbers, [peer.begun] * (syns - 1))  # the first has been expected
+        peer.arrived.clear()
+
+    @of_both_families
+    def test_timed_out(self, family):
+        peer = self.connecting(family, self.LIMIT)
+        event = self.connected(error="ETIMEDOUT", via=["SYN_SENT"], state="CLOSED")
+        note = self.timed_out(event, peer, "no answer")
+        self.assertEqual(note["over_ms"], event["dur_ns"] // 1000000)
+        self.heard(peer)
+
+    @of_both_families
+    def test_timed_out_read_late(self, family):
+        for second in (False, True):
+            peer = self.begun(family, self.LIMIT)
+            self.p(self.CLOSED)
+            if second:
+                self.p("error = error_of(c.connect, %r)" % (peer.address,))
+            else:
+                self.p(self.SO_ERROR)
+            self.assertEqual(self.p.eval("error"), "ETIMEDOUT")
+            event = self.event("connect" if second else "getsockopt", state="CLOSED")
+            note = self.timed_out(event, peer, "nothing came back")
+            self.assertGreaterEqual(note["over_ms"], 1000)
+            self.heard(peer)
+            self.close("CLOSED", "CLOSED")
+
+    @of_both_families
+    def test_timed_out_never_read(self, family):
+        peer = self.begun(family, self.LIMIT)
+        self.p(self.CLOSED + "; c.close()")
+        self.timed_out(self.event("close", state="CLOSED"), peer,
+                       "nothing came back, unless ICMP at the end")
+
+    @of_both_families
+    def test_timed_out_with_something_heard(self, family):
+        """A RST that acknowledges nothing is none of the attempt's: it is passed over."""
+        for closes in (False, True):
+            peer = self.begun(family, self.LIMIT)
+            peer.send("R")
+            self.p(self.CLOSED)
+            if closes:
+                self.p("c.close()")
+                self.told(self.event("close", state="CLOSED"), "refused", peer,
+                          "RST came back from %s, or too late an answer: " + self.LISTENS_NOT)
+            else:
+                self.p(self.SO_ERROR)
+                self.assertEqual(self.p.eval("error"), "ETIMEDOUT")
+                self.timed_out(self.event("getsockopt", state="CLOSED"), peer,
+                               "what came back was no answer")
+
+    @of_both_families
+    def test_nothing_of_a_connection(self, family):
+        """That was made, and is reset or runs out of time: not the attempt has failed."""
+        peer = self.begun(family)
+        peer.send("SA")
+        peer.expect("A")
+        self.reaches("ESTABLISHED")
+        peer.send("RA")
+        self.reaches("CLOSED")
+        self.p(self.SO_ERROR)
+        self.assertEqual(self.p.eval("error"), "ECONNRESET")
+        self.assertEqual(self.notes(self.event("getsockopt", state="CLOSED")), [])
+        self.close("CLOSED", "CLOSED")
+        self.active(family, "c.setsockopt(6, %d, 300)" % TCP_USER_TIMEOUT)
+        self.p("c.send(b'bytes')")
+        self.reaches("CLOSED")
+        self.p(self.SO_ERROR)
+        self.assertEqual(self.p.eval("error"), "ETIMEDOUT")
+        self.assertEqual(self.notes(self.event("getsockopt", state="CLOSED")), ["peer-reset"])
+
+    @of_both_families
+    def test_nothing_of_an_attempt_that_is_given_up(self, family):
+        self.begun(family)
+        self.close("SYN_SENT", "CLOSED")
+
+
+class Router(Case):
+    """A router so near that its ICMP is there before connect has let go of the socket.
+
+    Then the kernel only remembers the error, and goes on trying; SO_ERROR tells it all the same.
+    """
+
+    BEYOND = ("203.0.113.1", 9)  # where the router has no way to
+    ROUTER = ("read begin; ip addr add 192.0.2.2/24 dev there && ip link set there up &&"
+              " echo 1 >/proc/sys/net/ipv4/ip_forward && echo ready; read end")
+    HERE = ("ip link add here type veth peer name there netns %d && ip addr add 192.0.2.1/24 dev"
+            " here && ip link set here up")
+
+    def setUp(self):
+        super().setUp()
+        if os.geteuid() != 0 or not shutil.which("ip") or not shutil.which("unshare"):
+            self.skipTest("needs root, ip and unshare")
+        kernel.namespace()
+        router = self.start(["unshare", "-n", "sh", "-c", "echo begun; " + self.ROUTER],
+                            stdin=subprocess.PIPE)
+        self.addCleanup(router.stdin.close)
+        self.assertEqual(read_line(router), "begun\n")
+        self.must(self.HERE % router.pid)
+        router.stdin.write(b"begin\n")
+        router.stdin.flush()
+        self.assertEqual(read_line(router), "ready\n", router.error())
+        self.must("ip route add default via 192.0.2.2")
+
+    def must(self, command):
+        status, _, err = self.run_program(["sh", "-c", command])
+        self.assertEqual((status, err), (0, b""))
+
+    def test_the_kernel_goes_on(self):
+        log = self.log()
+        p = self.puppet(log)
+        p("c = socket.socket(); c.setblocking(0); error_of(c.connect, %r)" % (self.BEYOND,))
+        log.new()
+        p("error = errno.errorcode[c.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)]")
+        if p.eval("tcp_info_state(c)") != 2:
+            self.skipTest("the SYN was sent again before anybody looked")
+        event, = log.new()
+        self.match(event, call="getsockopt", was="SYN_SENT", state="SYN_SENT")
+        self.assertEqual(p.eval("error"), "ENETUNREACH")
+        text = "no way to 203.0.113.1:9: a router or firewall said so by ICMP"
+        self.assertEqual(event["notes"], [{
+            "code": "unreachable", "peer": "203.0.113.1:9",
+            "text": text + "; the kernel goes on trying"}])
+        # The next SYN is sent by no call, and its ICMP ends the attempt.
+        wait_until(lambda: p.eval("tcp_info_state(c)") == 7, "the end")
+        p("error = errno.errorcode[c.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)]; c.close()")
+        event, closed = log.new()
+        self.match(event, state="CLOSED")
+        self.assertEqual([note["text"] for note in event["notes"]], [text])
+        self.assertEqual(self.notes(closed), [])
 
 
 class FastOpen(Wired):

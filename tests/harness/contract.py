@@ -20,7 +20,7 @@ NOTES = {
     "reuse-respected": "mode",
     "reuse-too-late": "",
     "in-use-listener": "local OWNER incomplete?",
-    "in-use-bound": "local peer? OWNER bound? live? dying? incomplete?",
+    "in-use-bound": "local peer? OWNER bound? live? dying? incomplete? self_connected?",
     "in-use-dying": "port dying state? peer max_ms? without_end? had_option? cause? "
                     "first_port? last_port?",
     "waiting": "dying max_ms?",
@@ -43,23 +43,31 @@ NOTES = {
     "backlog-cut": "asked somaxconn",
     "not-listening": "",
     "shared-port": "sockets OWNER",
+    "address-taken": "local peer state OWNER",
+    "self-connect": "port",
+    "refused": "by? peer?",
+    "unreachable": "peer?",
+    "timed-out": "peer? syns over_ms?",
 }
-FLAGS = ("incomplete", "had_option", "interrupted", "after_fin", "fin_sent")
+FLAGS = ("incomplete", "had_option", "interrupted", "after_fin", "fin_sent",
+         "self_connected")
 ADDRESSES = ("local", "peer")
 # The least that each number can be.
 LEAST = {"bound": 1, "live": 1, "dying": 1, "max_ms": 1, "without_end": 1, "unread": 1,
          "connections": 1, "own_fd": 0, "tid": 1, "retransmits": 1, "events": 1, "pid": 1, "by_tid": 1, "port": 1, "at_least_ms": 1000,
          "taken": 1, "inode": 0, "uid": 0, "waited_ms": 0, "ago_ms": 0, "first_port": 0,
          "last_port": 0, "first_unprivileged": 1, "limit": 1, "tcp_at_least": 1, "queued": 0,
-         "backlog": 0, "dropped": 1, "asked": 1, "somaxconn": 0, "sockets": 1}
-WORDS = {"mode": ("auto", "force", "gentle", "off"),
+         "backlog": 0, "dropped": 1, "asked": 1, "somaxconn": 0, "sockets": 1, "syns": 1,
+         "over_ms": 1}
+WORDS = {"by": ("rst", "icmp"), "mode": ("auto", "force", "gentle", "off"),
          "cause": ("unread", "linger", "linger2", "outgoing", "either", "no-shim")}
 # What the sentence tells as it is, and what it tells in seconds.
 IN_TEXT = ("local", "peer", "pid", "inode", "uid", "port", "unread", "connections", "events", "taken", "by_tid",
            "own_fd", "tid",
            "by_call", "first_port", "last_port", "first_unprivileged", "mode", "limit",
-           "tcp_at_least", "queued", "backlog", "dropped", "asked", "somaxconn", "sockets")
-IN_SECONDS = ("max_ms", "waited_ms", "at_least_ms")
+           "tcp_at_least", "queued", "backlog", "dropped", "asked", "somaxconn", "sockets",
+           "syns")
+IN_SECONDS = ("max_ms", "waited_ms", "at_least_ms", "over_ms")
 OPTIONS = (["SO_REUSEADDR"], ["SO_REUSEPORT"], ["SO_REUSEADDR", "SO_REUSEPORT"])
 
 KEYS = ("v", "time", "pid", "tid", "prog", "seq", "call", "by", "fd", "ret", "error", "repeated",
@@ -381,6 +389,10 @@ def _note_keys(note, event):
         _hold("dropped" in note or note["queued"] > note["backlog"], "not full: %r" % note)
     if code == "not-local":
         _hold(note["local"] == event["local"], "not-local with another address")
+    if code in ("refused", "unreachable", "timed-out"):
+        _hold(note.get("peer") == event.get("peer"), "%s by another peer" % code)
+    if code == "self-connect":
+        _hold(event["local"].rpartition(":")[2] == str(note["port"]), "another port than its own")
 
 
 def _note_value(code, key, value):

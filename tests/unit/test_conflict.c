@@ -626,6 +626,9 @@ static void causes(void **state)
 		{9, {443}, STATE_TIME_WAIT, true, false, CAUSE_UNKNOWN},
 		{9, {443}, STATE_ESTABLISHED, true, true, CAUSE_OUTGOING},
 		{9, {20}, STATE_ESTABLISHED, true, true, CAUSE_UNKNOWN},
+		{9, {9}, STATE_ESTABLISHED, true, true, CAUSE_OUTGOING}, /* to itself */
+		{9, {9}, STATE_TIME_WAIT, true, true, CAUSE_OUTGOING},
+		{5, {5}, STATE_ESTABLISHED, true, true, CAUSE_UNKNOWN}, /* the program chose it */
 		{5, {20}, STATE_ESTABLISHED, true, true, CAUSE_UNKNOWN},
 		{9, {0}, STATE_CLOSED, true, true, CAUSE_UNKNOWN},
 		{9, {0}, STATE_LISTEN, true, true, CAUSE_UNKNOWN},
@@ -646,6 +649,7 @@ static void causes(void **state)
 
 			sock.inode = !conflict_is_dying(&sock);
 			sock.local.port = rows[i].port;
+			sock.peer = sock.local;
 			sock.peer.port = rows[i].peers[j];
 			conflict_count(&holders, &asks, &sock);
 		}

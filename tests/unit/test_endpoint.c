@@ -245,14 +245,78 @@ static void wildcards(void **state)
 	}
 }
 
+static struct endpoint end_of(uint16_t family, const char *addr, uint16_t port, uint32_t scope)
+{
+	struct endpoint end = {.family = family, .port = port, .scope = scope};
+
+	assert_int_equal(inet_pton(family, addr, end.addr), 1);
+	return end;
+}
+
+static void loopback(void **state)
+{
+	static const struct {
+		uint16_t family;
+		const char *addr;
+		bool is;
+	} rows[] = {
+		{AF_INET, "127.0.0.1", true},
+		{AF_INET, "127.255.255.255", true},
+		{AF_INET, "126.0.0.1", false},
+		{AF_INET, "0.0.0.0", false},
+		{AF_INET6, "::1", true},
+		{AF_INET6, "::", false},
+		{AF_INET6, "::ffff:127.0.0.9", true},
+		{AF_INET6, "::ffff:10.0.0.1", false},
+		{AF_INET6, "7f00::1", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		const struct endpoint end = end_of(rows[i].family, rows[i].addr, 1, 0);
+
+		if (endpoint_is_loopback(&end) != rows[i].is)
+			fail_msg("%s", rows[i].addr);
+	}
+}
+
+static void same(void **state)
+{
+	const struct endpoint nowhere = {0}, four = end_of(AF_INET, "10.0.0.1", 80, 0);
+	const struct endpoint others[] = {
+		end_of(AF_INET, "10.0.0.1", 81, 0),	    end_of(AF_INET, "10.0.0.2", 80, 0),
+		end_of(AF_INET6, "::ffff:10.0.0.2", 80, 0), end_of(AF_INET6, "::a00:1", 80, 0),
+		end_of(AF_INET6, "a00:1::", 80, 0),	    nowhere,
+	};
+	const struct endpoint mapped = end_of(AF_INET6, "::ffff:10.0.0.1", 80, 0);
+	const struct endpoint local2 = end_of(AF_INET6, "fe80::1", 80, 2),
+			      local3 = end_of(AF_INET6, "fe80::1", 80, 3),
+			      local = end_of(AF_INET6, "fe80::1", 80, 0);
+
+	(void)state;
+	assert_true(endpoint_same(&four, &four));
+	assert_true(endpoint_same(&four, &mapped) && endpoint_same(&mapped, &four));
+	for (size_t i = 0; i < COUNT_OF(others); i++)
+		assert_false(endpoint_same(&four, &others[i]) || endpoint_same(&others[i], &four));
+	assert_true(endpoint_same(&local, &local3) && endpoint_same(&local2, &local));
+	assert_false(endpoint_same(&local2, &local3));
+	assert_false(endpoint_same(&nowhere, &nowhere));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ipv4_like_libc),   cmocka_unit_test(ipv6_like_libc),
-		cmocka_unit_test(ipv6_zero_groups), cmocka_unit_test(rfc5952),
-		cmocka_unit_test(scopes),	    cmocka_unit_test(from_ipv4),
-		cmocka_unit_test(from_ipv6),	    cmocka_unit_test(from_other_families),
+		cmocka_unit_test(ipv4_like_libc),
+		cmocka_unit_test(ipv6_like_libc),
+		cmocka_unit_test(ipv6_zero_groups),
+		cmocka_unit_test(rfc5952),
+		cmocka_unit_test(scopes),
+		cmocka_unit_test(from_ipv4),
+		cmocka_unit_test(from_ipv6),
+		cmocka_unit_test(from_other_families),
 		cmocka_unit_test(wildcards),
+		cmocka_unit_test(loopback),
+		cmocka_unit_test(same),
 	};
 
 	return cmocka_run_group_tests_name("endpoint", tests, NULL, NULL);

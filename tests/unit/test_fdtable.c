@@ -271,6 +271,31 @@ static void closed(void **state)
 	assert_none(1234);
 }
 
+/* An attempt to connect is noted with the socket, and is over with its end or its number. */
+static void connects(void **state)
+{
+	(void)state;
+	fdtable_connect(1234, 77, 5);
+	assert_none(1234);
+	set(1234, 77);
+	assert_false(fdtable_connects(1234));
+	fdtable_connect(1234, 78, 5);
+	assert_false(fdtable_connects(1234));
+	fdtable_connect(1234, 77, 5);
+	assert_true(fdtable_connects(1234));
+	assert_int_equal(about(1234, 77).connect_ms, 5);
+	assert_noted(1234, 77);
+	fdtable_connect(1234, 77, 0);
+	assert_false(fdtable_connects(1234));
+
+	fdtable_connect(1234, 77, 5);
+	fdtable_close(1234, CALL_close, 42, 0, 99);
+	assert_false(fdtable_connects(1234));
+	fdtable_reopen(1234);
+	assert_false(fdtable_connects(1234));
+	forget(1234);
+}
+
 enum { WORKERS = 4, ROUNDS = 200000, SHARED = 3, FIRST_OWN = 100, APART = 600 };
 
 static _Atomic(int) mixed, lost;
@@ -488,12 +513,19 @@ static void copies_broken(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(empty),	   cmocka_unit_test(memory),
-		cmocka_unit_test(set_get_forget),  cmocka_unit_test(no_descriptors),
-		cmocka_unit_test(greatest_number), cmocka_unit_test(next),
-		cmocka_unit_test(closed),	   cmocka_unit_test(threads),
-		cmocka_unit_test(still_works),	   cmocka_unit_test(fork_amid_writes),
-		cmocka_unit_test(copies),	   cmocka_unit_test(copies_broken),
+		cmocka_unit_test(empty),
+		cmocka_unit_test(memory),
+		cmocka_unit_test(set_get_forget),
+		cmocka_unit_test(no_descriptors),
+		cmocka_unit_test(greatest_number),
+		cmocka_unit_test(next),
+		cmocka_unit_test(closed),
+		cmocka_unit_test(connects),
+		cmocka_unit_test(threads),
+		cmocka_unit_test(still_works),
+		cmocka_unit_test(fork_amid_writes),
+		cmocka_unit_test(copies),
+		cmocka_unit_test(copies_broken),
 	};
 
 	return cmocka_run_group_tests_name("fdtable", tests, NULL, NULL);

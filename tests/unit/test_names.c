@@ -259,7 +259,8 @@ static void note_codes(void **state)
 		"half-closed",	   "queue-reset",     "no-wire-effect",	 "double-close",
 		"close-wait",	   "not-local",	      "privileged-port", "sandboxed",
 		"lost-events",	   "no-descriptors",  "backlog-full",	 "backlog-cut",
-		"not-listening",   "shared-port",
+		"not-listening",   "shared-port",     "address-taken",	 "self-connect",
+		"refused",	   "unreachable",     "timed-out",
 	};
 
 	(void)state;

@@ -984,7 +984,7 @@ static struct holders longest_keeper(void)
 
 static void longest_figures(struct event *ev)
 {
-	if (ev->call == CALL_bind || ev->call == CALL_listen)
+	if (ev->call == CALL_bind || ev->call == CALL_listen || ev->call == CALL_connect)
 		ev->more.holders = longest_holders();
 	else if (call_more((enum call_id)ev->call) == PART_HOLDERS)
 		ev->more.holders = longest_keeper();
@@ -1016,6 +1016,10 @@ static void longest_figures(struct event *ev)
 	ev->figures.closed_call = CALL_close_range;
 	ev->figures.retransmits = UINT8_MAX;
 	ev->figures.wait_interrupted = true;
+	ev->figures.over_ms = UINT32_MAX;
+	ev->figures.syns = UINT8_MAX;
+	ev->figures.connect_how = UNREACHABLE_UNREAD;
+	ev->figures.bound_here = true;
 }
 
 /* Everything at its longest, whether or not a real call could have it all at once. */
@@ -1059,6 +1063,7 @@ enum { COLUMNS = 4 };
 #define ACCEPTS (CALL_BIT(CALL_accept) | CALL_BIT(CALL_accept4))
 #define MAKES (ACCEPTS | CALL_BIT(CALL_socket) | CALL_BIT(CALL_dup) | CALL_BIT(CALL_fcntl))
 #define BINDS (CALL_BIT(CALL_bind) | CALL_BIT(CALL_listen))
+#define FAILS (CALL_BIT(CALL_connect) | CALL_BIT(CALL_getsockopt) | CLOSES)
 
 static const struct {
 	const char *code;
@@ -1091,6 +1096,11 @@ static const struct {
 	{"backlog-cut", CALL_BIT(CALL_listen), 2},
 	{"not-listening", ACCEPTS, 0},
 	{"shared-port", BINDS, 1},
+	{"address-taken", CALL_BIT(CALL_connect), 1},
+	{"self-connect", CALL_BIT(CALL_connect), 1},
+	{"refused", FAILS, 1},
+	{"unreachable", FAILS, 1},
+	{"timed-out", FAILS, 1},
 };
 
 static int rule_of(enum note_id note)
