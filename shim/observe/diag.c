@@ -249,7 +249,7 @@ int diag_find_exact(const struct diag_id *id, struct diag_sock *ret)
 {
 	enum { TRIES = 4 };
 	struct channel channel;
-	int rc = take_channel(&channel);
+	int rc = id->cookie ? take_channel(&channel) : -EINVAL; /* none is like it: no proof */
 
 	if (rc < 0)
 		return rc;
@@ -310,7 +310,7 @@ int diag_find_in_dump(const struct diag_id *id, uint32_t kernel_states, struct d
 {
 	struct search search = {.id = id, .ret = ret};
 	struct channel channel;
-	int rc = take_channel(&channel);
+	int rc = id->cookie ? take_channel(&channel) : -EINVAL; /* none is like it: no proof */
 
 	if (rc < 0)
 		return rc;

@@ -1,5 +1,6 @@
 """The kernel refuses what the shim asks of it: what the program, its log and its reader get."""
 
+import json
 import os
 import socket
 
@@ -116,16 +117,19 @@ class Passing(Injected):
                 self.assertEqual(numbers[-1], 8)
                 self.assertEqual(self.told(log.read()), 1)
 
-    def question(self):
-        """The number of the getsockopt which asks what the first socket is that is closed."""
+    def numbers(self, option, script):
+        """Which getsockopt of a script's run, by number, ask for that option."""
         trace = self.fresh("trace")
-        python = [paths.PYTHON, "-I", "-S", "-c", self.SCRIPT]
         self.injected(shimmed(LOG=self.fresh("log"), FORMAT="json"),
-                      "getsockopt:error=EIO:when=65535", program=python, trace=trace)
+                      "getsockopt:error=EIO:when=65535", trace=trace,
+                      program=[paths.PYTHON, "-I", "-S", "-c", script])
         with open(trace) as file:
             lines = [line for line in file if "getsockopt(" in line]
-        # Beside TCP_INFO the event of socket() asks for SO_COOKIE.
-        return next(i for i, line in enumerate(lines, 1) if "SO_COOKIE" in line) + 1
+        return [i for i, line in enumerate(lines, 1) if option in line]
+
+    def question(self):
+        """The one which asks what the first socket is that is closed: behind that of socket()."""
+        return self.numbers("SO_COOKIE", self.SCRIPT)[0] + 1
 
     def test_of_what_it_is(self):
         """TCP_INFO and getpid are asked for once more."""
@@ -140,6 +144,24 @@ class Passing(Injected):
         events = self.events(log, "getsockopt:error=ENOBUFS:when=%d..%d" % (nth, nth + 1))
         self.assertEqual([event["seq"] for event in events], [1, 3, 4, 5, 6, 7, 8])
         self.assertEqual((events[1]["call"], self.told(events)), ("socket", 1))
+
+    def test_of_who_it_is(self):
+        """Without SO_COOKIE nobody is found who has the other number: that does not end it."""
+        script = ("import os, socket\n"
+                  "l = socket.create_server(('127.0.0.1', 0))\n"
+                  "c = socket.create_connection(l.getsockname()); d = os.dup(c.fileno())\n"
+                  "c.close(); os._exit(0)\n")
+        for nth in self.numbers("SO_COOKIE", script):
+            path = self.fresh("log")
+            done = self.injected(shimmed(LOG=path, FORMAT="json"),
+                                 "getsockopt:error=ENOBUFS:when=%d" % nth,
+                                 program=[paths.PYTHON, "-I", "-S", "-c", script])
+            self.assertEqual(done, (0, b"", b""))
+            with open(path) as file:
+                events = [json.loads(line) for line in file]
+            for event in events:
+                if event["call"] == "close" and "peer" in event:
+                    self.assertIn(event.get("state"), (None, "ESTABLISHED"), (nth, event))
 
     def test_of_what_is_none(self):
         """Of what was never seen to be a TCP socket nothing is missed."""
