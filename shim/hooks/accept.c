@@ -1,6 +1,6 @@
 /*
  * accept.c - the hooks of accept and accept4. The event is about the connection
- * that was made, or where there is none about the listener.
+ * that was made, or where there is none about the listener that the call began with.
  */
 #include "hooks/address.h"
 #include "hooks/hook.h"
@@ -9,9 +9,10 @@
 #include "observe/observe.h"
 
 /* A connection that was reset already has forgotten its peer: accept itself knew who it was. */
-static void report(struct event *ev, const struct sockaddr *addr, const socklen_t *len)
+static void report(struct event *ev, uint64_t began, const struct sockaddr *addr,
+		   const socklen_t *len)
 {
-	if (!observe_accept(ev))
+	if (!observe_accept(ev, began))
 		return;
 	if (!ev->error && !ev->sock.peer.family) {
 		const struct endpoint peer = address_written(addr, len);
@@ -24,17 +25,19 @@ static void report(struct event *ev, const struct sockaddr *addr, const socklen_
 int accept_by(__typeof__(accept) *way, int fd, struct sockaddr *addr, socklen_t *len)
 {
 	struct event ev;
+	uint64_t began;
 	int rc, err;
 
 	if (hook_idle(CALL_accept))
 		return way(fd, addr, len);
+	began = observe_began(CALL_accept, fd);
 	event_begin(&ev, CALL_accept, fd);
 
 	rc = way(fd, addr, len);
 	err = hook_error(rc);
 
 	event_end(&ev, rc, err);
-	report(&ev, addr, len);
+	report(&ev, began, addr, len);
 
 	return hook_result(rc, err);
 }
@@ -42,17 +45,19 @@ int accept_by(__typeof__(accept) *way, int fd, struct sockaddr *addr, socklen_t 
 int accept4_by(__typeof__(accept4) *way, int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
 	struct event ev;
+	uint64_t began;
 	int rc, err;
 
 	if (hook_idle(CALL_accept4))
 		return way(fd, addr, len, flags);
+	began = observe_began(CALL_accept4, fd);
 	event_begin(&ev, CALL_accept4, fd);
 
 	rc = way(fd, addr, len, flags);
 	err = hook_error(rc);
 
 	event_end(&ev, rc, err);
-	report(&ev, addr, len);
+	report(&ev, began, addr, len);
 
 	return hook_result(rc, err);
 }

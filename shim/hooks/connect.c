@@ -17,9 +17,11 @@ static int connect_logged(__typeof__(connect) *way, int fd, const struct sockadd
 	struct endpoint asked;
 	struct event ev;
 	struct attempt before;
+	uint64_t began;
 	int rc, err;
 
 	attempt_before(fd, &before);
+	began = observe_began(CALL_connect, fd);
 	event_begin(&ev, CALL_connect, fd);
 
 	rc = way(fd, addr, len);
@@ -28,7 +30,7 @@ static int connect_logged(__typeof__(connect) *way, int fd, const struct sockadd
 	event_end(&ev, rc, err);
 	reuse_note(&ev, policy);
 	asked = address_read(addr, len);
-	if (observe_connect(&ev, &asked, &before))
+	if (observe_connect(&ev, &asked, &before, began))
 		event_emit(&ev);
 
 	return hook_result(rc, err);

@@ -29,7 +29,7 @@ int dup_by(__typeof__(dup) *way, int fd)
 	err = hook_error(rc);
 
 	event_end(&ev, rc, err);
-	if (observe_dup(&ev))
+	if (observe_dup(&ev, 0))
 		event_emit(&ev);
 
 	return hook_result(rc, err);
@@ -47,9 +47,9 @@ static int make_copy(union dup_onto way, enum call_id call, int fd, int newfd, i
 }
 
 /* closing: the socket that was closed at the target, NULL where there was none. */
-static bool report_copy(struct event *ev, struct closing *closing)
+static bool report_copy(struct event *ev, uint64_t began, struct closing *closing)
 {
-	const bool copied = observe_dup(ev);
+	const bool copied = observe_dup(ev, began);
 
 	if (!closing)
 		return copied;
@@ -71,6 +71,8 @@ static int dup_onto(union dup_onto way, enum call_id call, int fd, int newfd, in
 	const bool was_ours = own_is(newfd) && process_owner();
 	const bool closes =
 		fd != newfd && !was_ours && observe_closing(&closing, call, newfd) == CLOSING_TCP;
+	/* What it closes may linger. */
+	const uint64_t began = closes ? observe_began(call, fd) : 0;
 	const bool moved = was_ours && own_move_away(newfd);
 
 	event_begin(&ev, call, fd);
@@ -85,7 +87,7 @@ static int dup_onto(union dup_onto way, enum call_id call, int fd, int newfd, in
 		sys_close(newfd); /* free, as the program knows it */
 	if (err && closes)
 		observe_not_closed(&closing);
-	if (report_copy(&ev, err || !closes ? NULL : &closing))
+	if (report_copy(&ev, began, err || !closes ? NULL : &closing))
 		event_emit(&ev);
 
 	return hook_result(rc, err);
@@ -121,7 +123,7 @@ int fcntl_by(__typeof__(fcntl) *way, int fd, int command, long arg)
 	err = hook_error(rc);
 
 	event_end(&ev, rc, err);
-	if (observe_dup(&ev))
+	if (observe_dup(&ev, 0))
 		event_emit(&ev);
 
 	return hook_result(rc, err);

@@ -84,10 +84,12 @@ bool wait_for_dying(__typeof__(bind) *way, int fd, const struct sockaddr *addr, 
 		if (!told && holders.dying)
 			tell(fd, &at, &holders);
 		told |= holders.dying > 0;
+		if (!ret->at_all)
+			ret->began = sock_cookie(fd);
 		ret->at_all = true;
 		ret->interrupted = sys_nap(&time) == -EINTR;
 		ret->ms = ms_since(start);
-		if (ret->interrupted)
+		if (ret->interrupted || sock_cookie(fd) != ret->began)
 			return false;
 		if (way(fd, addr, len) == 0)
 			return true;

@@ -11,12 +11,14 @@
 struct waited {
 	bool at_all, interrupted;
 	uint32_t ms;
+	uint64_t began; /* the socket that it is about; 0: none has waited */
 };
 
 /*
  * After a bind that failed with EADDRINUSE. Return true where it has worked in the
  * end; else the first answer stands. Never waits for a listener or a live socket,
- * nor in a vfork child; a signal's handler runs at once, and then the wait is over.
+ * nor in a vfork child; a signal's handler runs at once, and then the wait is over. So it is where
+ * the number has become another socket's.
  */
 bool wait_for_dying(__typeof__(bind) *way, int fd, const struct sockaddr *addr, socklen_t len,
 		    struct waited *ret);

@@ -83,6 +83,42 @@ static bool begin(struct event *ev, int fd, struct tcp_facts *ret)
 	return true;
 }
 
+uint64_t observe_began(enum call_id call, int fd)
+{
+	struct fd_note note;
+	uint64_t cookie;
+
+	if (!shim_logs(call))
+		return 0;
+	cookie = sock_cookie(fd);
+	fdtable_about(fd, cookie, &note);
+	return note.cookie || tcp_state(fd) >= 0 ? cookie : NO_TCP_SOCKET;
+}
+
+/*
+ * The same of a call that may have waited, and began with that socket. Where the number is not its
+ * any more there is an event all the same, but without has_sock.
+ */
+static bool begin_as(struct event *ev, uint64_t began, struct tcp_facts *ret)
+{
+	uint64_t cookie;
+
+	if (!began)
+		return begin(ev, ev->fd, ret);
+	if (!shim_logs(ev->call) || began == NO_TCP_SOCKET)
+		return false;
+
+	const bool is_tcp = tcp_ask(ev->fd, ret) == 0;
+
+	if (!event_caller(ev))
+		return false;
+	cookie = is_tcp ? sock_cookie(ev->fd) : 0;
+	ev->has_sock = cookie == began;
+	if (ev->has_sock)
+		ev->sock.cookie = cookie;
+	return true;
+}
+
 bool observe_own_call(struct event *ev, uint8_t state)
 {
 	struct fd_note note;
@@ -96,23 +132,34 @@ bool observe_own_call(struct event *ev, uint8_t state)
 	return true;
 }
 
-/* The socket ev->fd, what TCP_INFO says of it, and what was noted of it before. */
-static bool observe_open(struct event *ev, struct tcp_facts *facts, struct fd_note *before)
+/*
+ * The socket ev->fd, what TCP_INFO says of it, and what was noted of it before. Without has_sock
+ * nothing is known of these.
+ */
+static bool observe_open(struct event *ev, uint64_t began, struct tcp_facts *facts,
+			 struct fd_note *before)
 {
-	if (!begin(ev, ev->fd, facts))
+	if (!begin_as(ev, began, facts))
 		return false;
+	if (!ev->has_sock)
+		return true;
 	look(ev, ev->fd, facts, before);
 	view_trace(&ev->sock, view_unseen_syn(&ev->sock, facts), STATE_UNKNOWN);
 	view_keep(&ev->sock, ev->fd, ev->stack, before);
 	return true;
 }
 
-bool observe_call(struct event *ev)
+static bool observe_call_as(struct event *ev, uint64_t began)
 {
 	struct tcp_facts facts;
 	struct fd_note note;
 
-	return observe_open(ev, &facts, &note);
+	return observe_open(ev, began, &facts, &note);
+}
+
+bool observe_call(struct event *ev)
+{
+	return observe_call_as(ev, 0);
 }
 
 bool observe_left_open(struct event *ev)
@@ -161,14 +208,16 @@ bool observe_setsockopt(struct event *ev, bool enables_reuse)
  * A call that may have given the socket a local address. On a stack frame of its
  * own: explaining why it failed needs what there is.
  */
-static __attribute__((noinline)) bool observe_binding(struct event *ev)
+static __attribute__((noinline)) bool observe_binding(struct event *ev, uint64_t began)
 {
 	struct tcp_facts facts;
 	struct fd_note note;
 	bool learns, is_new;
 
-	if (!begin(ev, ev->fd, &facts))
+	if (!begin_as(ev, began, &facts))
 		return false;
+	if (!ev->has_sock)
+		return true;
 	look(ev, ev->fd, &facts, &note);
 	learns = ev->call == CALL_bind ? !ev->error : !ev->sock.local.family;
 	if (learns)
@@ -183,7 +232,7 @@ static __attribute__((noinline)) bool observe_binding(struct event *ev)
 
 bool observe_listen(struct event *ev)
 {
-	if (!observe_binding(ev))
+	if (!observe_binding(ev, 0))
 		return false;
 	if (ev->error)
 		explain_listen(ev, &ev->sock.local);
@@ -192,10 +241,12 @@ bool observe_listen(struct event *ev)
 	return true;
 }
 
-bool observe_bind(struct event *ev, const struct endpoint *asked)
+bool observe_bind(struct event *ev, const struct endpoint *asked, uint64_t began)
 {
-	if (!observe_binding(ev))
+	if (!observe_binding(ev, began))
 		return false;
+	if (!ev->has_sock)
+		return true;
 	if (ev->error) {
 		ev->sock.local = *asked;
 		explain_bind(ev, &ev->sock.local);
@@ -280,14 +331,17 @@ static void follow_attempt(struct event *ev, const struct attempt *before,
 	explain_connect(ev);
 }
 
-bool observe_connect(struct event *ev, const struct endpoint *asked, const struct attempt *before)
+bool observe_connect(struct event *ev, const struct endpoint *asked, const struct attempt *before,
+		     uint64_t began)
 {
 	struct tcp_facts facts;
 	struct fd_note note;
 	uint8_t necessary = STATE_UNKNOWN;
 
-	if (!begin(ev, ev->fd, &facts))
+	if (!begin_as(ev, began, &facts))
 		return false;
+	if (!ev->has_sock)
+		return true;
 	if (!ev->error && facts.state == STATE_CLOSED) {
 		/* AF_UNSPEC: what it was connected to is not this socket's any more. */
 		view_begin(&ev->sock, ev->fd, facts.state, &note);
@@ -344,25 +398,27 @@ bool observe_socket(struct event *ev)
 }
 
 /* The event is about the listener, or what was taken for one. */
-static __attribute__((noinline)) bool observe_failed_accept(struct event *ev)
+static __attribute__((noinline)) bool observe_failed_accept(struct event *ev, uint64_t began)
 {
 	struct tcp_facts facts;
 	struct fd_note note;
 
-	if (!observe_open(ev, &facts, &note))
+	if (!observe_open(ev, began, &facts, &note))
 		return false;
+	if (!ev->has_sock)
+		return true;
 	backlog_of_failed_accept(ev, &facts);
 	explain_accept(ev, &facts, note.listened);
 	return true;
 }
 
-bool observe_accept(struct event *ev)
+bool observe_accept(struct event *ev, uint64_t began)
 {
 	const int fd = (int)ev->ret;
 	struct tcp_facts facts;
 
 	if (ev->error)
-		return observe_failed_accept(ev);
+		return observe_failed_accept(ev, began);
 	if (!begin(ev, fd, &facts))
 		return false;
 	ev->sock.cookie = sock_cookie(fd);
@@ -385,13 +441,13 @@ void observe_accepted_from(struct event *ev, const struct endpoint *peer)
 	view_keep(&ev->sock, (int)ev->ret, ev->stack, &nothing_noted);
 }
 
-bool observe_dup(struct event *ev)
+bool observe_dup(struct event *ev, uint64_t began)
 {
-	if (!observe_call(ev))
+	if (!observe_call_as(ev, began))
 		return false;
-	if (!ev->error)
-		fdtable_copy(ev->fd, (int)ev->ret);
-	else
+	if (ev->error)
 		explain_descriptors(ev);
+	else if (ev->has_sock)
+		fdtable_copy(ev->fd, (int)ev->ret);
 	return true;
 }

@@ -26,8 +26,19 @@ bool observe_own_call(struct event *ev, uint8_t state);
 /* enables_reuse: the call was to turn SO_REUSEADDR on. */
 bool observe_setsockopt(struct event *ev, bool enables_reuse);
 
-/* The same; and the socket may have got a local address by it. asked: where it failed. */
-bool observe_bind(struct event *ev, const struct endpoint *asked);
+/*
+ * Before a call that may wait: the cookie of the socket that it is about. When it returns, the
+ * number may be another's. NO_TCP_SOCKET where it is none, 0 where that is not known.
+ */
+#define NO_TCP_SOCKET UINT64_MAX
+uint64_t observe_began(enum call_id call, int fd);
+
+/*
+ * The same; and the socket may have got a local address by it. asked: where it failed. began: what
+ * observe_began said, here and below; 0 where the call has not waited. Where the number is another
+ * socket's by now, or nobody's, the event is there, but nothing in it about a socket.
+ */
+bool observe_bind(struct event *ev, const struct endpoint *asked, uint64_t began);
 bool observe_listen(struct event *ev);
 
 /* TCPSHIM_WAIT begins: no call, so it takes nothing of what the bind's event is to tell. */
@@ -40,19 +51,20 @@ void observe_before(enum call_id call, int fd, struct tcp_facts *ret);
 bool observe_shutdown(struct event *ev, const struct tcp_facts *before);
 
 /* After a connect; before is what attempt_before said. */
-bool observe_connect(struct event *ev, const struct endpoint *asked, const struct attempt *before);
+bool observe_connect(struct event *ev, const struct endpoint *asked, const struct attempt *before,
+		     uint64_t began);
 
 /* socket(): what was asked for is in ev->args. */
 bool observe_socket(struct event *ev);
 
 /* accept: the new connection, or where it failed the listener. */
-bool observe_accept(struct event *ev);
+bool observe_accept(struct event *ev, uint64_t began);
 
 /* And where that left its peer unknown: the address that accept itself has told. */
 void observe_accepted_from(struct event *ev, const struct endpoint *peer);
 
 /* dup and its kin, when they have returned: the socket that was copied. */
-bool observe_dup(struct event *ev);
+bool observe_dup(struct event *ev, uint64_t began);
 
 /* At exit: an open descriptor. False where it is no TCP socket. */
 bool observe_left_open(struct event *ev);

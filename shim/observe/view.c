@@ -25,7 +25,8 @@ static void learn_addresses(struct sock_view *view, int fd)
 
 void view_begin(struct sock_view *view, int fd, uint8_t state, struct fd_note *ret)
 {
-	view->cookie = sock_cookie(fd);
+	if (!view->cookie)
+		view->cookie = sock_cookie(fd);
 	view->state = state;
 	fdtable_about(fd, view->cookie, ret);
 	view->was = ret->state;

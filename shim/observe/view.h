@@ -29,9 +29,9 @@ static inline bool state_is_synchronized(uint8_t state)
 #endif
 
 /*
- * Cookie, what the last event of this socket through this number left behind, and
- * both addresses. state: as TCP_INFO gave it now. The note that was there goes into *ret,
- * empty where there was none.
+ * Cookie (where it is not known yet), what the last event of this socket through this number left
+ * behind, and both addresses. state: as TCP_INFO gave it now. The note that was there goes into
+ * *ret, empty where there was none.
  */
 void view_begin(struct sock_view *view, int fd, uint8_t state, struct fd_note *ret);
 

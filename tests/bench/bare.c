@@ -11,7 +11,7 @@
  *
  *	bind	can the address be read? is the option on already? setsockopt, an event of its
  *		own; the address that the kernel gave
- *	accept	both addresses
+ *	accept	which listener it is, before it waits there; both addresses
  *	close	of a connection: what speaks for a reset, and what sock_diag needs; the question
  *		after it. Of a listener: the question before it, as a proof, and after it
  *	dup, close of what is no TCP socket: TCP_INFO, which refuses
@@ -251,8 +251,11 @@ int do_listen(int fd, int backlog)
 
 int do_accept(int fd)
 {
-	const int conn = accept(fd, NULL, NULL);
+	int conn;
 
+	if (bare)
+		option_u64(fd, SO_COOKIE);
+	conn = accept(fd, NULL, NULL);
 	if (bare && conn >= 0) {
 		event(conn);
 		ask_local(conn);

@@ -10,6 +10,7 @@ import subprocess
 
 from harness import kernel
 from harness.case import Case, needs_root, read_line, shimmed, wait_until
+from harness.contract import VIEW_KEYS
 
 SOCK_DESTROY = 21
 SI_USER, SI_QUEUE, SI_TIMER = 0, -1, -2
@@ -460,6 +461,23 @@ class Signals(Waiting):
           "    ctypes.set_errno(4242)\n"
           "    r.append(C.bind(s.fileno(), addr, 16)); r.append(ctypes.get_errno())\n"
           "t = threading.Thread(target=binds); t.start()" % port)
+
+    def test_a_number_that_is_another_sockets_meanwhile(self):
+        """The wait is over: the other socket is not bound, nor told of."""
+        log, port = self.log(), self.port()
+        client, = self.last_ack(port)
+        p = self.puppet(log, WAIT=100)
+        p("import threading")
+        self.begin_in_thread(p, port)
+        self.asleep(p.pid, p.eval("t.native_id"))
+        p("other = socket.socket(); C.dup2(other.fileno(), s.fileno())")
+        client.close()
+        p("t.join()")
+        self.assertEqual(p.eval("[r[0], errno.errorcode[r[1]]]"), [-1, "EADDRINUSE"])
+        self.assertEqual(p.eval("other.getsockname()[1]"), 0)
+        event = self.last_bind(log)
+        self.match(event, error="EADDRINUSE", **dict.fromkeys(VIEW_KEYS))
+        self.assertEqual(self.notes(event), ["reuse-enabled", "waited"])
 
     def test_setuid_of_another_thread(self):
         """libc sends each thread a signal of its own, and waits until all have handled it."""

@@ -76,6 +76,10 @@ KEYS = ("v", "time", "pid", "tid", "prog", "seq", "call", "by", "fd", "ret", "er
         "unlisted", "dur_ns", "notes", "stack")
 ALWAYS = ("v", "time", "pid", "tid", "prog", "seq", "call", "ret", "dur_ns")
 EXIT_KEYS = ("age_ms", "totals", "unlisted")
+# What is said of a socket.
+VIEW_KEYS = ("sock", "local", "peer", "was", "via", "state", "timer_ms")
+# A call that may wait: when it returns, its number may be another socket's, or nobody's.
+WAITING = ("bind", "connect", "accept", "accept4", "dup2", "dup3")
 CLOSED_KEYS = ("fd", "sock", "local", "peer", "was", "state", "timer_ms")
 ARGS = {
     "socket": ("domain", "type", "protocol"),
@@ -268,7 +272,11 @@ def _socket(event):
         made_none = event["call"] == "socket" and event["ret"] == -1 \
             or has_note(event, "double-close") or "totals" in event \
             or "repeated" in event and (event["call"], event["error"]) == ("close", "EBADF")
-        _hold(("sock" in event) != made_none, "sock with %s = %d" % (event["call"], event.get("ret", 0)))
+        lost = "sock" not in event and event["call"] in WAITING
+        _hold(lost or ("sock" in event) != made_none,
+              "sock with %s = %d" % (event["call"], event.get("ret", 0)))
+        for key in VIEW_KEYS:
+            _hold(not lost or key not in event, "%s of no socket" % key)
         _hold(not made_none or "state" not in event, "a state of no socket")
         return
     _hold(event["call"] in ("dup2", "dup3") and event["ret"] != -1, "closed with %s"
@@ -281,7 +289,7 @@ def _socket(event):
     _number(closed["fd"], "closed.fd", 0)
     _view(closed, "closed")
     if "sock" not in event:
-        for key in ("local", "peer", "was", "via", "state", "timer_ms"):
+        for key in VIEW_KEYS:
             _hold(key not in event, "%s of no socket" % key)
 
 
