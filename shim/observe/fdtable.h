@@ -29,11 +29,14 @@ struct fd_note {
 	uint32_t made_at;   /* the stack that made it (facts/callsite.h); 0: not known */
 	uint32_t closed_at; /* likewise */
 	int32_t next_copy;  /* another number of this socket, and 1; all make a ring. 0: none */
+	/* process_generation() when the addresses were asked of the socket; 0: they were not. */
+	uint32_t asked;
 	uint8_t closed_call;
 	uint8_t opened;	       /* OPENED_… */
 	uint8_t state;	       /* that the last event through this number ended with */
 	bool closed_other : 1; /* what was closed last was no TCP socket any more */
 	bool listened : 1;     /* it was a listener, if it is none any more */
+	bool renewed : 1;      /* of a copy: it knows more than the table's */
 	struct endpoint local, peer;
 };
 

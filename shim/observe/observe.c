@@ -64,9 +64,6 @@ static void look(struct event *ev, int fd, const struct tcp_facts *facts, struct
 		view->state = STATE_UNKNOWN;
 }
 
-/* What view_begin would find of a socket that has just been made. */
-static const struct fd_note nothing_noted;
-
 /* The beginning of all observations of an open socket: what TCP_INFO says, or no event. */
 static bool begin(struct event *ev, int fd, struct tcp_facts *ret)
 {
@@ -92,7 +89,7 @@ uint64_t observe_began(enum call_id call, int fd)
 		return 0;
 	cookie = sock_cookie(fd);
 	fdtable_about(fd, cookie, &note);
-	return note.cookie || tcp_state(fd) >= 0 ? cookie : NO_TCP_SOCKET;
+	return note.cookie || !tcp_is_none(tcp_state(fd)) ? cookie : NO_TCP_SOCKET;
 }
 
 /*
@@ -102,17 +99,18 @@ uint64_t observe_began(enum call_id call, int fd)
 static bool begin_as(struct event *ev, uint64_t began, struct tcp_facts *ret)
 {
 	uint64_t cookie;
+	int rc;
 
 	if (!began)
 		return begin(ev, ev->fd, ret);
 	if (!shim_logs(ev->call) || began == NO_TCP_SOCKET)
 		return false;
-
-	const bool is_tcp = tcp_ask(ev->fd, ret) == 0;
-
-	if (!event_caller(ev))
+	rc = tcp_ask(ev->fd, ret);
+	if (tcp_is_unanswered(rc))
+		event_unanswered(ev->fd, rc);
+	if (tcp_is_unanswered(rc) || !event_caller(ev))
 		return false;
-	cookie = is_tcp ? sock_cookie(ev->fd) : 0;
+	cookie = rc == 0 ? sock_cookie(ev->fd) : 0;
 	ev->has_sock = cookie == began;
 	if (ev->has_sock)
 		ev->sock.cookie = cookie;
@@ -392,7 +390,7 @@ bool observe_socket(struct event *ev)
 	if (ev->has_sock) {
 		ev->sock.cookie = sock_cookie(fd);
 		ev->sock.state = state < 0 ? STATE_UNKNOWN : (uint8_t)state;
-		view_keep(&ev->sock, fd, ev->stack, &nothing_noted);
+		view_keep_new(&ev->sock, fd, ev->stack);
 	}
 	return true;
 }
@@ -429,7 +427,7 @@ bool observe_accept(struct event *ev, uint64_t began)
 	/* Until its SYN is acknowledged it is there only by TCP Fast Open. */
 	view_trace(&ev->sock, STATE_SYN_RCVD,
 		   facts.has_delivered ? STATE_ESTABLISHED : STATE_UNKNOWN);
-	view_keep(&ev->sock, fd, ev->stack, &nothing_noted);
+	view_keep_new(&ev->sock, fd, ev->stack);
 	surprises_of_accept(ev, fd, &facts);
 	backlog_of_accept(ev);
 	return true;
@@ -438,7 +436,7 @@ bool observe_accept(struct event *ev, uint64_t began)
 void observe_accepted_from(struct event *ev, const struct endpoint *peer)
 {
 	ev->sock.peer = *peer;
-	view_keep(&ev->sock, (int)ev->ret, ev->stack, &nothing_noted);
+	view_keep_new(&ev->sock, (int)ev->ret, ev->stack);
 }
 
 bool observe_dup(struct event *ev, uint64_t began)

@@ -9,18 +9,53 @@
 
 #include "facts/shim.h"
 #include "observe/transitions.h"
+#include "sys/process.h"
 
-/* The addresses, where they are not known or a connection has been made since. */
-static void learn_addresses(struct sock_view *view, int fd)
+/* Are all the calls logged by which the program may copy a descriptor, or change its addresses? */
+static bool knows_copies(void)
 {
-	if (view->was && (!state_is_synchronized(view->state) || state_is_synchronized(view->was)))
+	return shim_logs(CALL_connect) && shim_logs(CALL_dup) && shim_logs(CALL_dup2) &&
+	       shim_logs(CALL_dup3) && shim_logs(CALL_fcntl);
+}
+
+bool view_addresses_hold(const struct fd_note *note)
+{
+	return note->asked && note->asked == process_generation() && !note->next_copy &&
+	       knows_copies();
+}
+
+/* For fd_note's asked, after both addresses were asked of the socket. */
+static uint32_t asked_now(const struct sock_view *view)
+{
+	const bool failed =
+		state_is_synchronized(view->state) && !(view->local.family && view->peer.family);
+
+	return failed ? 0 : process_generation();
+}
+
+/*
+ * The addresses, where they are not known for certain or a connection has been made since. That
+ * which is over has no peer any more that it could tell.
+ */
+static void learn_addresses(struct sock_view *view, int fd, struct fd_note *note)
+{
+	const bool connected = state_is_synchronized(view->state);
+	const bool made = connected && !state_is_synchronized(view->was);
+	const bool is_over = view->state == STATE_CLOSED && view->peer.family;
+
+	if (view->was && !made && (is_over || view_addresses_hold(note)))
 		return;
 	view->local = sock_local(fd);
 
 	const struct endpoint peer = sock_peer(fd);
 
-	if (peer.family)
+	/* One that has got another peer since it was noted can only have connected. */
+	if (connected && view->was && memcmp(&peer, &view->peer, sizeof(peer)) != 0)
+		view->opened = OPENED_BY_US;
+	if (peer.family || connected)
 		view->peer = peer;
+	note->asked = asked_now(view);
+	note->renewed = true;
 }
 
 void view_begin(struct sock_view *view, int fd, uint8_t state, struct fd_note *ret)
@@ -33,7 +68,7 @@ void view_begin(struct sock_view *view, int fd, uint8_t state, struct fd_note *r
 	view->opened = ret->opened;
 	view->local = ret->local;
 	view->peer = ret->peer;
-	learn_addresses(view, fd);
+	learn_addresses(view, fd, ret);
 }
 
 /* Whose way is it? */
@@ -88,7 +123,7 @@ uint8_t view_unseen_syn(struct sock_view *view, const struct tcp_facts *facts)
 /* Does the note say of the socket what it says now? Most calls change nothing of it. */
 static bool is_known(const struct fd_note *note, const struct sock_view *view)
 {
-	return note->cookie == view->cookie && note->state == view->state &&
+	return !note->renewed && note->cookie == view->cookie && note->state == view->state &&
 	       note->opened == view->opened &&
 	       memcmp(&note->local, &view->local, sizeof(note->local)) == 0 &&
 	       memcmp(&note->peer, &view->peer, sizeof(note->peer)) == 0;
@@ -109,7 +144,15 @@ void view_keep(const struct sock_view *view, int fd, uint32_t stack, const struc
 	note.state = view->state;
 	note.opened = view->opened;
 	note.listened = before->listened || view->state == STATE_LISTEN;
+	note.asked = before->asked;
 	fdtable_set(fd, &note);
+}
+
+void view_keep_new(const struct sock_view *view, int fd, uint32_t stack)
+{
+	const struct fd_note nothing_noted = {.asked = asked_now(view)};
+
+	view_keep(view, fd, stack, &nothing_noted);
 }
 
 void view_identify(const struct sock_view *view, int fd, struct diag_id *ret)

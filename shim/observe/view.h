@@ -36,6 +36,13 @@ static inline bool state_is_synchronized(uint8_t state)
 void view_begin(struct sock_view *view, int fd, uint8_t state, struct fd_note *ret);
 
 /*
+ * Are the addresses that were noted those of the socket still? Not for certain where it has other
+ * numbers, here (a copy) or in another process of the family: through one of these its connection
+ * may have been dissolved and another one made.
+ */
+bool view_addresses_hold(const struct fd_note *note);
+
+/*
  * Fill in the way: a waypoint is a state that was measured in between or that the
  * call itself makes necessary; STATE_UNKNOWN for none.
  */
@@ -54,6 +61,9 @@ uint8_t view_unseen_syn(struct sock_view *view, const struct tcp_facts *facts);
  * stack is where it was made.
  */
 void view_keep(const struct sock_view *view, int fd, uint32_t stack, const struct fd_note *before);
+
+/* The same of a socket that the call has made, and whose addresses it was asked for. */
+void view_keep_new(const struct sock_view *view, int fd, uint32_t stack);
 
 /* Everything by which sock_diag will find this socket; fd must still be open. */
 void view_identify(const struct sock_view *view, int fd, struct diag_id *ret);

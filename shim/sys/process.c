@@ -13,6 +13,9 @@
 static struct process not_ready;
 _Atomic(struct process *) process_page = &not_ready;
 
+/* One for the family: how many have been born into it. NULL: not counted. */
+static _Atomic(uint32_t) *births;
+
 /* A page that forks wipe, where there is none yet. Who comes second throws his away. */
 static int make_page(void)
 {
@@ -74,6 +77,8 @@ static bool claim(pid_t pid)
 
 	if (memory_is_borrowed(pid) || make_page() < 0)
 		return false;
+	if (births && !atomic_load(&this_process.born))
+		atomic_fetch_add(births, 1);
 	atomic_compare_exchange_strong(&this_process.born, &unborn, clock_ns(CLOCK_MONOTONIC));
 	return atomic_compare_exchange_strong(&this_process.owner, &nobody, pid) || nobody == pid;
 }
@@ -95,7 +100,17 @@ int process_init(void)
 		return rc < 0 ? rc : pid;
 	atomic_store(&this_process.owner, pid);
 	atomic_store(&this_process.born, clock_ns(CLOCK_MONOTONIC));
+
+	void *shared = sys_mmap_shared(sizeof(*births));
+
+	if (!sys_failed(shared))
+		births = shared;
 	return 0;
+}
+
+uint32_t process_generation(void)
+{
+	return births ? atomic_load(births) + 1 : 0;
 }
 
 int process_init_later(void)

@@ -48,6 +48,13 @@ int process_init(void);
 /* The same with less work: can the kernel do it? Then it is made when it is first needed. */
 int process_init_later(void);
 
+/*
+ * Which generation of the family it is, that is of the process that was loaded and all that are
+ * forked from it: another one since any of these has claimed its memory. What one of them notes of
+ * a socket, another one may change after the fork. 0: not known.
+ */
+uint32_t process_generation(void);
+
 /* The caller's pid where this memory is its own, else 0 (a vfork child). */
 pid_t process_owner(void);
 

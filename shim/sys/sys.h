@@ -214,6 +214,14 @@ static inline void *sys_mmap_pages(size_t len)
 	return (void *)SYS6(SYS_mmap, 0, len, READ_WRITE, PRIVATE_ANONYMOUS, -1L, 0);
 }
 
+/* The same, for forked children as well: what one writes there, all see. */
+static inline void *sys_mmap_shared(size_t len)
+{
+	enum { READ_WRITE = 0x1 | 0x2, SHARED_ANONYMOUS = 0x01 | 0x20 };
+
+	return (void *)SYS6(SYS_mmap, 0, len, READ_WRITE, SHARED_ANONYMOUS, -1L, 0);
+}
+
 static inline int sys_failed(const void *address)
 {
 	return (unsigned long)address > -4096UL;

@@ -6,6 +6,7 @@ that one its event says nothing.
 
 import platform
 
+from harness import kernel
 from harness.case import Case, wait_until
 from harness.contract import VIEW_KEYS
 
@@ -159,3 +160,116 @@ class Waiting(Case):
         # What is there now is the listener, not what its number has become.
         p("C.listen(target, 1)")
         self.expect(log.new(), ("listen", dict(ret=0, state="LISTEN", was=None)))
+
+
+class Numbers(Case):
+    """One socket under two numbers: dissolved and connected elsewhere through the one, and what
+    the other one's events say then."""
+
+    ELSEWHERE = ("unspec = ctypes.create_string_buffer(16)\n"
+                 "def elsewhere(fd):\n"
+                 "    C.connect(fd, unspec, 16)\n"
+                 "    got = call('connect', fd, struct.pack('=H', 2) + struct.pack("
+                 "'>H4s8x', other.getsockname()[1], socket.inet_aton('127.0.0.1')), 16)\n"
+                 "    assert got[0] == 0, got\n")
+
+    def connected(self, log, **settings):
+        """Two listeners, and a connection to the first; `n` is its client's number."""
+        p = self.pair(log, **settings)
+        p(self.ELSEWHERE + "other = socket.create_server(('127.0.0.1', 0))\n"
+          "k = cookie(c); n = c.detach()")
+        log.new()
+        return p
+
+    def is_told(self, p, event, **keys):
+        """The event shows the socket as the kernel has it."""
+        entry = kernel.by_cookie(p.eval("k"))
+        self.assertEqual(entry.peer[1], p.eval("other.getsockname()[1]"))
+        self.match(event, sock=p.eval("k"), local="%s:%d" % entry.local,
+                   peer="%s:%d" % entry.peer, **keys)
+
+    def closed_through(self, p, log, number):
+        log.new()
+        p("C.close(%s)" % number)
+        event = log.new()[-1]
+        self.is_told(p, event, state=lambda state: state in ("FIN_WAIT_1", "FIN_WAIT_2"))
+
+    def test_a_copy(self):
+        log = self.log()
+        p = self.connected(log)
+        p("d = os.dup(n); elsewhere(d); os.close(d)")
+        self.closed_through(p, log, "n")
+
+    def test_the_copy(self):
+        log = self.log()
+        p = self.connected(log)
+        p("d = C.dup2(n, 90); elsewhere(n); C.close(n)")
+        self.closed_through(p, log, "d")
+
+    def test_a_copy_from_before_the_connection(self):
+        log = self.log()
+        p = self.puppet(log)
+        p(self.ELSEWHERE + "l, other = (socket.create_server(('127.0.0.1', 0)) for _ in 'lo')\n"
+          "c = socket.socket(); k = cookie(c); n = c.detach(); d = os.dup(n)\n"
+          "C.connect(n, struct.pack('=H', 2) + struct.pack("
+          "'>H4s8x', l.getsockname()[1], socket.inet_aton('127.0.0.1')), 16)\n"
+          "elsewhere(d); os.close(d)")
+        self.closed_through(p, log, "n")
+
+    def test_other_calls_than_close(self):
+        log = self.log()
+        p = self.connected(log)
+        p("d = os.dup(n); elsewhere(d)")
+        log.new()
+        p("C.setsockopt(n, 6, 1, struct.pack('i', 1), 4); C.shutdown(n, 0)")
+        for event in log.new():
+            self.is_told(p, event, state="ESTABLISHED")
+
+    def test_the_number_of_a_child(self):
+        """It does not close, nor does it leave a copy."""
+        log = self.log()
+        p = self.connected(log)
+        p("pid = os.fork()\n"
+          "if pid == 0:\n    elsewhere(n); os._exit(0)\n"
+          "os.waitpid(pid, 0)")
+        self.closed_through(p, log, "n")
+
+    def test_the_number_of_the_parent(self):
+        log = self.log()
+        p = self.connected(log)
+        p("r, w = os.pipe(); pid = os.fork()\n"
+          "if pid == 0:\n    os.read(r, 1); os._exit(C.close(n))\n"
+          "elsewhere(n); os.close(n)")
+        log.new()
+        p("os.write(w, b'x'); os.waitpid(pid, 0)")
+        event, = log.new()
+        self.is_told(p, event, state=lambda state: state in ("FIN_WAIT_1", "FIN_WAIT_2"))
+
+    def test_a_grandchild_of_one_that_did_nothing(self):
+        log = self.log()
+        p = self.connected(log)
+        p("pid = os.fork()\n"
+          "if pid == 0:\n"
+          "    if os.fork() == 0:\n        elsewhere(n); os._exit(0)\n"
+          "    os.wait(); os._exit(0)\n"
+          "os.waitpid(pid, 0)")
+        self.closed_through(p, log, "n")
+
+    def test_where_dup_is_not_logged(self):
+        log = self.log()
+        p = self.connected(log, CALLS="socket,connect,accept,accept4,close")
+        p("d = os.dup(n); elsewhere(d); os.close(d)")
+        self.closed_through(p, log, "n")
+
+    def test_where_connect_is_not_logged(self):
+        log = self.log()
+        p = self.connected(log, CALLS="dup,dup2,dup3,fcntl,setsockopt,close")
+        p("C.setsockopt(n, 6, 1, struct.pack('i', 1), 4); elsewhere(n)")
+        self.closed_through(p, log, "n")
+
+    def test_an_accepted_connection(self):
+        """Its copy connects, and is then one that this end has opened."""
+        log = self.log()
+        p = self.connected(log)
+        p("k = cookie(a); m = a.detach(); d = os.dup(m); elsewhere(d); os.close(d)")
+        self.closed_through(p, log, "m")

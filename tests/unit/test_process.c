@@ -458,6 +458,42 @@ static void leaves_errno(void **state)
 	in_child(errno_body, NULL);
 }
 
+static void born_later(void)
+{
+	const uint32_t before = process_generation();
+
+	MUST(process_owner() == getpid());
+	MUST(process_generation() == before + 1);
+	must_end_well(fork_that(must_be_new));
+	MUST(process_generation() == before + 2);
+	MUST(process_owner() == getpid());
+	MUST(process_generation() == before + 2);
+}
+
+static void does_nothing(void)
+{
+}
+
+static void generations_body(void *arg)
+{
+	(void)arg;
+	MUST(process_generation() == 0); /* not counted yet */
+	MUST(process_init() == 0);
+	MUST(process_generation() == 1);
+	must_end_well(fork_that(does_nothing));
+	MUST(owner_in_vfork_child() == 0);
+	MUST(process_generation() == 1);
+	must_end_well(fork_that(born_later));
+	MUST(process_generation() == 3);
+}
+
+/* Each birth is seen by all of the family, once. */
+static void generations(void **state)
+{
+	(void)state;
+	in_child(generations_body, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -474,6 +510,7 @@ int main(void)
 		cmocka_unit_test(claims_race),
 		cmocka_unit_test(first_of_namespace),
 		cmocka_unit_test(leaves_errno),
+		cmocka_unit_test(generations),
 	};
 
 	process_use(pthread_self, pthread_getcpuclockid);
