@@ -76,7 +76,7 @@ void backlog_of_listen(struct event *ev, const struct tcp_facts *facts, bool is_
 	note_cut(ev, facts->backlog);
 }
 
-void backlog_of_accept(struct event *ev)
+void backlog_of_accept(struct event *ev, uint64_t listener)
 {
 	struct backlog backlog;
 	struct tcp_facts facts;
@@ -84,9 +84,9 @@ void backlog_of_accept(struct event *ev)
 	if (!is_due(ev->fd, ev->began_ns + ev->dur_ns) || tcp_ask(ev->fd, &facts) < 0)
 		return;
 	/* The number may be another listener's by now: accept may have waited. */
-	if (facts.state != STATE_LISTEN || sock_local(ev->fd).port != ev->sock.local.port)
+	if (facts.state != STATE_LISTEN || sock_cookie(ev->fd) != listener)
 		return;
-	backlog = backlog_look(ev->fd, sock_cookie(ev->fd), &facts);
+	backlog = backlog_look(ev->fd, listener, &facts);
 	backlog_note(ev, &backlog);
 }
 

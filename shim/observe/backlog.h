@@ -29,8 +29,9 @@ void backlog_of_listen(struct event *ev, const struct tcp_facts *facts, bool is_
 /*
  * After an accept. Of one that worked the listener is asked at most once in 100 ms, since any
  * question would double what the others cost; of one that failed TCP_INFO has told it anyway.
+ * listener: the cookie of the one that it began with.
  */
-void backlog_of_accept(struct event *ev);
+void backlog_of_accept(struct event *ev, uint64_t listener);
 void backlog_of_failed_accept(struct event *ev, const struct tcp_facts *facts);
 
 #endif

@@ -14,6 +14,7 @@
 #include "observe/event.h"
 #include "observe/fdtable.h"
 #include "observe/keeper.h"
+#include "observe/proofs.h"
 #include "observe/surprises.h"
 #include "observe/tcp_state.h"
 #include "observe/view.h"
@@ -27,8 +28,7 @@ static int find(struct closing *closing, struct diag_sock *ret)
 
 	if (closing->by_dump)
 		return diag_find_in_dump(&closing->id, states, ret);
-	return closing->id.protocol == IPPROTO_MPTCP ? diag_find_multipath(&closing->id, ret)
-						     : diag_find_exact(&closing->id, ret);
+	return proofs_find(&closing->id, ret);
 }
 
 /*
@@ -48,24 +48,21 @@ static int find_what_is_left(struct closing *closing, struct diag_sock *ret)
 }
 
 /*
- * Make sure that "not found" will mean "gone". Where that is not plain, the
- * question that will be asked after the close must find the socket now.
+ * Make sure that "not found" will mean "gone". Where such a question is not known to
+ * find such a socket, the one that will be asked after the close must find it now.
+ * What has ended could be found now in TIME_WAIT alone, as well as after the close.
  */
 static void prepare_question(struct closing *closing)
 {
 	const bool listens = closing->before == STATE_LISTEN;
 	struct diag_sock found;
 
-	view_identify(&closing->view, closing->fd, &closing->id);
-	if (closing->id.protocol == IPPROTO_MPTCP && !listens) {
-		closing->unread = 0; /* MPTCP counts the peer's end as a byte */
-		closing->was_reset = false;
-	}
 	closing->by_dump = listens && (closing->id.protocol != IPPROTO_TCP ||
 				       sock_option(closing->fd, SOL_SOCKET, SO_REUSEPORT) != 0);
-	if (!closing->by_dump && !listens && closing->id.netns && diag_answers(IPPROTO_TCP))
+	if (!closing->by_dump && closing->id.netns && proofs_have(&closing->id))
 		return;
-	closing->id.proven = find(closing, &found) == 1;
+	if (closing->before != STATE_CLOSED || closing->id.protocol != IPPROTO_TCP)
+		closing->id.proven = find(closing, &found) == 1;
 	if (!closing->id.proven && listens && !closing->by_dump) {
 		/* One of a group, whose option is gone by now: the kernel picked another. */
 		closing->by_dump = true;
@@ -73,6 +70,25 @@ static void prepare_question(struct closing *closing)
 	}
 	if (!closing->id.proven)
 		closing->id.netns = 0;
+}
+
+/* What the question will be about; none where the socket itself tells of its end. */
+static void identify(struct closing *closing, const struct tcp_facts *facts,
+		     const struct fd_note *note)
+{
+	struct sock_view *view = &closing->view;
+
+	view_identify(view, closing->fd, facts->state, note, &closing->id);
+	if (closing->id.protocol == IPPROTO_MPTCP && facts->state != STATE_LISTEN)
+		closing->unread = 0; /* MPTCP counts the peer's end as a byte */
+	if (facts->state != STATE_CLOSED || closing->id.protocol != IPPROTO_TCP)
+		return;
+
+	const enum view_end end = view_end(view, closing->fd, facts, note, STATE_UNKNOWN);
+
+	closing->was_reset = end == END_RESET;
+	closing->ask = end == END_UNKNOWN;
+	closing->otherwise = STATE_CLOSED;
 }
 
 /* Is there something to ask after the close? If not, what is the state then? */
@@ -97,8 +113,6 @@ static void ask_connection(struct closing *closing, const struct tcp_facts *fact
 	if (facts->state == STATE_LISTEN)
 		closing->queue = backlog_look(closing->fd, closing->view.cookie, facts);
 	closing->retransmits = facts->retransmits;
-	closing->was_reset = facts->state == STATE_CLOSED && closing->ask &&
-			     view_was_reset(&closing->view, closing->fd, facts);
 	closing->after_fin = state_is_in(facts->state, STATES_FIN_SENT) && !facts->has_unsent;
 	if (state_is_in(facts->state, STATES_TAKING))
 		closing->unread = (uint32_t)sock_unread(closing->fd);
@@ -166,6 +180,8 @@ enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd
 	decide_question(ret, &facts);
 	ask_connection(ret, &facts);
 	ask_attempt(ret, &facts, note.connect_ms);
+	if (ret->ask)
+		identify(ret, &facts, &note);
 	if (ret->ask)
 		prepare_question(ret);
 	if (shim.set.stack)

@@ -21,6 +21,8 @@ struct diag_id {
 	uint32_t ifindex; /* SO_BINDTOIFINDEX, 0 where not bound to a device */
 	uint16_t protocol;
 	bool proven; /* the same question has found it before */
+	/* OPENED_…, where the addresses are what the socket has told; else OPENED_UNKNOWN. */
+	uint8_t opened;
 };
 
 struct diag_query {

@@ -14,11 +14,11 @@
 #include "facts/shim.h"
 #include "observe/attempt.h"
 #include "observe/backlog.h"
-#include "observe/diag.h"
 #include "observe/event.h"
 #include "observe/explain.h"
 #include "observe/explain_accept.h"
 #include "observe/fdtable.h"
+#include "observe/proofs.h"
 #include "observe/surprises.h"
 #include "observe/tcp_state.h"
 #include "observe/view.h"
@@ -27,31 +27,36 @@
  * TCP_INFO says CLOSE of what was a connection: it may be in TIME_WAIT, which the
  * kernel keeps apart from the socket. Only sock_diag knows, by both addresses.
  */
-static void look_behind(struct event *ev, int fd, const struct tcp_facts *facts)
+static void look_behind(struct event *ev, int fd, const struct tcp_facts *facts,
+			const struct fd_note *note, uint8_t last)
 {
 	struct sock_view *view = &ev->sock;
 	struct diag_id id;
 	struct diag_sock found;
-	int rc = -EAGAIN;
-	bool reset = false;
 
-	view_identify(view, fd, &id);
-	if (id.protocol == IPPROTO_TCP && diag_answers(IPPROTO_TCP)) {
-		rc = diag_find_exact(&id, &found);
-		reset = rc == 0 && view_was_reset(view, fd, facts);
-	} else if (id.protocol == IPPROTO_MPTCP) {
-		rc = diag_find_multipath(&id, &found);
-	}
-	view_take_answer(view, rc, &found);
-
-	if (reset) {
+	view_identify(view, fd, facts->state, note, &id);
+	switch (id.protocol == IPPROTO_TCP ? view_end(view, fd, facts, note, last) : END_UNKNOWN) {
+	case END_RESET:
 		ev->notes |= NOTE_BIT(NOTE_PEER_RESET);
 		ev->figures.retransmits = facts->retransmits;
+		return;
+	case END_CLOSED:
+		return;
+	case END_UNKNOWN:
+		break;
 	}
+	/* "Not found" counts only where such a question is known to find such a socket. */
+	if (!proofs_have(&id))
+		id.netns = 0;
+	view_take_answer(view, proofs_find(&id, &found), &found);
 }
 
-/* Look at an open socket, of which TCP_INFO says facts; *ret is what was noted of it. */
-static void look(struct event *ev, int fd, const struct tcp_facts *facts, struct fd_note *ret)
+/*
+ * Look at an open socket, of which TCP_INFO says facts; *ret is what was noted of it. last: the
+ * state before the call where it was measured, else STATE_UNKNOWN.
+ */
+static void look(struct event *ev, int fd, const struct tcp_facts *facts, uint8_t last,
+		 struct fd_note *ret)
 {
 	struct sock_view *view = &ev->sock;
 
@@ -59,7 +64,7 @@ static void look(struct event *ev, int fd, const struct tcp_facts *facts, struct
 	if (facts->state != STATE_CLOSED)
 		return;
 	if (view_may_wait(view))
-		look_behind(ev, fd, facts);
+		look_behind(ev, fd, facts, ret, last);
 	else if (!view_is_closed(view, facts->was_connected))
 		view->state = STATE_UNKNOWN;
 }
@@ -141,7 +146,7 @@ static bool observe_open(struct event *ev, uint64_t began, struct tcp_facts *fac
 		return false;
 	if (!ev->has_sock)
 		return true;
-	look(ev, ev->fd, facts, before);
+	look(ev, ev->fd, facts, STATE_UNKNOWN, before);
 	view_trace(&ev->sock, view_unseen_syn(&ev->sock, facts), STATE_UNKNOWN);
 	view_keep(&ev->sock, ev->fd, ev->stack, before);
 	return true;
@@ -168,7 +173,7 @@ bool observe_left_open(struct event *ev)
 	if (tcp_ask(ev->fd, &facts) < 0 || !event_caller(ev))
 		return false;
 	ev->has_sock = true;
-	look(ev, ev->fd, &facts, &note);
+	look(ev, ev->fd, &facts, STATE_UNKNOWN, &note);
 	ev->sock.was = STATE_UNKNOWN; /* what matters is how it is left */
 	ev->notes = 0;
 	ev->stack = note.made_at;
@@ -216,7 +221,7 @@ static __attribute__((noinline)) bool observe_binding(struct event *ev, uint64_t
 		return false;
 	if (!ev->has_sock)
 		return true;
-	look(ev, ev->fd, &facts, &note);
+	look(ev, ev->fd, &facts, STATE_UNKNOWN, &note);
 	learns = ev->call == CALL_bind ? !ev->error : !ev->sock.local.family;
 	if (learns)
 		ev->sock.local = sock_local(ev->fd);
@@ -270,7 +275,7 @@ bool observe_shutdown(struct event *ev, const struct tcp_facts *at_first)
 
 	if (!begin(ev, ev->fd, &facts))
 		return false;
-	look(ev, ev->fd, &facts, &note);
+	look(ev, ev->fd, &facts, before == STATE_CLOSED ? STATE_UNKNOWN : before, &note);
 	/* TCP_INFO says CLOSE of a connection that waits, too: that measured nothing. */
 	if (before == STATE_CLOSED && ev->sock.was != STATE_CLOSED)
 		before = STATE_UNKNOWN;
@@ -345,7 +350,7 @@ bool observe_connect(struct event *ev, const struct endpoint *asked, const struc
 		view_begin(&ev->sock, ev->fd, facts.state, &note);
 		ev->sock.peer = (struct endpoint){0};
 	} else {
-		look(ev, ev->fd, &facts, &note);
+		look(ev, ev->fd, &facts, STATE_UNKNOWN, &note);
 	}
 	learn_connection(ev, facts.state, asked);
 	if (asked->family && !state_is_synchronized(ev->sock.was)) {
@@ -429,7 +434,7 @@ bool observe_accept(struct event *ev, uint64_t began)
 		   facts.has_delivered ? STATE_ESTABLISHED : STATE_UNKNOWN);
 	view_keep_new(&ev->sock, fd, ev->stack);
 	surprises_of_accept(ev, fd, &facts);
-	backlog_of_accept(ev);
+	backlog_of_accept(ev, began);
 	return true;
 }
 

@@ -155,7 +155,19 @@ void view_keep_new(const struct sock_view *view, int fd, uint32_t stack)
 	view_keep(view, fd, stack, &nothing_noted);
 }
 
-void view_identify(const struct sock_view *view, int fd, struct diag_id *ret)
+/*
+ * Are the addresses what the socket itself has told, as it is now? Where it is alive it was asked;
+ * where not, the note tells. (The peer of SYN_SENT is what connect was given.)
+ */
+static bool addresses_are_told(const struct sock_view *view, uint8_t state,
+			       const struct fd_note *note)
+{
+	return state_is_synchronized(state) ||
+	       (state_is_synchronized(view->was) && view_addresses_hold(note));
+}
+
+void view_identify(const struct sock_view *view, int fd, uint8_t state, const struct fd_note *note,
+		   struct diag_id *ret)
 {
 	const int ifindex = sock_ifindex(fd);
 	const int protocol = sock_option(fd, SOL_SOCKET, SO_PROTOCOL);
@@ -167,6 +179,7 @@ void view_identify(const struct sock_view *view, int fd, struct diag_id *ret)
 		.peer = view->peer,
 		.ifindex = ifindex < 0 ? 0 : (uint32_t)ifindex,
 		.protocol = (uint16_t)(protocol == IPPROTO_MPTCP ? IPPROTO_MPTCP : IPPROTO_TCP),
+		.opened = addresses_are_told(view, state, note) ? view->opened : OPENED_UNKNOWN,
 	};
 }
 
@@ -196,17 +209,26 @@ bool view_is_closed(const struct sock_view *view, bool was_connected)
 	return !was_connected || (view->was == STATE_CLOSED && view->peer.family);
 }
 
-bool view_was_reset(const struct sock_view *view, int fd, const struct tcp_facts *facts)
+enum view_end view_end(const struct sock_view *view, int fd, const struct tcp_facts *facts,
+		       const struct fd_note *note, uint8_t last)
 {
+	const uint32_t only_closed_follows =
+		STATE_BIT(STATE_CLOSE_WAIT) | STATE_BIT(STATE_LAST_ACK);
+	const uint32_t begins = STATE_BIT(STATE_SYN_SENT) | STATE_BIT(STATE_SYN_RCVD);
 	const int64_t our_syn = view->opened == OPENED_BY_US;
+	const bool no_fin = facts->acked_beyond <= our_syn;
+	const bool by_others = state_is_in(view->was, STATES_UNENDED) && view_knows_endings();
 
-	if (!state_is_in(view->was, STATES_UNENDED) || !view_knows_endings() ||
-	    facts->was_disconnected)
-		return false;
-	if (sock_has_error(fd))
-		return true;
-	/* The program has read the error, or there was none: was a FIN of ours acknowledged? */
-	return view->opened != OPENED_UNKNOWN && facts->acked_beyond <= our_syn;
+	if (!facts->was_connected && state_is_in(view->was, begins))
+		return END_CLOSED;
+	if (facts->was_disconnected)
+		return END_UNKNOWN; /* the counts have begun anew */
+	/* The program may have read the error. */
+	if ((no_fin && view->opened != OPENED_UNKNOWN) || sock_has_error(fd))
+		return by_others ? END_RESET : END_CLOSED;
+	if (last == STATE_UNKNOWN && view_addresses_hold(note))
+		last = view->was;
+	return no_fin || state_is_in(last, only_closed_follows) ? END_CLOSED : END_UNKNOWN;
 }
 
 bool view_knows_endings(void)

@@ -65,8 +65,12 @@ void view_keep(const struct sock_view *view, int fd, uint32_t stack, const struc
 /* The same of a socket that the call has made, and whose addresses it was asked for. */
 void view_keep_new(const struct sock_view *view, int fd, uint32_t stack);
 
-/* Everything by which sock_diag will find this socket; fd must still be open. */
-void view_identify(const struct sock_view *view, int fd, struct diag_id *ret);
+/*
+ * Everything by which sock_diag will find this socket; fd must still be open. state: by TCP_INFO;
+ * note: what view_begin has found.
+ */
+void view_identify(const struct sock_view *view, int fd, uint8_t state, const struct fd_note *note,
+		   struct diag_id *ret);
 
 /* The state by sock_diag's answer rc: CLOSED where that is certain, else unknown. */
 void view_take_answer(struct sock_view *view, int rc, const struct diag_sock *found);
@@ -90,11 +94,15 @@ bool view_may_wait(const struct sock_view *view);
 bool view_is_closed(const struct sock_view *view, bool was_connected);
 
 /*
- * And of one that is not in TIME_WAIT: did the peer, or the network, end it? That
- * is so where nobody here can have sent the FIN of an orderly end, through this
- * number, another one or in another process.
+ * And where view_may_wait is true: what does the socket itself tell of its end? That it is not in
+ * TIME_WAIT, where no FIN of ours was acknowledged, or an error waits, or nothing but CLOSED can
+ * follow the last known state. And that the peer, or the network, has ended it, where nobody here
+ * can have sent the FIN of an orderly end, through this number, another one or in another process.
+ * last: a state that was measured just now; STATE_UNKNOWN: none but the note's. Not for MPTCP.
  */
-bool view_was_reset(const struct sock_view *view, int fd, const struct tcp_facts *facts);
+enum view_end { END_UNKNOWN, END_CLOSED, END_RESET };
+enum view_end view_end(const struct sock_view *view, int fd, const struct tcp_facts *facts,
+		       const struct fd_note *note, uint8_t last);
 
 /* Are all the calls logged by which the program itself may end a connection? */
 bool view_knows_endings(void);

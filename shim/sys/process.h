@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { DIAG_SOCKETS = 2, RING_HELD_WORDS = 16 };
+enum { DIAG_SOCKETS = 2, RING_HELD_WORDS = 16, PROOF_BITS = 6, PROOFS = 1 << PROOF_BITS };
 
 struct process {
 	_Atomic(pid_t) owner;		      /* 0: not claimed since the fork */
@@ -24,6 +24,7 @@ struct process {
 	_Atomic(uint64_t) lost;		      /* events lost and not yet told */
 	_Atomic(uint64_t) counted;	      /* sockets at the limit: observe/explain_accept.c */
 	_Atomic(uint64_t) diag[DIAG_SOCKETS]; /* who has our netlink sockets: observe/diag.c */
+	_Atomic(uint64_t) proofs[PROOFS];     /* observe/proofs.c */
 	/* Where in the flight recorder this process writes: log/ring.c. */
 	_Atomic(uint64_t) ring_at, ring_time;
 	_Atomic(uint64_t) ring_held[RING_HELD_WORDS];

@@ -5,9 +5,11 @@ place, or cannot be asked. Then a state may be left out; it may never be CLOSED.
 """
 
 import os
+import re
 import socket
+from collections import Counter
 
-from harness import kernel, paths
+from harness import balancer, kernel, paths, strace
 from harness.case import Case, Puppet, needs_ipv6, needs_mptcp, needs_root, shimmed, \
     wait_until
 
@@ -382,6 +384,200 @@ class Unasked(Asked):
         log.new()
         p("s = socket.socket(); s.bind(('127.0.0.1', 0))")
         self.expect(log.new(), ("socket", dict(state="CLOSED")), ("bind", dict(state="CLOSED")))
+
+
+class Elsewhere(Asked):
+    """(6) getsockname or getpeername is not what the kernel's tables have, or fails."""
+
+    SERVICE = ("127.0.0.50", 80)
+
+    def balanced(self, log, hooks=(balancer.CONNECT, balancer.GETPEERNAME)):
+        """A client `c` of the service, and the server's end `a` of the connection."""
+        port = self.port()
+        try:
+            service = balancer.Balancer(self.SERVICE, ("127.0.0.1", port), hooks)
+        except (OSError, KeyError) as error:
+            self.skipTest("no program of the kernel's can be loaded: %s" % error)
+        self.addCleanup(service.close)
+        p = self.puppet(log)
+        service.take(p.pid)
+        p("service = %r; l = socket.create_server(('127.0.0.1', %d))\n"
+          "c = socket.socket(); c.connect(service); a, _ = l.accept()" % (self.SERVICE, port))
+        return p
+
+    def is_not_told(self, event, cookie, **keys):
+        """It is there, and nobody can find it."""
+        self.assertNotEqual(kernel.state_of(cookie), "CLOSED")
+        self.match(event, sock=cookie, state=None, **keys)
+
+    @needs_root
+    def test_a_client_of_the_service(self):
+        log = self.log()
+        p = self.balanced(log)
+        cookie = p.eval("cookie(c)")
+        self.match(log.new()[-2], call="connect", state="ESTABLISHED", peer="127.0.0.50:80")
+        p("c.close()")
+        self.is_not_told(log.new()[-1], cookie, call="close", peer="127.0.0.50:80")
+
+    @needs_root
+    def test_after_another_that_was_found(self):
+        """What one question has found tells nothing of another address."""
+        log = self.log()
+        p = self.balanced(log)
+        p("d = socket.create_server(('127.0.0.1', 0)); e = socket.create_connection("
+          "d.getsockname()); f, _ = d.accept(); e.close(); f.close()")
+        closes = [event for event in log.new() if event["call"] == "close"]
+        self.assertEqual(len([event for event in closes if "state" in event]), 2, closes)
+        cookie = p.eval("cookie(c)")
+        p("c.close()")
+        self.is_not_told(log.new()[-1], cookie)
+
+    @needs_root
+    def test_time_wait_behind_an_open_descriptor(self):
+        log = self.log()
+        p = self.balanced(log)
+        cookie = self.to_time_wait(p)
+        self.is_time_wait(cookie)
+        log.new()
+        p("c.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1); c.close()")
+        for event in log.new():
+            self.is_not_told(event, cookie)
+
+    @needs_root
+    def test_an_accepted_connection(self):
+        """Its local address is shown as the service's."""
+        log = self.log()
+        p = self.balanced(log, (balancer.CONNECT, balancer.GETSOCKNAME))
+        cookie = p.eval("cookie(a)")
+        p("a.close()")
+        self.is_not_told(log.new()[-1], cookie, local="127.0.0.50:80")
+
+    @needs_root
+    def test_a_copy_that_is_still_open(self):
+        log = self.log()
+        p = self.balanced(log)
+        cookie = p.eval("cookie(c)")
+        p("os.close(os.dup(c.fileno()))")
+        self.is_not_told(log.new()[-1], cookie, call="close")
+
+    @needs_root
+    def test_a_reset_is_told_by_the_socket_itself(self):
+        log = self.log()
+        p = self.balanced(log)
+        cookie = p.eval("cookie(c)")
+        p("a.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0)); a.close()")
+        wait_until(lambda: kernel.state_of(cookie) == "CLOSED", "the reset")
+        log.new()
+        p("c.close()")
+        event, = log.new()
+        self.match(event, call="close", state="CLOSED")
+        self.assertEqual(self.notes(event), ["peer-reset"])
+
+    def failing(self, log, call, when):
+        """A server whose questions of that kind fail, and a client of it."""
+        if strace.available():
+            self.skipTest(strace.available())
+        port = self.port()
+        p = self.puppet(log, wrapper=[
+            "strace", "-qq", "-o", self.path("trace"), "-e", "trace=" + call,
+            "-e", "inject=%s:error=ENOBUFS%s" % (call, when)])
+        p("l = socket.socket(); l.bind(('127.0.0.1', %d)); l.listen()" % port)
+        self.client = socket.create_connection(("127.0.0.1", port))
+        self.addCleanup(self.client.close)
+        p("n = C.accept(l.fileno(), None, None)")
+        return p
+
+    def test_questions_that_fail(self):
+        log = self.log()
+        for call in ("getsockname", "getpeername"):
+            p = self.failing(log, call, "")
+            cookie = p.eval("cookie(n)")
+            p("C.close(n)")
+            self.is_not_told(log.new()[-1], cookie, call="close")
+
+    def test_a_question_that_failed_once(self):
+        """After the bind's own it is the accept's: it is asked again."""
+        log = self.log()
+        p = self.failing(log, "getsockname", ":when=2")
+        self.match(log.new()[-1], call="accept", local=None, state="ESTABLISHED")
+        p("C.close(n)")
+        self.match(log.new()[-1], call="close", local="%s:%d" % self.client.getpeername(),
+                   state=lambda state: state in ("FIN_WAIT_1", "FIN_WAIT_2"))
+
+
+class Costs(Case):
+    """What is asked for the truth's sake alone, in system calls."""
+
+    PROGRAM = """
+import os, socket
+step = lambda: os.getpriority(os.PRIO_PROCESS, 0)
+l = socket.create_server(("127.0.0.1", 0))
+clients = [socket.create_connection(l.getsockname()) for _ in range(4)]
+step()
+first = l.accept()[0]
+step()
+second, copied, forked = (l.accept()[0] for _ in range(3))
+step()
+first.close()
+step()
+second.close()
+step()
+os.close(os.dup(copied.fileno()))
+step()
+copied.close()
+step()
+if os.fork() == 0:
+    l.close()
+    os._exit(0)
+os.wait()
+step()
+forked.close()
+step()
+more = [socket.create_connection(l.getsockname()) for _ in range(2)]
+step()
+more[0].close()
+step()
+more[1].close()
+step()
+"""
+
+    def steps(self):
+        """The system calls of each step, counted; those of a process apart from its child's."""
+        if strace.available():
+            self.skipTest(strace.available())
+        output = self.fresh("trace")
+        command = strace.command(output, shimmed(LOG=self.path("log")),
+                                 [paths.PYTHON, "-IS", "-c", self.PROGRAM], traced=())
+        status, _, err = self.run_program(command)
+        self.assertEqual(status, 0, err)
+        steps, pid = [Counter()], None
+        with open(output, errors="replace") as file:
+            for line in file:
+                found = re.match(r"^(\d+) +(\w+)\((?:\d+<[^ ]*>, SOL_SOCKET, (\w+))?", line)
+                pid = pid or found.group(1)
+                if not found or found.group(1) != pid:
+                    continue
+                if found.group(2) == "getpriority":
+                    steps.append(Counter())
+                steps[-1][found.group(3) or found.group(2)] += 1
+        return steps[1:]
+
+    def test_counted(self):
+        steps = self.steps()
+        accept, _, first, second, _, copied, _, forked, _, client, other, _ = steps
+        # Which listener it was, and which connection it is. (A look at the queue asks, too.)
+        self.assertEqual(accept["SO_COOKIE"] - accept["SO_MEMINFO"], 2, accept)
+
+        def asked(step):
+            return step["getsockname"], step["getpeername"], step["sendto"]
+        # One question before the close, until one has found its like.
+        self.assertEqual(asked(first), (0, 0, 2), first)
+        self.assertEqual(asked(second), (0, 0, 1), second)
+        self.assertEqual(asked(client), (0, 0, 2), client)
+        self.assertEqual(asked(other), (0, 0, 1), other)
+        # And both addresses where they may have changed.
+        self.assertEqual(asked(copied), (1, 1, 1), copied)
+        self.assertEqual(asked(forked), (1, 1, 1), forked)
 
 
 class Behind(Case):
