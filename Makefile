@@ -1,7 +1,9 @@
 # libreuse: `make` builds libreuse.so, tcpshim and the demo server into this folder.
 #
 #   make            libreuse.so, tcpshim and server
-#   make install    into PREFIX (/usr/local), below DESTDIR; make uninstall
+#   make install    into PREFIX (/usr/local), or BINDIR, LIBDIR, MANDIR, below DESTDIR
+#   make uninstall  the same away again
+#   make O=DIR      into that folder; make -f …/Makefile: into this one
 #   make demo       the story in about 15 seconds
 #   make check      everything that must hold: both compilers, lint, all tests
 #   make check-long the same with sanitizers, valgrind, real programs, for minutes
@@ -15,10 +17,20 @@
 #   make SAN=address,undefined …          the same with sanitizers
 #   make V=1 …      show the commands
 
+# From another folder: everything is made there, of a tree that may be read-only.
+TREE := $(dir $(lastword $(MAKEFILE_LIST)))
+ifneq ($(realpath $(TREE)),$(realpath .))
+$(or $(MAKECMDGOALS),all): from-elsewhere ;
+.PHONY: $(MAKECMDGOALS) all from-elsewhere
+from-elsewhere:
+	@$(MAKE) --no-print-directory -C '$(TREE)' O='$(CURDIR)' $(MAKECMDGOALS)
+else
+
 CC      ?= cc
 VARIANT ?= $(notdir $(firstword $(CC)))$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 comma   := ,
-OUT     := build/$(VARIANT)
+TOP     := $(if $(O),$(abspath $(O))/)
+OUT     := $(TOP)build/$(VARIANT)
 CFLAGS  ?= -O2 -g
 Q       := $(if $(V),,@)
 say      = @printf '  %-7s %s\n' $(1) $(2)
@@ -30,15 +42,20 @@ ifdef WERROR
 WARN += -Werror
 endif
 
+# The same bytes wherever the tree lies: debuggers find its sources from its top-level folder.
+# Empty it where their whole paths are wanted.
+PREFIX_MAP ?= -ffile-prefix-map='$(CURDIR)'=.
+
 # _DEFAULT_SOURCE and friends: the intercepted calls are GNU ones as well.
-ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -Ishim $(WARN) $(CPPFLAGS) $(CFLAGS) \
-              $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
+ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -Ishim $(WARN) $(PREFIX_MAP) \
+              $(CPPFLAGS) $(CFLAGS) $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
 
 # The library runs inside other people's programs: nothing exported but the
 # hooks, no lazy binding, unwind tables kept (a thread may be cancelled inside
-# the real call), thread-local storage that needs no allocation.
+# the real call), thread-local storage that needs no allocation. What checks for the
+# program's sake would stop it: -Wp, since that is how some distributions ask for it.
 SHIM_CFLAGS := -fPIC -fvisibility=hidden -fexceptions -ftls-model=initial-exec \
-               -fno-stack-protector -fno-plt -U_FORTIFY_SOURCE \
+               -fno-stack-protector -fno-plt -U_FORTIFY_SOURCE -Wp,-U_FORTIFY_SOURCE \
                -Werror=implicit-function-declaration
 # A name of ours means our own function, whatever the program has under that name.
 # No start files of the compiler's: each process would look for their names in vain.
@@ -46,15 +63,17 @@ SHIM_CFLAGS := -fPIC -fvisibility=hidden -fexceptions -ftls-model=initial-exec \
 SHIM_LDFLAGS := -shared -nostartfiles -Wl,-z,noseparate-code -Wl,-soname,libreuse.so \
                 -Wl,-z,defs -Wl,-Bsymbolic-functions -Wl,-z,now -Wl,-z,relro -Wl,--version-script=shim/libreuse.map \
                 -Wl,--hash-style=gnu -Wl,--as-needed
+# With -flto: rebind.c takes the hooks by their bare names, whatever their types.
+SHIM_LDFLAGS += -Wno-lto-type-mismatch
 
 # The large tables come last: what a start writes to then lies in one page before them.
 TABLES   := $(addprefix shim/,facts/shim.c observe/choices.c observe/fdtable.c)
-SHIM_SRC := $(filter-out $(TABLES),$(wildcard shim/*/*.[cS])) $(TABLES)
+SHIM_SRC := $(filter-out $(TABLES),$(sort $(wildcard shim/*/*.[cS]))) $(TABLES)
 SHIM_OBJ := $(addprefix $(OUT)/,$(addsuffix .o,$(basename $(SHIM_SRC))))
 # What tests and the tool link: the library without its hooks and its boot.
 CORE_OBJ := $(filter-out $(OUT)/shim/hooks/% $(OUT)/shim/boot/%,$(SHIM_OBJ))
 
-CLI_OBJ  := $(patsubst %.c,$(OUT)/%.o,$(wildcard cli/*.c))
+CLI_OBJ  := $(patsubst %.c,$(OUT)/%.o,$(sort $(wildcard cli/*.c)))
 # Of the tool what tests link too.
 PURE_CLI := $(addprefix $(OUT)/cli/,run_options.o records.o ring_format.o cli.o unclosed.o)
 
@@ -62,15 +81,15 @@ UNIT     := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*
 DEMOS    := $(patsubst demo/%.c,$(OUT)/demo/%,$(wildcard demo/*.c))
 PROGRAMS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/programs/*.c tests/stress/*.c))
 
-all: libreuse.so tcpshim server
+all: $(addprefix $(TOP),libreuse.so tcpshim server)
 .PHONY: all install uninstall demo check lint unit unit-programs e2e transparent stress fuzz coverage bench check-long check-fresh check-kernels programs clean
 .DELETE_ON_ERROR:
 
-libreuse.so: $(OUT)/libreuse.so
+$(TOP)libreuse.so: $(OUT)/libreuse.so
 	$(Q)cp -f $< $@.new && mv -f $@.new $@
-tcpshim: $(OUT)/tcpshim
+$(TOP)tcpshim: $(OUT)/tcpshim
 	$(Q)cp -f $< $@.new && mv -f $@.new $@
-server: $(OUT)/demo/server
+$(TOP)server: $(OUT)/demo/server
 	$(Q)cp -f $< $@.new && mv -f $@.new $@
 
 $(OUT)/libreuse.so: $(SHIM_OBJ) shim/libreuse.map
@@ -82,10 +101,11 @@ $(OUT)/shim/%.o: shim/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(SHIM_CFLAGS) -MMD -MP -c -o $@ $<
 
+# Without -g: clang's assembler notes its folder, whatever PREFIX_MAP says.
 $(OUT)/shim/%.o: shim/%.S
 	$(call say,AS,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(SHIM_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(SHIM_CFLAGS) -g0 -MMD -MP -c -o $@ $<
 
 # The tool: a program of its own, so none of the library's restraints.
 $(OUT)/tcpshim: $(CLI_OBJ) $(CORE_OBJ)
@@ -129,21 +149,34 @@ coverage:
 	$(Q)tests/coverage
 
 PREFIX  ?= /usr/local
-BIN     := $(DESTDIR)$(PREFIX)/bin
-LIB     := $(DESTDIR)$(PREFIX)/lib
-MAN     := $(DESTDIR)$(PREFIX)/share/man
+BINDIR  ?= $(PREFIX)/bin
+LIBDIR  ?= $(PREFIX)/lib
+MANDIR  ?= $(PREFIX)/share/man
 
-# tcpshim finds the library in ../lib, seen from its own folder.
+# tcpshim looks for the library beside itself, and in the lib folders beside its own: in LIBDIR
+# where that is none of them.
+ifneq ($(BINDIR) $(LIBDIR),$(PREFIX)/bin $(PREFIX)/lib)
+ELSEWHERE := -DLIBDIR='"$(LIBDIR)/"'
+endif
+$(OUT)/cli/preload.o: ALL_CFLAGS += $(ELSEWHERE)
+$(OUT)/cli/preload.o: $(OUT)/elsewhere
+$(OUT)/elsewhere: FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)echo "$(ELSEWHERE)" | cmp -s - $@ || echo "$(ELSEWHERE)" >$@
+FORCE:
+
 install: $(OUT)/libreuse.so $(OUT)/tcpshim
-	$(call say,INSTALL,$(DESTDIR)$(PREFIX))
-	$(Q)install -d $(BIN) $(LIB) $(MAN)/man1 $(MAN)/man8
-	$(Q)install -m 755 $(OUT)/tcpshim $(BIN)
-	$(Q)install -m 644 $(OUT)/libreuse.so $(LIB)
-	$(Q)install -m 644 docs/tcpshim.1 $(MAN)/man1
-	$(Q)install -m 644 docs/libreuse.so.8 $(MAN)/man8
+	$(call say,INSTALL,'$(DESTDIR)$(PREFIX)')
+	$(Q)install -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(LIBDIR)'
+	$(Q)install -d '$(DESTDIR)$(MANDIR)/man1' '$(DESTDIR)$(MANDIR)/man8'
+	$(Q)install -m 755 $(OUT)/tcpshim '$(DESTDIR)$(BINDIR)'
+	$(Q)install -m 644 $(OUT)/libreuse.so '$(DESTDIR)$(LIBDIR)'
+	$(Q)install -m 644 docs/tcpshim.1 '$(DESTDIR)$(MANDIR)/man1'
+	$(Q)install -m 644 docs/libreuse.so.8 '$(DESTDIR)$(MANDIR)/man8'
 
 uninstall:
-	rm -f $(BIN)/tcpshim $(LIB)/libreuse.so $(MAN)/man1/tcpshim.1 $(MAN)/man8/libreuse.so.8
+	rm -f '$(DESTDIR)$(BINDIR)/tcpshim' '$(DESTDIR)$(LIBDIR)/libreuse.so' \
+		'$(DESTDIR)$(MANDIR)/man1/tcpshim.1' '$(DESTDIR)$(MANDIR)/man8/libreuse.so.8'
 
 $(OUT)/bench/work: tests/bench/work.c tests/bench/bare.c tests/bench/bare.h shim/sys/sys.h
 	$(call say,CC,$<)
@@ -186,6 +219,8 @@ check-kernels:
 	$(Q)tests/check-kernels
 
 clean:
-	rm -rf build libreuse.so server tcpshim
+	rm -rf $(TOP)build $(TOP)libreuse.so $(TOP)server $(TOP)tcpshim
 
 -include $(SHIM_OBJ:.o=.d) $(wildcard $(OUT)/*/*.d $(OUT)/tests/*/*.d)
+
+endif

@@ -16,10 +16,14 @@
 #define MULTIARCH "aarch64-linux-gnu"
 #endif
 
+#ifndef LIBDIR /* the Makefile's, where it is not beside the tool's own folder */
+#define LIBDIR "../lib/"
+#endif
+
 /* Seen from the folder of the tool: the build's own, and what PREFIX/bin has as its PREFIX/lib. */
 static const char *const places[] = {
 	"",
-	"../lib/",
+	LIBDIR,
 	"../lib/" MULTIARCH "/",
 	"../lib64/",
 };
@@ -60,8 +64,8 @@ static bool find_in_places(const char *folder, char library[PATH_MAX])
 	char path[PATH_MAX];
 
 	for (int i = 0; i < PLACES; i++) {
-		const int len =
-			snprintf(path, sizeof(path), "%s%s%s", folder, places[i], file_name);
+		const int len = snprintf(path, sizeof(path), "%s%s%s",
+					 places[i][0] == '/' ? "" : folder, places[i], file_name);
 
 		if (len < (int)sizeof(path) && is_readable_file(path) && realpath(path, library))
 			return true;

@@ -9,7 +9,7 @@ import socket
 import subprocess
 
 from harness import paths
-from harness.case import Case, environment, needs_root, read_line
+from harness.case import Case, environment, needs_root, read_line, timeout
 
 STATIC = "int main(void) { return 5; }"
 DESCRIPTORS = "import os; print(sorted(map(int, os.listdir('/proc/self/fd'))))"
@@ -515,3 +515,93 @@ class Install(ToolCase):
         self.assertEqual(self.make("install")[0], 0, "over what is there")
         self.assertEqual(self.make("uninstall")[0], 0)
         self.assertEqual(self.installed(), {})
+
+
+SOURCES = ("Makefile", "cli", "demo", "docs", "include", "shim")
+MADE = ("libreuse.so", "tcpshim", "server")
+
+
+class Make(ToolCase):
+    """What packagers and builders of packages expect of a Makefile."""
+
+    def setUp(self):
+        super().setUp()
+        if not paths.find("make"):
+            self.skipTest("no make")
+        self.env = environment()
+        for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"):
+            self.env.pop(name, None)
+
+    def make(self, folder, *words):
+        status, out, err = self.run_program(["make", "-s", "-j2", *words], self.env, cwd=folder)
+        self.assertEqual((status, err), (0, b""), words)
+        return out.decode()
+
+    def tree(self, *names):
+        """A copy of the sources in a folder of that name."""
+        folder = self.path(os.path.join(*names))
+        os.makedirs(folder)
+        for name in SOURCES:
+            copy = shutil.copytree if os.path.isdir(os.path.join(paths.ROOT, name)) else shutil.copy
+            copy(os.path.join(paths.ROOT, name), os.path.join(folder, name))
+        return folder
+
+    def files(self, folder):
+        return sorted(os.path.join(where, name) for where, _, names in os.walk(folder)
+                      for name in names)
+
+    def content(self, *names):
+        with open(os.path.join(*names), "rb") as file:
+            return file.read()
+
+    @timeout(240)
+    def test_the_same_from_any_folder_and_into_any(self):
+        """With all that debuggers want to know. And it is installed from there."""
+        one, another = self.tree("one"), self.tree("and", "another")
+        before = self.files(another)
+        for compiler in filter(paths.find, ("gcc", "clang")):
+            into = self.path("into-" + compiler)
+            words = ("CC=" + compiler, "CFLAGS=-O0 -g", "PREFIX=" + into + "/prefix",
+                     "LIBDIR=" + self.path("lib"))
+            os.mkdir(into)
+            self.make(one, *words)
+            self.make(into, "-f", os.path.join(another, "Makefile"), *words)
+            for name in MADE:
+                content = self.content(one, name)
+                self.assertIn(b".debug_info", content)
+                self.assertTrue(content == self.content(into, name),
+                                "%s of %s differs" % (name, compiler))
+                if name != "tcpshim":    # which knows where to look for the library
+                    self.assertNotIn(self.folder.encode(), content)
+            self.make(into, "-f", os.path.join(another, "Makefile"), "install", *words)
+            self.assertEqual(self.seen(tool=into + "/prefix/bin/tcpshim"),
+                             {"LD_PRELOAD": self.path("lib/libreuse.so")})
+        self.assertEqual(self.files(another), before)
+
+    def test_flags(self):
+        """Of who makes it: each compiler's line has them, behind ours where they could differ."""
+        said = self.make(self.tree("one"), "-n", "V=1", "CC=compile", "CPPFLAGS=-DFIRST",
+                         "CFLAGS=-DSECOND", "LDFLAGS=-Wl,-third")
+        lines = [line.split() for line in said.replace("\\\n", " ").split("\n")
+                 if line.startswith("compile ")]
+        self.assertGreater(len(lines), 50)
+        for line in lines:
+            if "-shared" not in line:
+                self.assertLess(line.index("-DFIRST"), line.index("-DSECOND"))
+            self.assertIn("-DSECOND", line)
+            if "-c" not in line:
+                self.assertIn("-Wl,-third", line)
+
+    @timeout(240)
+    def test_flags_of_distributions(self):
+        """No warning; and what checks on their behalf, and aborts, stays out of the library."""
+        if not paths.find("gcc"):
+            self.skipTest("no gcc")
+        one = self.tree("one")
+        for flags in (("CPPFLAGS=-D_FORTIFY_SOURCE=2", "CFLAGS=-O1 -fstack-protector-strong"),
+                      ("CFLAGS=-O1 -flto=auto -Wp,-D_FORTIFY_SOURCE=2 -fcf-protection",)):
+            self.make(one, "clean")
+            self.make(one, "CC=gcc", "libreuse.so", *flags)
+            content = self.content(one, "libreuse.so")
+            for name in (b"_chk\0", b"__stack_chk_fail\0"):
+                self.assertNotIn(name, content, flags)
