@@ -310,7 +310,7 @@ class Backlog(Accepts):
         self.absent([self.last(log, "accept4")], "backlog-full")
 
     def test_costs_nothing_in_between(self):
-        """An accept that works asks the listener at most once in 100 ms."""
+        """An accept that works asks how full the queue is at most once in 100 ms."""
         log = self.log()
         lines, out = self.traced("""
 import time
@@ -326,7 +326,10 @@ sys.stdout.flush(); os._exit(0)
         asked = [line for line in lines[first:]
                  if re.search(r"getsockopt\(%d\D" % fd, line)]
         looks = float(out) / 0.1 + 1
-        self.assertLessEqual(len(asked), 3 * looks, asked[:9])
+        # Which listener it is, each accept asks before it waits.
+        self.assertLessEqual(len(asked), 200 + 3 * looks, asked[:9])
+        asked = [line for line in asked if "SO_COOKIE" not in line]
+        self.assertLessEqual(len(asked), 2 * looks, asked[:9])
         self.assertGreater(len(asked), 0)
 
     @needs_root
