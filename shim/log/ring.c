@@ -369,9 +369,9 @@ static void find_end(const char *piece, size_t len, uint64_t at, size_t *ret_see
 
 /*
  * How much of a chunk of ours is filled: up to the end of its newest record. What lies
- * behind that is of an earlier turn.
+ * behind that is of an earlier turn. Apart from its caller, which may go deeper elsewhere.
  */
-static uint32_t filled(int fd, uint32_t chunk, char *piece)
+static __attribute__((noinline)) uint32_t filled(int fd, uint32_t chunk, char *piece)
 {
 	const uint64_t start = ring_chunk_at(&ring, chunk);
 	uint64_t newest = 0, end = 0;
