@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "observe/proc.h"
+
 struct search {
 	struct owners *owners;
 	size_t count;
@@ -38,32 +40,21 @@ static uint32_t socket_inode(int folder, const char *name)
 	return sscanf(link, "socket:[%u]", &inode) == 1 ? inode : 0;
 }
 
-static void read_name(pid_t pid, char ret[16])
-{
-	char path[64];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-	file = fopen(path, "re");
-	ret[0] = '\0';
-	if (!file)
-		return;
-	if (fgets(ret, 16, file))
-		ret[strcspn(ret, "\n")] = '\0';
-	fclose(file);
-}
-
 /* A process may have a socket open under several numbers: it is one owner. */
-static void add_owner(struct owners *owners, pid_t pid, pid_t *last)
+static void add_owner(struct owners *owners, pid_t pid, int fd, pid_t *last)
 {
-	if (*last == pid)
+	struct sharer sharer;
+	char room[PROC_ROOM];
+
+	if (*last == pid || !proc_sharer(pid, fd, room, &sharer))
 		return;
 	*last = pid;
 	if (owners->count < OWNERS_NAMED) {
 		owners->named[owners->count].pid = pid;
-		read_name(pid, owners->named[owners->count].prog);
+		memcpy(owners->named[owners->count].prog, sharer.prog, sizeof(sharer.prog));
 	}
 	owners->count++;
+	sharing_add(&owners->sharing, &sharer, 0);
 }
 
 /* The last process that was counted for each entry stands in last[]. */
@@ -87,7 +78,7 @@ static void search_process(struct search *search, pid_t pid, pid_t *last)
 		if (key.inode)
 			found = bsearch(&key, search->owners, search->count, sizeof(key), by_inode);
 		if (found)
-			add_owner(found, pid, &last[found - search->owners]);
+			add_owner(found, pid, atoi(entry->d_name), &last[found - search->owners]);
 	}
 	closedir(folder);
 }

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "observe/sharing.h"
+
 enum { OWNERS_NAMED = 4 };
 
 /* The processes that have the socket with that inode open: how many, and the first of them. */
@@ -18,6 +20,7 @@ struct owners {
 		pid_t pid;
 		char prog[16]; /* as in /proc/PID/comm */
 	} named[OWNERS_NAMED];
+	struct sharing sharing;
 };
 
 /* Whose descriptors can be seen. */

@@ -164,6 +164,18 @@ struct verdict {
 	struct event why;
 };
 
+static void tell_sharing(struct holders *holders, const struct sharing *sharing)
+{
+	const struct shared shared = sharing_judge(sharing);
+
+	holders->pid = sharing->named.pid;
+	memcpy(holders->prog, sharing->named.prog, sizeof(holders->prog));
+	holders->others = sharing->count - 1;
+	holders->inherited = shared.by_exec;
+	holders->or_inherited = shared.or_exec;
+	holders->shared_by_fork = shared.by_fork;
+}
+
 static void name_owner(struct holders *holders, const struct port *port)
 {
 	for (size_t i = 0; holders->inode && i < port->count; i++) {
@@ -171,8 +183,7 @@ static void name_owner(struct holders *holders, const struct port *port)
 
 		if (row->sock.inode != holders->inode || !row->owners || !row->owners->count)
 			continue;
-		holders->pid = row->owners->named[0].pid;
-		memcpy(holders->prog, row->owners->named[0].prog, sizeof(holders->prog));
+		tell_sharing(holders, &row->owners->sharing);
 		return;
 	}
 }

@@ -130,7 +130,8 @@ struct holders {
 	/* The one to name: a listener if any, else a live one, else the last to go. */
 	struct endpoint local, peer;
 	uint32_t inode, uid;
-	int32_t pid; /* 0: not found */
+	int32_t pid;	 /* 0: not found */
+	uint32_t others; /* processes that have it too */
 	char prog[16];
 	int32_t own_fd; /* with `own`: its number here */
 	int32_t tid;	/* of ours: a call of this thread is blocked on it; 0: none found */
@@ -138,12 +139,18 @@ struct holders {
 	uint32_t outgoing;		/* of the dying: certainly with a port that it chose */
 	uint8_t cause;			/* enum dying_cause */
 	uint8_t state;
-	bool looked_up;	 /* the owner was looked for to the end */
-	bool unsure;	 /* a listener that may share the port with ours: SO_REUSEPORT */
-	bool had_option; /* our socket has SO_REUSEADDR */
-	bool more;	 /* there are others that there was no time for */
-	bool own;	 /* this process has it open */
-	bool fin_sent;	 /* by a shutdown, before the close that left it open */
+	bool looked_up;	     /* the owners were looked for to the end */
+	bool unsure;	     /* a listener that may share the port with ours: SO_REUSEPORT */
+	bool had_option;     /* our socket has SO_REUSEADDR */
+	bool more;	     /* there are others that there was no time for */
+	bool own;	     /* this process has it open */
+	bool fin_sent;	     /* by a shutdown, before the close that left it open */
+	bool started_with;   /* with own: it had the descriptor when it was started */
+	bool listen_fds;     /* with own: LISTEN_FDS names the descriptor */
+	bool inherited;	     /* some owner has it from before it was executed */
+	bool or_inherited;   /* the only one: or has made it itself */
+	bool shared_by_fork; /* some owners have it by fork */
+	bool dual_stack;     /* an IPv6 wildcard that takes IPv4, of the two in conflict */
 };
 
 /* What a process has open that could open no more. */

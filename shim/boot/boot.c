@@ -132,6 +132,7 @@ __attribute__((constructor)) static void boot(void)
 		thread_end_use(libc_function("pthread_key_create"),
 			       libc_function("pthread_key_delete"),
 			       libc_function("pthread_setspecific"), thread_ends);
+		shim.listen_fds = environment_listen_fds();
 		if (shim.set.stack)
 			stacks_open();
 		know_reader();

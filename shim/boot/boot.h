@@ -38,6 +38,9 @@ void environment_read(struct settings *set);
  */
 void environment_make_absolute(const struct settings *set);
 
+/* How many descriptors, from 3 on, LISTEN_FDS says were handed to this process. */
+int environment_listen_fds(void);
+
 /* The path that set->log_path stands for: %p, %n, %%. Return its length, or -1 (too long). */
 int expand_path(char *ret, size_t size, const struct settings *set, const char *prog);
 

@@ -162,3 +162,11 @@ void environment_make_absolute(const struct settings *set)
 	if (set->log >= LOG_FILE)
 		absolute_log(set);
 }
+
+int environment_listen_fds(void)
+{
+	const char *pid = secure_getenv("LISTEN_PID"), *count = secure_getenv("LISTEN_FDS");
+
+	/* Who inherits the variables is not who was meant: sd_listen_fds(3). */
+	return pid && count && atol(pid) == sys_getpid() ? atoi(count) : 0;
+}

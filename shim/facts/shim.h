@@ -17,6 +17,7 @@ struct shim {
 	uint32_t hooks_at_load;
 	bool silent;	    /* observed for the report at exit alone, not logged */
 	uint32_t events;    /* set of enum call_id: calls that are logged; 0: no log */
+	int listen_fds;	    /* from 3 on, so many descriptors were handed over: LISTEN_FDS */
 	bool colored, utf8; /* the text: its reader's terminal and locale */
 	char prog[16];	    /* /proc/self/comm at load */
 	struct settings set;

@@ -142,7 +142,7 @@ static void key_flag(struct out *out, const char *key, bool flag)
 
 static bool is_incomplete(const struct holders *holders)
 {
-	return holders->more || (!holders->pid && !holders->looked_up);
+	return holders->more || !holders->looked_up;
 }
 
 static void key_cause(struct out *out, const char *key, uint64_t cause)

@@ -91,7 +91,7 @@ static void out_process(struct out *out, const struct holders *holders)
 static void out_owner(struct out *out, const struct holders *holders)
 {
 	if (holders->pid) {
-		out_str(out, " of ");
+		out_str(out, holders->own ? " of this process itself, " : " of ");
 		out_process(out, holders);
 		return;
 	}
@@ -99,8 +99,55 @@ static void out_owner(struct out *out, const struct holders *holders)
 	out_u64(out, holders->inode);
 	out_str(out, ", uid ");
 	out_u64(out, holders->uid);
-	out_str(out, holders->looked_up ? ", in no process that can be seen)"
-					: "; the owner was not looked up)");
+	if (holders->looked_up) {
+		out_str(out, ", in no process that can be seen)");
+		return;
+	}
+	out_str(out, "; the owner was not looked up: tcpshim why ");
+	out_u64(out, holders->local.port);
+	out_str(out, " does)");
+}
+
+/* As which descriptor it has it, and who has it besides. */
+static void out_sharers(struct out *out, const struct holders *holders)
+{
+	if (holders->own) {
+		out_str(out, ", as descriptor ");
+		out_i64(out, holders->own_fd);
+		if (holders->started_with)
+			out_str(out, ", which it was started with");
+		out_str(out, holders->others ? "," : "");
+	}
+	if (holders->others) {
+		out_str(out, holders->looked_up ? " and " : " and at least ");
+		out_count(out, holders->others, "other", "others");
+	}
+	if (holders->shared_by_fork)
+		out_str(out, ", shared by fork,");
+	else if (holders->own)
+		out_char(out, ',');
+}
+
+/* How it comes that they have it; and what helps. */
+static void out_way_out(struct out *out, const struct holders *holders)
+{
+	if (holders->listen_fds) {
+		out_str(out, "; LISTEN_FDS hands it over: take descriptor ");
+		out_i64(out, holders->own_fd);
+		out_str(out, " instead of a new socket");
+		return;
+	}
+	if (holders->inherited)
+		out_str(out, holders->started_with ? "; it was inherited, for it lacks SOCK_CLOEXEC"
+						   : "; a program that was executed inherited it, "
+						     "for it lacks SOCK_CLOEXEC");
+	if (holders->or_inherited) {
+		out_str(out, "; where ");
+		out_program(out, holders->prog);
+		out_str(out, " has not made it, it has inherited it, for it lacks SOCK_CLOEXEC");
+	}
+	if (holders->others)
+		out_str(out, "; it is free when all of them have closed it");
 }
 
 static void out_listener(struct out *out, const struct holders *holders)
@@ -108,9 +155,16 @@ static void out_listener(struct out *out, const struct holders *holders)
 	out_str(out, "a listener on ");
 	out_endpoint(out, &holders->local);
 	out_owner(out, holders);
+	out_sharers(out, holders);
 	out_str(out, " has the port");
+	if (holders->dual_stack)
+		out_str(out,
+			holders->local.family == AF_INET6 && endpoint_is_wildcard(&holders->local)
+				? "; [::] without IPV6_V6ONLY takes IPv4 too"
+				: "; [::] without IPV6_V6ONLY asks for IPv4 too");
 	if (holders->had_option)
 		out_str(out, "; SO_REUSEADDR never takes it from a live one");
+	out_way_out(out, holders);
 }
 
 /* The cure of a port that the kernel chose. */

@@ -64,6 +64,13 @@ static bool addresses_overlap(const struct conflict_sock *asks, const struct con
 	       memcmp(asks->local.addr, other->local.addr, 16) == 0;
 }
 
+bool conflict_is_dual_stack(const struct conflict_sock *asks, const struct conflict_sock *other)
+{
+	const enum address_type mine = type_of(&asks->local), its = type_of(&other->local);
+
+	return (mine == ANY6 && its == MAPPED) || (mine == MAPPED && its == ANY6);
+}
+
 bool conflict_between(const struct conflict_sock *asks, const struct conflict_sock *other)
 {
 	if (asks->ifindex && other->ifindex && asks->ifindex != other->ifindex)
@@ -147,8 +154,10 @@ void conflict_count(struct holders *holders, const struct conflict_sock *asks,
 	if (!conflict_between(asks, &without_options))
 		return;
 	if (rank > named ||
-	    (rank == DYING_RANK && named == DYING_RANK && other->timer_ms > holders->longest_ms))
+	    (rank == DYING_RANK && named == DYING_RANK && other->timer_ms > holders->longest_ms)) {
 		name(holders, other);
+		holders->dual_stack = conflict_is_dual_stack(asks, &without_options);
+	}
 
 	if (rank == LISTENER_RANK && asks->reuseport && asks->uid == other->uid)
 		holders->unsure = true;

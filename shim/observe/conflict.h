@@ -23,6 +23,12 @@ struct conflict_sock {
 bool conflict_between(const struct conflict_sock *asks, const struct conflict_sock *other);
 
 /*
+ * Do the two meet only because one of them, an IPv6 wildcard without IPV6_V6ONLY, is there
+ * for IPv4 as well? Of two whose addresses overlap.
+ */
+bool conflict_is_dual_stack(const struct conflict_sock *asks, const struct conflict_sock *other);
+
+/*
  * Count a socket that sock_diag found on the port, where it may be in the way. The
  * kernel does not show another socket's SO_REUSEADDR and SO_REUSEPORT: it may be
  * in the way where the rule refuses if it has neither. The range of ports stands in

@@ -17,9 +17,11 @@
 #include "observe/choices.h"
 #include "observe/conflict.h"
 #include "observe/diag.h"
+#include "observe/fdtable.h"
 #include "observe/proc.h"
 #include "observe/tcp_state.h"
 #include "sys/clock.h"
+#include "sys/own.h"
 #include "sys/sys.h"
 
 /* A port may have so many connections that to see them all takes longer than the user waits. */
@@ -71,7 +73,37 @@ static bool ask_for_holders(struct inquiry *inquiry)
 	return ask_port(inquiry, ~0u);
 }
 
+/*
+ * Ourselves. Started with it is who has the number since it was started, as far as is
+ * known, and was never seen to use it; for some are closed and given again.
+ */
+static void name_own(struct holders *holders, const struct proc_owner *owner)
+{
+	enum { FIRST_HANDED_OVER = 3 }; /* sd_listen_fds(3) */
+
+	holders->own = true;
+	holders->own_fd = owner->fd;
+	holders->listen_fds =
+		owner->fd >= FIRST_HANDED_OVER && owner->fd - FIRST_HANDED_OVER < shim.listen_fds;
+	holders->started_with = owner->outlives_exec && own_was_open_at_load(owner->fd) &&
+				!fdtable_get(owner->fd).cookie;
+	holders->inherited |= holders->started_with;
+}
+
+/* One that has it is enough. */
 static void name_owner(struct holders *holders)
+{
+	struct proc_owner owner = {.looked_up = true};
+
+	if (holders->inode)
+		proc_find_keeper(holders->inode, -1, &owner);
+	holders->pid = owner.pid;
+	holders->looked_up = owner.looked_up;
+	memcpy(holders->prog, owner.prog, sizeof(holders->prog));
+}
+
+/* All that have it, and how they came to it. */
+static void name_owners(struct holders *holders)
 {
 	struct proc_owner owner = {.looked_up = true};
 
@@ -80,6 +112,13 @@ static void name_owner(struct holders *holders)
 	holders->pid = owner.pid;
 	holders->looked_up = owner.looked_up;
 	memcpy(holders->prog, owner.prog, sizeof(holders->prog));
+	holders->others = owner.others;
+	holders->inherited = owner.shared.by_exec;
+	holders->shared_by_fork = owner.shared.by_fork;
+	if (owner.pid && owner.pid == sys_getpid())
+		name_own(holders, &owner);
+	else
+		holders->or_inherited = owner.shared.or_exec && strcmp(owner.prog, shim.prog) != 0;
 }
 
 /* What is asked for that socket on that address, of which nothing is known so far. */
@@ -105,7 +144,7 @@ bool explain_holders(int fd, const struct endpoint *asked, bool listens, bool fi
 	if (!asked->family || !diag_sees(sock_netns(fd)) || !ask_for_holders(&inquiry))
 		return false;
 	if (find_owner)
-		name_owner(ret);
+		name_owners(ret);
 	return true;
 }
 

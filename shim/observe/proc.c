@@ -117,18 +117,96 @@ int proc_list(int dir, const char *path, proc_visit *visit, void *arg)
 	return rc;
 }
 
+/* "/proc/PID/what", and a number behind it if that is not negative. */
+static void out_proc_path(char *ret, size_t size, pid_t pid, const char *what, int number)
+{
+	struct out out = out_into(ret, size - 1);
+
+	out_str(&out, "/proc/");
+	out_i64(&out, pid);
+	out_str(&out, what);
+	if (number >= 0)
+		out_i64(&out, number);
+	*out.at = '\0';
+}
+
+/* Behind n words. */
+static const char *skip_words(const char *at, unsigned int n)
+{
+	while (n && *at)
+		n -= *at++ == ' ';
+	return at;
+}
+
+/* "4242 (name) S parent group session terminal its-group flags …": the name may hold anything. */
+static bool read_stat(struct sharer *ret, char text[PROC_ROOM])
+{
+	enum { FORKED_WITHOUT_EXEC = 0x40 }; /* PF_FORKNOEXEC in linux/sched.h */
+	const char *at, *name, *end;
+
+	out_proc_path(text, PROC_ROOM, ret->pid, "/stat", -1);
+	if (read_file(AT_FDCWD, text, text, PROC_ROOM) < 0)
+		return false;
+	name = strchr(text, '(');
+	end = strrchr(text, ')');
+	if (!name || !end || (size_t)(end - name) > sizeof(ret->prog))
+		return false;
+	memset(ret->prog, 0, sizeof(ret->prog));
+	memcpy(ret->prog, name + 1, (size_t)(end - name) - 1);
+	at = skip_words(end, 2);
+	ret->parent = (pid_t)number_at(&at);
+	at = skip_words(at, 5);
+	ret->execed = !(number_at(&at) & FORKED_WITHOUT_EXEC);
+	return true;
+}
+
+/* "flags:\t02000002" among other lines, in octal. */
+static bool outlives_exec(pid_t pid, int fd, char text[PROC_ROOM])
+{
+	unsigned int flags = 0;
+
+	out_proc_path(text, PROC_ROOM, pid, "/fdinfo/", fd);
+	if (read_file(AT_FDCWD, text, text, PROC_ROOM) < 0)
+		return false;
+	const char *at = strchr(text, '\n');
+
+	if (!at || strncmp(at, "\nflags:\t", 8) != 0)
+		return false;
+	for (at += 8; *at >= '0' && *at < '8'; at++)
+		flags = flags * 8 + (unsigned int)(*at - '0');
+	return !(flags & O_CLOEXEC);
+}
+
+bool proc_sharer(pid_t pid, int fd, char room[PROC_ROOM], struct sharer *ret)
+{
+	*ret = (struct sharer){.pid = pid, .fd = fd};
+	if (!read_stat(ret, room))
+		return false;
+	ret->cloexec = !outlives_exec(pid, fd, room);
+	return true;
+}
+
 enum { FOUND = 1, GIVEN_UP };
+
+/* The processes, as /proc lists them: by number. And those that were found. */
+struct processes {
+	struct sharing sharing;
+	int count, ours; /* ours: the index of our own */
+	pid_t self;
+	char room[PROC_ROOM];
+	int pids[8000];
+};
 
 struct search {
 	char wanted[32]; /* "socket:[12345]" */
 	size_t wanted_len;
 	uint64_t deadline_ns;
 	unsigned int left;
-	pid_t pid;  /* whose descriptors are looked at */
 	int fds;    /* /proc/PID/fd */
 	int fd;	    /* the number that was looked at last */
 	int closed; /* the number that it had with us; -1: no matter */
 	pid_t tid;  /* a thread of ours that waits in a call on that number */
+	bool every; /* go on to all that have it */
 };
 
 /* One more that is looked at, if there is time for it. */
@@ -150,36 +228,37 @@ static int visit_fd(int number, void *arg)
 	out_i64(&out, number);
 	*out.at = '\0';
 	len = sys_readlinkat(search->fds, name, link, sizeof(link));
-	return len == (long)search->wanted_len &&
-	       memcmp(link, search->wanted, search->wanted_len) == 0;
+	if (len != (long)search->wanted_len || memcmp(link, search->wanted, search->wanted_len))
+		return 0;
+	return FOUND;
 }
 
-/* "/proc/PID/what" */
-static void out_proc_path(char *ret, size_t size, pid_t pid, const char *what)
+/* Apart from its caller, whose walk goes deep. */
+__attribute__((noinline)) static void add_sharer(struct processes *all, pid_t pid, int fd)
 {
-	struct out out = out_into(ret, size - 1);
+	struct sharer sharer;
 
-	out_str(&out, "/proc/");
-	out_i64(&out, pid);
-	out_str(&out, what);
-	*out.at = '\0';
+	if (proc_sharer(pid, fd, all->room, &sharer))
+		sharing_add(&all->sharing, &sharer, all->self);
 }
 
-static int search_process(int pid, struct search *search)
+/* Return 0, FOUND, GIVEN_UP, or -errno. */
+static int search_process(int pid, struct search *search, struct processes *all)
 {
 	char path[40];
 	int rc;
 
 	if (clock_ns(CLOCK_MONOTONIC) > search->deadline_ns)
 		return GIVEN_UP;
-	out_proc_path(path, sizeof(path), pid, "/fd");
-	search->pid = pid;
+	out_proc_path(path, sizeof(path), pid, "/fd", -1);
 	search->fds = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (search->fds < 0)
 		return search->fds; /* gone, or another user's */
 	rc = proc_list(search->fds, ".", visit_fd, search);
 	sys_close(search->fds);
-	return rc;
+	if (rc == FOUND)
+		add_sharer(all, pid, search->fd);
+	return rc == FOUND && search->every ? 0 : rc;
 }
 
 /* Calls that may wait, with a socket as their first argument. */
@@ -240,13 +319,6 @@ static int search_threads(struct search *search)
 				  : proc_list(AT_FDCWD, "/proc/self/task", visit_thread, search);
 }
 
-/* The processes, as /proc lists them: by number. */
-struct processes {
-	int count, ours; /* ours: the index of our own */
-	pid_t self;
-	int pids[8190];
-};
-
 static int visit_process(int pid, void *arg)
 {
 	struct processes *all = arg;
@@ -259,9 +331,9 @@ static int visit_process(int pid, void *arg)
 	return 0;
 }
 
-static int search_at(struct search *search, const struct processes *all, int i)
+static int search_at(struct search *search, struct processes *all, int i)
 {
-	return i >= 0 && i < all->count ? search_process(all->pids[i], search) : 0;
+	return i >= 0 && i < all->count ? search_process(all->pids[i], search, all) : 0;
 }
 
 /*
@@ -271,13 +343,13 @@ static int search_at(struct search *search, const struct processes *all, int i)
  */
 static int search_all(struct search *search, struct processes *all)
 {
-	const int own = search_process(all->self, search);
+	const int own = search_process(all->self, search, all);
 	int rc = own, listed = 0;
 
 	if (rc <= 0)
 		rc = search_threads(search);
 	if (rc <= 0)
-		rc = search_process(sys_getppid(), search);
+		rc = search_process(sys_getppid(), search, all);
 	if (rc <= 0)
 		listed = proc_list(AT_FDCWD, "/proc", visit_process, all);
 	for (int away = 1; away < all->count && rc <= 0; away++) {
@@ -288,6 +360,37 @@ static int search_all(struct search *search, struct processes *all)
 	return rc <= 0 && (own < 0 || listed != 0) ? GIVEN_UP : rc;
 }
 
+static void find_owner(uint32_t inode, struct search *search, struct proc_owner *ret)
+{
+	struct processes *all = sys_mmap_pages(sizeof(*all));
+	struct out out = out_into(search->wanted, sizeof(search->wanted));
+	int rc;
+
+	*ret = (struct proc_owner){0};
+	out_str(&out, "socket:[");
+	out_u64(&out, inode);
+	out_char(&out, ']');
+	search->wanted_len = out_len(&out);
+
+	if (sys_failed(all))
+		return;
+	all->self = sys_getpid();
+	rc = search_all(search, all);
+	ret->looked_up = rc != GIVEN_UP;
+	ret->tid = search->tid;
+	if (search->tid)
+		add_sharer(all, all->self, search->closed);
+	if (all->sharing.count) {
+		ret->pid = all->sharing.named.pid;
+		ret->fd = all->sharing.named.fd;
+		ret->outlives_exec = !all->sharing.named.cloexec;
+		ret->others = all->sharing.count - 1;
+		ret->shared = sharing_judge(&all->sharing);
+		memcpy(ret->prog, all->sharing.named.prog, sizeof(ret->prog));
+	}
+	sys_munmap(all, sizeof(*all));
+}
+
 void proc_find_keeper_within(uint32_t inode, int closed, uint64_t most_ns,
 			     unsigned int most_descriptors, struct proc_owner *ret)
 {
@@ -296,34 +399,8 @@ void proc_find_keeper_within(uint32_t inode, int closed, uint64_t most_ns,
 		.left = most_descriptors,
 		.closed = closed,
 	};
-	struct processes *all = sys_mmap_pages(sizeof(*all));
-	struct out out = out_into(search.wanted, sizeof(search.wanted));
-	char path[40];
-	int rc;
 
-	*ret = (struct proc_owner){0};
-	out_str(&out, "socket:[");
-	out_u64(&out, inode);
-	out_char(&out, ']');
-	search.wanted_len = out_len(&out);
-
-	if (sys_failed(all))
-		return;
-	all->self = sys_getpid();
-	rc = search_all(&search, all);
-	sys_munmap(all, sizeof(*all));
-	ret->looked_up = rc <= 0 || rc == FOUND;
-	if (rc != FOUND)
-		return;
-	ret->tid = search.tid;
-	ret->pid = search.tid ? sys_getpid() : search.pid;
-	ret->fd = search.fd;
-	out_proc_path(path, sizeof(path), ret->pid, "/comm");
-
-	long len = read_file(AT_FDCWD, path, ret->prog, sizeof(ret->prog));
-
-	while (len > 0 && ret->prog[len - 1] == '\n')
-		ret->prog[--len] = '\0';
+	find_owner(inode, &search, ret);
 }
 
 enum { NOT_CLOSED = -1, MOST_DESCRIPTORS = 2000, MOST_NS = 20000000 };
@@ -336,10 +413,17 @@ void proc_find_keeper(uint32_t inode, int closed, struct proc_owner *ret)
 void proc_find_owner_within(uint32_t inode, uint64_t most_ns, unsigned int most_descriptors,
 			    struct proc_owner *ret)
 {
-	proc_find_keeper_within(inode, NOT_CLOSED, most_ns, most_descriptors, ret);
+	struct search search = {
+		.deadline_ns = clock_ns(CLOCK_MONOTONIC) + most_ns,
+		.left = most_descriptors,
+		.closed = NOT_CLOSED,
+		.every = true,
+	};
+
+	find_owner(inode, &search, ret);
 }
 
 void proc_find_owner(uint32_t inode, struct proc_owner *ret)
 {
-	proc_find_keeper(inode, NOT_CLOSED, ret);
+	proc_find_owner_within(inode, MOST_NS, MOST_DESCRIPTORS, ret);
 }

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "observe/sharing.h"
+
 /*
  * The first n numbers of a file into ret[], UINT32_MAX for a greater one. False where it has
  * fewer or can't be read.
@@ -28,17 +30,27 @@ typedef int proc_visit(int number, void *arg);
  */
 int proc_list(int dir, const char *path, proc_visit *visit, void *arg);
 
+/*
+ * What a process is, and its descriptor. False where that can't be read. The room is for
+ * the texts: a caller's stack may be too small for them.
+ */
+enum { PROC_ROOM = 256 };
+bool proc_sharer(pid_t pid, int fd, char room[PROC_ROOM], struct sharer *ret);
+
 struct proc_owner {
 	pid_t pid; /* 0: not found */
 	pid_t tid; /* no descriptor of it, but a call of this thread of ours is blocked on it; or 0
 		    */
 	int fd;	   /* its number there, where tid is 0 */
+	bool outlives_exec; /* the descriptor: it lacks O_CLOEXEC */
+	uint32_t others;    /* who have it too; of a keeper not counted */
+	struct shared shared;
 	char prog[16];
-	bool looked_up; /* to the end: nobody that we may see has it, if pid is 0 */
+	bool looked_up; /* to the end: nobody else that we may see has it */
 };
 
 /*
- * Find a process that has the socket with this inode open, our own first. Gives up
+ * Find the processes that have the socket with this inode open, our own first. Gives up
  * after 20 ms or 2,000 descriptors.
  */
 void proc_find_owner(uint32_t inode, struct proc_owner *ret);

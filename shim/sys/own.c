@@ -109,12 +109,16 @@ int own_checked(unsigned int slot)
 enum { ROOM = 16, COMMON = 1024, HIGHEST = 4096, TOO_FEW = 64 };
 
 static struct rlimit64 at_load;
+static bool loading;
+static int lowest_at_load;   /* that the kernel gave us */
 static int raised_from = -1; /* at load: the first number above the program's limit */
 
 void own_load_begin(void)
 {
 	struct rlimit64 raised;
 
+	loading = true;
+	lowest_at_load = INT_MAX;
 	if (sys_getrlimit(RLIMIT_NOFILE, &at_load) < 0 || at_load.rlim_cur > HIGHEST ||
 	    at_load.rlim_max < at_load.rlim_cur + ROOM)
 		return;
@@ -131,6 +135,14 @@ void own_load_end(void)
 	if (raised_from >= 0)
 		sys_setrlimit(RLIMIT_NOFILE, &at_load);
 	raised_from = -1;
+	loading = false;
+	if (lowest_at_load == INT_MAX)
+		lowest_at_load = 0;
+}
+
+bool own_was_open_at_load(int fd)
+{
+	return fd >= 0 && fd < lowest_at_load;
 }
 
 static uint64_t soft_limit(void)
@@ -172,6 +184,8 @@ int own_adopt(unsigned int slot, int fd)
 
 	if (old >= 0 && give_up(&own[slot], old))
 		sys_close(old);
+	if (loading && fd < lowest_at_load)
+		lowest_at_load = fd;
 	high = copy_high(fd);
 	sys_close(fd);
 	if (high < 0)

@@ -32,6 +32,12 @@ int own_checked(unsigned int slot);
 /* The same, and how many bytes its file has. */
 int own_checked_size(unsigned int slot, uint64_t *ret_size);
 
+/*
+ * Was the number open when this program was started? False where that is not known:
+ * what is known is the lowest that was free at load, the first that was ours.
+ */
+bool own_was_open_at_load(int fd);
+
 /* The number in the slot, unchecked: -1 for none. */
 int own_number(unsigned int slot);
 

@@ -6,6 +6,7 @@ beside it stand the neighbouring cases in which it would be wrong.
 
 import os
 import re
+import signal
 import socket
 import time
 
@@ -52,8 +53,8 @@ class Notes(Case):
             p("s = socket.socket(%d); %s" % (family, before))
             self.assertEqual(p.eval("error_of(s.bind, (%r, %d))" % (host, port)), error)
             event = self.last(log, "bind")
-            texts = [note["text"] for note in event.get("notes", ())]
-            return event if not owner or "was not looked up" not in " ".join(texts) else None
+            sought = [note for note in event.get("notes", ()) if "incomplete" in note]
+            return event if not owner or all("pid" in note for note in sought) else None
         return wait_until(attempt, "the owner of the port")
 
     def bound(self, p, log, port, host="127.0.0.1", family=socket.AF_INET, before=""):
@@ -104,12 +105,27 @@ class Notes(Case):
         kernel.namespace(**settings)
 
 
-class Listener(Notes):
+class Listeners(Notes):
+    """What the note in-use-listener says."""
+
+    LIVE = "; SO_REUSEADDR never takes it from a live one"
+
+    def listener_text(self, where, pid, had_option=True, dual=""):
+        return ("a listener on %s of %s has the port%s%s"
+                % (where, program_of(pid), dual, self.LIVE * had_option))
+
+    def told(self, event):
+        """The note: its keys, without those that depend on how busy the machine is; its text."""
+        note, = (note for note in event["notes"] if note["code"] == "in-use-listener")
+        keys = {key: value for key, value in note.items()
+                if key not in ("code", "text", "local", "incomplete")}
+        return keys, note["text"].replace("at least ", "")
+
+
+class Listener(Listeners):
     """in-use-listener: somebody listens there."""
 
-    def listener_text(self, where, pid, had_option=True):
-        text = "a listener on %s of %s has the port" % (where, program_of(pid))
-        return text + ("; SO_REUSEADDR never takes it from a live one" if had_option else "")
+    DUAL = "; [::] without IPV6_V6ONLY %s IPv4 too"
 
     def test_of_our_own_process(self):
         log, port = self.log(), self.port()
@@ -117,8 +133,12 @@ class Listener(Notes):
         p("l = socket.socket(); l.bind(('127.0.0.1', %d)); l.listen()" % port)
         event = self.refused(p, log, port)
         self.match(event, local="127.0.0.1:%d" % port, error="EADDRINUSE")
-        self.assertEqual(self.note(event, "in-use-listener"),
-                         self.listener_text("127.0.0.1:%d" % port, p.pid))
+        keys, text = self.told(event)
+        self.assertEqual(keys, {"pid": p.pid, "prog": event["prog"],
+                                "own_fd": p.eval("l.fileno()")})
+        self.assertEqual(text, "a listener on 127.0.0.1:%d of this process itself, %s, as "
+                         "descriptor %d, has the port%s"
+                         % (port, program_of(p.pid), keys["own_fd"], self.LIVE))
         self.absent([event], "in-use-bound", "in-use-dying", "not-local", "waited")
 
     def test_of_another_process(self):
@@ -162,15 +182,16 @@ class Listener(Notes):
         p = self.puppet(log)
         both = self.ours(port, "::", socket.AF_INET6, dual, listens=True)
         for host in ("127.0.0.1", "0.0.0.0"):
-            event = self.refused(p, log, port, host)
-            self.assertEqual(self.note(event, "in-use-listener"),
-                             self.listener_text("[::]:%d" % port, os.getpid()))
+            keys, text = self.told(self.refused(p, log, port, host))
+            self.assertTrue(keys["dual_stack"])
+            self.assertEqual(text, self.listener_text("[::]:%d" % port, os.getpid(),
+                                                      dual=self.DUAL % "takes"))
         both.close()
         self.ours(port, "::", socket.AF_INET6, v6only, listens=True)
         self.assertEqual(self.notes(self.bound(p, log, port)), ["reuse-enabled"])
-        event = self.refused(p, log, port, "::1", socket.AF_INET6)
-        self.assertEqual(self.note(event, "in-use-listener"),
-                         self.listener_text("[::]:%d" % port, os.getpid()))
+        keys, text = self.told(self.refused(p, log, port, "::1", socket.AF_INET6))
+        self.assertNotIn("dual_stack", keys)
+        self.assertEqual(text, self.listener_text("[::]:%d" % port, os.getpid()))
 
     @needs_ipv6
     def test_ipv6_asks_for_a_port_of_ipv4(self):
@@ -178,9 +199,10 @@ class Listener(Notes):
         self.ours(port, listens=True)
         p = self.puppet(log)
         set_only = "s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, %d)"
-        event = self.refused(p, log, port, "::", socket.AF_INET6, set_only % 0)
-        self.assertEqual(self.note(event, "in-use-listener"),
-                         self.listener_text("127.0.0.1:%d" % port, os.getpid()))
+        keys, text = self.told(self.refused(p, log, port, "::", socket.AF_INET6, set_only % 0))
+        self.assertTrue(keys["dual_stack"])
+        self.assertEqual(text, self.listener_text("127.0.0.1:%d" % port, os.getpid(),
+                                                  dual=self.DUAL % "asks for"))
         event = self.refused(p, log, port, "::ffff:127.0.0.1", socket.AF_INET6, set_only % 0)
         self.note(event, "in-use-listener")
         event = self.bound(p, log, port, "::", socket.AF_INET6, set_only % 1)
@@ -253,9 +275,9 @@ class Listener(Notes):
         event = self.refused(p, log, port, owner=False)
         self.assertEqual(
             self.note(event, "in-use-listener"),
-            "a listener on 127.0.0.1:%d (socket inode %d, uid %d; the owner was not looked up) "
-            "has the port; SO_REUSEADDR never takes it from a live one"
-            % (port, os.fstat(listener.fileno()).st_ino, os.geteuid()))
+            "a listener on 127.0.0.1:%d (socket inode %d, uid %d; the owner was not looked "
+            "up: tcpshim why %d does) has the port%s"
+            % (port, os.fstat(listener.fileno()).st_ino, os.geteuid(), port, self.LIVE))
 
     def test_before_all_others(self):
         """A listener beside dying and live connections: it is the reason."""
@@ -266,9 +288,179 @@ class Listener(Notes):
           "d = socket.create_connection(('127.0.0.1', %d)); b, _ = l.accept()\n"
           "b.close(); d.close()" % (port, port, port))
         event = self.refused(p, log, port)
-        self.assertEqual(self.note(event, "in-use-listener"),
-                         self.listener_text("127.0.0.1:%d" % port, p.pid))
+        self.assertEqual(self.told(event)[0]["pid"], p.pid)
         self.absent([event], "in-use-bound", "in-use-dying")
+
+
+class Sharers(Listeners):
+    """in-use-listener: who has it, as which descriptor, and how they came to it."""
+
+    CURE = "; it is free when all of them have closed it"
+    KEPT = "for it lacks SOCK_CLOEXEC"
+
+    def hold(self, sock, name="sleep"):
+        """A program of that name that has inherited the socket, and nothing else to do with it."""
+        program = self.path(name)
+        os.symlink(paths.find("sleep"), program)
+        return self.start([program, "1000"], pass_fds=[sock.fileno()])
+
+    def execute_anew(self, p):
+        def words():
+            with open("/proc/%d/cmdline" % p.pid) as file:
+                return file.read().count("\0")
+        before = words()
+        p.begin("os.execv(sys.executable, [sys.executable] + sys.orig_argv[1:] + ['again'])")
+        wait_until(lambda: words() > before, "the exec")
+
+    def test_a_descriptor_from_before_exec(self):
+        """A server that executes itself anew, and makes a new listener."""
+        log, port = self.log(), self.port()
+        p = self.puppet(log, silent=False)
+        p("l = socket.create_server(('127.0.0.1', %d)); l.set_inheritable(True)" % port)
+        fd = p.eval("l.fileno()")
+        self.execute_anew(p)
+        event = self.refused(p, log, port)
+        keys, text = self.told(event)
+        self.assertEqual(keys, {"pid": p.pid, "prog": event["prog"], "own_fd": fd,
+                                "inherited": True})
+        self.assertEqual(text, "a listener on 127.0.0.1:%d of this process itself, %s, as "
+                         "descriptor %d, which it was started with, has the port%s; it was "
+                         "inherited, %s" % (port, program_of(p.pid), fd, self.LIVE, self.KEPT))
+        # Close-on-exec is the cure.
+        p("l = socket.socket(fileno=%d); l.set_inheritable(False)" % fd)
+        self.execute_anew(p)
+        self.assertEqual(self.notes(self.bound(p, log, port)), ["reuse-enabled"])
+
+    def test_a_number_that_was_used_again(self):
+        """It was open at the start, as something else."""
+        log, port = self.log(), self.port()
+        p = self.puppet(log)
+        p("os.close(1); l = socket.socket(); l.set_inheritable(True)\n"
+          "l.bind(('127.0.0.1', %d)); l.listen()" % port)
+        self.assertEqual(p.eval("l.fileno()"), 1)
+        keys, text = self.told(self.refused(p, log, port))
+        self.assertEqual(keys["own_fd"], 1)
+        self.assertNotIn("inherited", keys)
+        self.assertNotIn("started", text)
+
+    def handed_over(self, log, port, pid):
+        """A service to which a listener is handed over as descriptor 3; LISTEN_PID says to whom."""
+        manager = self.ours(port, listens=True)
+        env = shimmed(LOG=log.path, FORMAT="json")
+        env.update(LISTEN_FDS="1", LISTEN_PID="0")
+        script = ("import os, socket, sys\n"
+                  "if os.environ['LISTEN_PID'] == '0':\n"
+                  "    os.dup2(%d, 3); os.environ['LISTEN_PID'] = %s\n"
+                  "    os.execv(sys.executable, [sys.executable] + sys.orig_argv[1:])\n"
+                  "try: socket.socket().bind(('127.0.0.1', %d))\n"
+                  "except OSError as error: print(error.errno)\n"
+                  % (manager.fileno(), pid, port))
+        status, out, _ = self.run_program([paths.PYTHON, "-I", "-S", "-B", "-c", script], env,
+                                          pass_fds=[manager.fileno()])
+        self.assertEqual((status, out), (0, b"98\n"))
+        return self.told(self.last(log, "bind"))
+
+    def test_handed_over(self):
+        """Socket activation (sd_listen_fds(3)), and a service that does not know of it."""
+        keys, text = self.handed_over(self.log(), self.port(), "str(os.getpid())")
+        self.assertEqual((keys["own_fd"], keys["listen_fds"], keys["inherited"]), (3, True, True))
+        self.assertTrue(text.endswith("; LISTEN_FDS hands it over: take descriptor 3 instead of "
+                                      "a new socket"), text)
+
+    def test_handed_over_to_another(self):
+        keys, text = self.handed_over(self.log(), self.port(), "'1'")
+        self.assertEqual((keys["own_fd"], keys.get("listen_fds")), (3, None))
+        self.assertNotIn("LISTEN_FDS", text)
+
+    def test_workers(self):
+        """A server that forks, and is killed: each of its workers must go."""
+        log, port = self.log(), self.port()
+        server = self.puppet(plain=True)
+        server("l = socket.create_server(('127.0.0.1', %d))\n"
+               "import signal; workers = []\n"
+               "for _ in range(3):\n"
+               "    pid = os.fork()\n"
+               "    if not pid:\n"
+               "        while True: signal.pause()\n"
+               "    workers.append(pid)" % port)
+        workers = server.eval("workers")
+        for pid in workers:
+            self.addCleanup(kill, pid)
+        p = self.puppet(log)
+        keys, text = self.told(self.refused(p, log, port))
+        self.assertEqual((keys["pid"], keys.get("others"), keys.get("shared_by_fork")),
+                         (server.pid, 3, True))
+        self.assertEqual(text, "a listener on 127.0.0.1:%d of %s and 3 others, shared by fork, "
+                         "has the port%s%s" % (port, program_of(server.pid), self.LIVE, self.CURE))
+
+        p = self.puppet(log)
+        name = program_of(workers[0])
+        stop(server, workers)
+        keys, text = self.told(self.refused(p, log, port))
+        self.assertIn(keys["pid"], workers)
+        self.assertEqual((keys["others"], keys["shared_by_fork"]), (2, True))
+        self.assertNotIn("inherited", keys)
+        for pid in workers[:2]:
+            kill(pid)
+        wait_until(lambda: not any(os.path.exists("/proc/%d/fd/0" % pid) for pid in workers[:2]),
+                   "their end")
+        p = self.puppet(log)
+        keys, text = self.told(self.refused(p, log, port))
+        self.assertEqual(keys, {"pid": workers[2], "prog": name.rpartition(" (")[0]})
+        self.assertNotIn("inherited", text)
+
+    def test_a_program_that_inherited_it(self):
+        """Its server lives: the program is the other one."""
+        log, port = self.log(), self.port()
+        listener = self.ours(port, listens=True)
+        self.hold(listener, "helper")
+        p = self.puppet(log)
+        keys, text = self.told(self.refused(p, log, port))
+        self.assertEqual((keys["pid"], keys["others"], keys["inherited"]), (os.getpid(), 1, True))
+        self.assertEqual(text, "a listener on 127.0.0.1:%d of %s and 1 other has the port%s; a "
+                         "program that was executed inherited it, %s%s"
+                         % (port, program_of(os.getpid()), self.LIVE, self.KEPT, self.CURE))
+
+    def test_a_program_alone(self):
+        """Its server is gone: who made the listener nobody knows, and nobody says."""
+        log, port = self.log(), self.port()
+        listener = self.ours(port, listens=True)
+        helper = self.hold(listener, "helper")
+        listener.close()
+        p = self.puppet(log)
+        keys, text = self.told(self.refused(p, log, port))
+        self.assertEqual(keys, {"pid": helper.pid, "prog": "helper"})
+        self.assertEqual(text, "a listener on 127.0.0.1:%d of helper (pid %d) has the port%s; "
+                         "where helper has not made it, it has inherited it, %s"
+                         % (port, helper.pid, self.LIVE, self.KEPT))
+
+    def test_another_run_of_the_same_program(self):
+        """It lacks SOCK_CLOEXEC as so many do: nothing to say of it."""
+        log, port = self.log(), self.port()
+        other = self.puppet(plain=True)
+        other("l = socket.create_server(('127.0.0.1', %d)); l.set_inheritable(True)" % port)
+        p = self.puppet(log)
+        self.assertEqual(self.told(self.refused(p, log, port))[1],
+                         self.listener_text("127.0.0.1:%d" % port, other.pid))
+
+
+def kill(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def stop(server, workers):
+    """Kill the server; its workers are nobody's children then."""
+    server.kill()
+    for pid in workers:
+        wait_until(lambda pid=pid: parent_of(pid) != server.pid, "an orphan")
+
+
+def parent_of(pid):
+    with open("/proc/%d/stat" % pid) as file:
+        return int(file.read().rpartition(")")[2].split()[1])
 
 
 class Bound(Notes):
@@ -290,8 +482,8 @@ class Bound(Notes):
         p("t = socket.socket(); t.bind(('0.0.0.0', %d))" % port)
         event = self.refused(p, log, port)
         self.assertEqual(self.note(event, "in-use-bound"),
-                         "a socket bound to 0.0.0.0:%d that does not listen of %s has the port"
-                         % (port, program_of(p.pid)))
+                         "a socket bound to 0.0.0.0:%d that does not listen of this process "
+                         "itself, %s has the port" % (port, program_of(p.pid)))
 
     @needs_ipv6
     def test_a_bound_socket_of_ipv6(self):

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import signal
 import socket
 import struct
 
@@ -239,6 +240,40 @@ class Holders(WhyCase):
         listener.close()
         row = self.rows(port)[0][3:]
         self.assertEqual((len(row), row[4:]), (7, ["and", "2", "more"]))
+
+    def test_how_they_came_to_it(self):
+        """What helps is told, too: of a program that inherited it, and of whom else has it."""
+        listener, port = self.listener(1)
+        self.hold(listener)
+        text = self.why(port)[1]
+        self.assertIn(" (pid %d) and 1 other has the port; " % os.getpid(), text)
+        self.assertIn("; a program that was executed inherited it, for it lacks SOCK_CLOEXEC; it "
+                      "is free when all of them have closed it\n", text)
+        listener.close()
+        self.assertIn("; where sleep has not made it, it has inherited it, for it lacks "
+                      "SOCK_CLOEXEC\n", self.why(port)[1])
+
+    def test_a_fork(self):
+        listener, port = self.listener(1)
+        pids = []
+        for _ in range(2):
+            pids.append(os.fork())
+            if not pids[-1]:
+                while True:
+                    signal.pause()
+            self.addCleanup(os.waitpid, pids[-1], 0)
+            self.addCleanup(os.kill, pids[-1], signal.SIGKILL)
+        self.assertIn(" (pid %d) and 2 others, shared by fork, has the port; " % os.getpid(),
+                      self.why(port)[1])
+        listener.close()
+        self.assertIn(" and 1 other, shared by fork, has the port; ", self.why(port)[1])
+
+    @needs_ipv6
+    def test_dual_stack(self):
+        _, port = self.listener(1, "[::]", v6only=0)
+        text = self.why("0.0.0.0:%d" % port)[1]
+        self.assertIn("has the port; [::] without IPV6_V6ONLY takes IPv4 too; ", text)
+        self.assertNotIn("V6ONLY", self.why("[::1]:%d" % port)[1])
 
     @needs_root
     def test_a_process_that_can_not_be_seen(self):

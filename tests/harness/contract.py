@@ -19,7 +19,8 @@ NOTES = {
     "reuse-enabled": "options mode",
     "reuse-respected": "mode",
     "reuse-too-late": "",
-    "in-use-listener": "local OWNER incomplete?",
+    "in-use-listener": "local OWNER own_fd? others? inherited? shared_by_fork? dual_stack? "
+                       "listen_fds? incomplete?",
     "in-use-bound": "local peer? OWNER bound? live? dying? incomplete? self_connected?",
     "in-use-dying": "port dying state? peer max_ms? without_end? had_option? cause? "
                     "first_port? last_port?",
@@ -50,10 +51,10 @@ NOTES = {
     "timed-out": "peer? syns over_ms?",
 }
 FLAGS = ("incomplete", "had_option", "interrupted", "after_fin", "fin_sent",
-         "self_connected")
+         "self_connected", "inherited", "shared_by_fork", "dual_stack", "listen_fds")
 ADDRESSES = ("local", "peer")
 # The least that each number can be.
-LEAST = {"bound": 1, "live": 1, "dying": 1, "max_ms": 1, "without_end": 1, "unread": 1,
+LEAST = {"others": 1, "bound": 1, "live": 1, "dying": 1, "max_ms": 1, "without_end": 1, "unread": 1,
          "connections": 1, "own_fd": 0, "tid": 1, "retransmits": 1, "events": 1, "pid": 1, "by_tid": 1, "port": 1, "at_least_ms": 1000,
          "taken": 1, "inode": 0, "uid": 0, "waited_ms": 0, "ago_ms": 0, "first_port": 0,
          "last_port": 0, "first_unprivileged": 1, "limit": 1, "tcp_at_least": 1, "queued": 0,
@@ -63,7 +64,7 @@ WORDS = {"by": ("rst", "icmp"), "mode": ("auto", "force", "gentle", "off"),
          "cause": ("unread", "linger", "linger2", "outgoing", "either", "no-shim")}
 # What the sentence tells as it is, and what it tells in seconds.
 IN_TEXT = ("local", "peer", "pid", "inode", "uid", "port", "unread", "connections", "events", "taken", "by_tid",
-           "own_fd", "tid",
+           "own_fd", "tid", "others",
            "by_call", "first_port", "last_port", "first_unprivileged", "mode", "limit",
            "tcp_at_least", "queued", "backlog", "dropped", "asked", "somaxconn", "sockets",
            "syns")
@@ -384,6 +385,10 @@ def _note_keys(note, event):
         _hold("pid" in note or not {"own_fd", "tid"} & set(note), "a keeper without its process")
         _hold(note.get("pid") == event["pid"] or not {"own_fd", "tid"} & set(note),
               "a number of another process")
+    if code == "in-use-listener" and "own_fd" in note:
+        _hold(note["pid"] == event["pid"], "a descriptor of our own in another process")
+    if "listen_fds" in note:
+        _hold(note["own_fd"] >= 3, "LISTEN_FDS begins with 3")
     if code == "in-use-bound":
         _hold("bound" in note or "live" in note, "in-use-bound by nobody")
     if code == "in-use-dying" and note["dying"] == 1:

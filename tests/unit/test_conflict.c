@@ -740,6 +740,48 @@ static void dying(void **state)
 	}
 }
 
+static struct endpoint end_of(const char *address)
+{
+	const bool ipv6 = strchr(address, ':');
+	struct endpoint end = {.family = ipv6 ? AF_INET6 : AF_INET, .port = 9};
+
+	assert_int_equal(inet_pton(end.family, address, end.addr), 1);
+	return end;
+}
+
+/* Do they meet for the sake of IPv4 on an IPv6 wildcard? Of two that overlap. */
+static void dual_stack(void **state)
+{
+	static const struct {
+		const char *asks, *other;
+		bool dual;
+	} rows[] = {
+		{"0.0.0.0", "::", true},
+		{"127.0.0.1", "::", true},
+		{"::", "127.0.0.1", true},
+		{"::ffff:127.0.0.1", "::", true},
+		{"::", "::ffff:127.0.0.1", true},
+		{"::", "::", false},
+		{"::", "::1", false},
+		{"::1", "::", false},
+		{"127.0.0.1", "::ffff:127.0.0.1", false},
+		{"127.0.0.1", "0.0.0.0", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		const struct conflict_sock asks = {.local = end_of(rows[i].asks)};
+		const struct conflict_sock other = {.local = end_of(rows[i].other)};
+		const struct diag_sock listener = {.local = other.local, .state = STATE_LISTEN};
+		struct holders holders = {0};
+
+		assert_true(conflict_between(&asks, &other));
+		assert_int_equal(conflict_is_dual_stack(&asks, &other), rows[i].dual);
+		conflict_count(&holders, &asks, &listener);
+		assert_int_equal(holders.dual_stack, rows[i].dual);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -756,6 +798,7 @@ int main(void)
 		cmocka_unit_test(priorities),
 		cmocka_unit_test(causes),
 		cmocka_unit_test(options_of_others),
+		cmocka_unit_test(dual_stack),
 		cmocka_unit_test(elsewhere),
 		cmocka_unit_test(groups),
 		cmocka_unit_test(dying),

@@ -150,6 +150,37 @@ static void under_soft_limit_body(void *arg)
 	MUST(soft_limit() == limit);
 }
 
+/* What lies below the first number that was ours was open; of the others nobody knows. */
+static void open_at_load_body(void *arg)
+{
+	(void)arg;
+	const struct thing theirs = new_thing(), ours = new_thing();
+
+	MUST(!own_was_open_at_load(theirs.fd));
+	own_load_begin();
+	own_load_end();
+	MUST(!own_was_open_at_load(theirs.fd));
+	own_load_begin();
+	MUST(own_adopt(OWN_LOG, ours.fd) >= 0);
+	MUST(own_adopt(OWN_DIAG, new_thing().fd) >= 0);
+	own_load_end();
+	MUST(own_was_open_at_load(0));
+	MUST(own_was_open_at_load(theirs.fd));
+	MUST(!own_was_open_at_load(ours.fd));
+	MUST(!own_was_open_at_load(-1));
+
+	/* What is made ours later says nothing any more. */
+	close(theirs.fd);
+	MUST(own_adopt(OWN_DIAG + 1, new_thing().fd) >= 0);
+	MUST(own_was_open_at_load(theirs.fd));
+}
+
+static void open_at_load(void **state)
+{
+	(void)state;
+	in_child(open_at_load_body, NULL);
+}
+
 static void little_room_body(void *arg)
 {
 	struct rlimit limit = {.rlim_cur = 100, .rlim_max = 200};
@@ -503,6 +534,7 @@ static void leaves_errno(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(open_at_load),
 		cmocka_unit_test(nothing_at_first),
 		cmocka_unit_test(adopt),
 		cmocka_unit_test(adopt_under_limits),

@@ -326,13 +326,50 @@ static void owner_is_another(void **state)
 
 		/* Both have it: we come first. */
 		assert_int_equal(owner.pid, getpid());
+		assert_int_equal(owner.fd, fd);
+		assert_int_equal(owner.others, 1);
+		assert_true(owner.shared.by_fork);
 		close(fd);
 		owner = owner_of(inode);
 		assert_int_equal(owner.pid, child);
 		assert_string_equal(owner.prog, names[i]);
 		assert_true(owner.looked_up);
+		assert_int_equal(owner.others, 0);
 		release(child, held);
 	}
+}
+
+/* A process and its descriptor: executed or not, close-on-exec or not. */
+static void sharers(void **state)
+{
+	static const char name[] = "a ) (b";
+	const int fd = new_socket();
+	int held;
+	const pid_t child = holder(fd, name, &held);
+	char room[PROC_ROOM];
+	struct sharer sharer;
+
+	(void)state;
+	assert_true(proc_sharer(child, fd, room, &sharer));
+	assert_int_equal(sharer.pid, child);
+	assert_int_equal(sharer.parent, getpid());
+	assert_int_equal(sharer.fd, fd);
+	assert_string_equal(sharer.prog, name);
+	assert_false(sharer.execed);
+	assert_true(sharer.cloexec);
+	release(child, held);
+	assert_false(proc_sharer(child, fd, room, &sharer));
+
+	/* The test itself runs in a program that was executed. */
+	assert_true(proc_sharer(getpid(), fd, room, &sharer));
+	assert_int_equal(sharer.parent, getppid());
+	assert_true(sharer.execed);
+	assert_return_code(fcntl(fd, F_SETFD, 0), errno);
+	assert_true(proc_sharer(getpid(), fd, room, &sharer));
+	assert_false(sharer.cloexec);
+	close(fd);
+	assert_true(proc_sharer(getpid(), fd, room, &sharer));
+	assert_true(sharer.cloexec); /* not known */
 }
 
 /* Nobody has it: that is said, and not that it was not looked for. */
@@ -398,9 +435,9 @@ static void look_in_crowd(void *arg)
 	for (unsigned int i = 0; i < crowd->fill; i++)
 		MUST(dup(0) >= 0);
 	/* The search may not come so far within its time: then it is made again. */
-	for (int i = 0; i < (crowd->found ? 100 : 3) && !owner.looked_up; i++)
+	for (int i = 0; i < (crowd->found ? 100 : 3) && !owner.pid; i++)
 		proc_find_owner(crowd->inode, &owner);
-	MUST(owner.looked_up == crowd->found);
+	MUST(!owner.looked_up || crowd->found);
 	MUST(owner.pid == (crowd->found ? getpid() : 0));
 	MUST(crowd->found || !owner.prog[0]);
 }
@@ -537,6 +574,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(list_nothing, make_folder, remove_folder),
 		cmocka_unit_test(owner_is_us),
 		cmocka_unit_test(owner_is_another),
+		cmocka_unit_test(sharers),
 		cmocka_unit_test(owner_is_nobody),
 		cmocka_unit_test(owner_out_of_reach),
 		cmocka_unit_test(owner_of_a_part),

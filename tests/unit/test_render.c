@@ -968,7 +968,12 @@ static struct holders longest_holders(void)
 		.last_port = UINT16_MAX,
 		.cause = CAUSE_EITHER,
 		.state = STATE_ESTABLISHED,
-		.looked_up = true,
+		.own_fd = INT_MAX,
+		.others = UINT32_MAX,
+		.shared_by_fork = true,
+		.dual_stack = true,
+		.inherited = true,
+		.or_inherited = true,
 		.had_option = true,
 	};
 }
