@@ -140,6 +140,7 @@ struct holders {
 	uint8_t cause;			/* enum dying_cause */
 	uint8_t state;
 	bool looked_up;	     /* the owners were looked for to the end */
+	bool brief;	     /* listeners alone were asked for, and no owner looked for */
 	bool unsure;	     /* a listener that may share the port with ours: SO_REUSEPORT */
 	bool had_option;     /* our socket has SO_REUSEADDR */
 	bool more;	     /* there are others that there was no time for */

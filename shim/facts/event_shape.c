@@ -208,7 +208,8 @@ static bool more_is_sound(const struct event *ev)
 	    ((ev->notes & with_descriptors) && may != PART_DESCRIPTORS))
 		return false;
 	/* A dying one is named by its state. */
-	return !(ev->notes & NOTE_BIT(NOTE_IN_USE_DYING)) || holders->state != STATE_UNKNOWN;
+	return !(ev->notes & NOTE_BIT(NOTE_IN_USE_DYING)) || holders->brief ||
+	       holders->state != STATE_UNKNOWN;
 }
 
 bool event_is_sound(const struct event *ev)

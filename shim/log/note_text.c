@@ -99,6 +99,10 @@ static void out_owner(struct out *out, const struct holders *holders)
 	out_u64(out, holders->inode);
 	out_str(out, ", uid ");
 	out_u64(out, holders->uid);
+	if (holders->brief) {
+		out_char(out, ')');
+		return;
+	}
 	if (holders->looked_up) {
 		out_str(out, ", in no process that can be seen)");
 		return;
@@ -106,6 +110,23 @@ static void out_owner(struct out *out, const struct holders *holders)
 	out_str(out, "; the owner was not looked up: tcpshim why ");
 	out_u64(out, holders->local.port);
 	out_str(out, " does)");
+}
+
+/* Of one that was explained briefly. */
+static void out_hint(struct out *out, const struct holders *holders)
+{
+	out_str(out, "; tcpshim why ");
+	out_u64(out, holders->local.port);
+	out_str(out, " tells more");
+}
+
+/* No listener: more was not asked for. */
+static void out_brief(struct out *out, const struct holders *holders, const char *who)
+{
+	out_str(out, "no listener has port ");
+	out_u64(out, holders->local.port);
+	out_str(out, who);
+	out_hint(out, holders);
 }
 
 /* As which descriptor it has it, and who has it besides. */
@@ -165,6 +186,8 @@ static void out_listener(struct out *out, const struct holders *holders)
 	if (holders->had_option)
 		out_str(out, "; SO_REUSEADDR never takes it from a live one");
 	out_way_out(out, holders);
+	if (holders->brief)
+		out_hint(out, holders);
 }
 
 /* The cure of a port that the kernel chose. */
@@ -207,6 +230,10 @@ static void out_itself(struct out *out, uint16_t port)
 
 static void out_bound(struct out *out, const struct holders *holders)
 {
+	if (holders->brief) {
+		out_brief(out, holders, ", so a socket that is bound or a connection has");
+		return;
+	}
 	if (holders->bound) {
 		out_str(out, "a socket bound to ");
 		out_endpoint(out, &holders->local);
@@ -270,6 +297,10 @@ static void out_cause(struct out *out, const struct holders *holders)
 
 static void out_dying(struct out *out, const struct holders *holders)
 {
+	if (holders->brief) {
+		out_brief(out, holders, "; a moment ago dying connections had");
+		return;
+	}
 	if (holders->dying == 1) {
 		out_str(out, "1 ");
 		out_str(out, state_name((enum tcp_state_id)holders->state));
@@ -322,11 +353,16 @@ static void out_waited(struct out *out, const struct event *ev)
 
 static void out_exhausted(struct out *out, const struct note_figures *figures)
 {
-	out_str(out, "no free local port: of ");
+	out_str(out, figures->ports_taken ? "no free local port: of " : "no free local port of ");
 	out_u64(out, figures->first_port);
 	out_str(out, " to ");
 	out_u64(out, figures->last_port);
-	out_str(out, " (net.ipv4.ip_local_port_range) ");
+	out_str(out, " (net.ipv4.ip_local_port_range)");
+	if (!figures->ports_taken) {
+		out_str(out, ", as was counted less than a second ago");
+		return;
+	}
+	out_char(out, ' ');
 	out_u64(out, figures->ports_taken);
 	out_str(out, " are taken");
 }

@@ -306,6 +306,19 @@ int diag_dump_silence(uint16_t port, diag_visit *visit, void *arg)
 	return dump_afresh(IPPROTO_TCP, AF_UNSPEC, port, ~0u, true, visit, arg);
 }
 
+int diag_dump_few(uint16_t protocol, uint16_t family, uint16_t port, uint32_t kernel_states,
+		  diag_visit *visit, void *arg)
+{
+	struct channel channel;
+	int rc = take_channel(&channel);
+
+	if (rc < 0)
+		return rc;
+	rc = dump_over(&channel, protocol, family, port, kernel_states, false, visit, arg);
+	give_back(&channel);
+	return rc;
+}
+
 int diag_find_in_dump(const struct diag_id *id, uint32_t kernel_states, struct diag_sock *ret)
 {
 	struct search search = {.id = id, .ret = ret};

@@ -52,4 +52,8 @@ int diag_dump(uint16_t protocol, uint16_t family, uint16_t port, uint32_t kernel
 /* The same of both families in all states, each with the time since its last segment. */
 int diag_dump_silence(uint16_t port, diag_visit *visit, void *arg);
 
+/* As diag_dump where few are expected: on a socket that is kept, and to the end in any case. */
+int diag_dump_few(uint16_t protocol, uint16_t family, uint16_t port, uint32_t kernel_states,
+		  diag_visit *visit, void *arg);
+
 #endif

@@ -22,6 +22,7 @@
 #include "observe/tcp_state.h"
 #include "sys/clock.h"
 #include "sys/own.h"
+#include "sys/process.h"
 #include "sys/sys.h"
 
 /* A port may have so many connections that to see them all takes longer than the user waits. */
@@ -148,17 +149,85 @@ bool explain_holders(int fd, const struct endpoint *asked, bool listens, bool fi
 	return true;
 }
 
-static void explain_in_use(struct event *ev, const struct endpoint *at, bool listens)
+/*
+ * A program that looks for a free port meets a thousand that are not. What takes long is
+ * asked once a second, and remembered in a word: when, in milliseconds, which port or
+ * ports, and what came of it. 0: nothing yet.
+ */
+enum { PAUSE_MS = 1000 };
+
+static uint64_t remembered(uint64_t now_ms, uint16_t high, uint16_t low)
+{
+	return now_ms << 32 | (uint64_t)high << 16 | low;
+}
+
+static bool is_recent(uint64_t word, uint64_t now_ms)
+{
+	return word && (uint32_t)now_ms - (uint32_t)(word >> 32) < PAUSE_MS;
+}
+
+/* Is it the caller's turn? Else *ret_last is what was explained a moment ago. */
+static bool take_turn(_Atomic(uint64_t) *word, uint64_t mine, uint64_t now_ms, uint64_t *ret_last)
+{
+	*ret_last = atomic_load(word);
+	return !is_recent(*ret_last, now_ms) &&
+	       atomic_compare_exchange_strong(word, ret_last, mine);
+}
+
+/* Of a port without a listener: that of it which was known a moment ago. */
+static enum note_id note_without_listener(uint16_t port, uint64_t last)
+{
+	return (uint16_t)(last >> 16) == port && (uint16_t)last == NOTE_IN_USE_DYING
+		       ? NOTE_IN_USE_DYING
+		       : NOTE_IN_USE_BOUND;
+}
+
+/*
+ * By listeners alone, for which the kernel need not walk over all its sockets. Apart from
+ * its caller, whose other way goes deep.
+ */
+__attribute__((noinline)) static enum note_id
+explain_briefly(struct event *ev, const struct endpoint *at, bool listens, uint64_t last)
+{
+	struct holders *holders = &ev->more.holders;
+	struct inquiry inquiry;
+
+	begin_inquiry(&inquiry, ev->fd, at, listens, holders);
+	if (!diag_sees(sock_netns(ev->fd)) ||
+	    diag_dump_few(IPPROTO_TCP, AF_UNSPEC, at->port, 1u << TCP_LISTEN, visit_holder,
+			  &inquiry) != 1)
+		return NOTE_COUNT;
+	holders->brief = true;
+	if (holders->listeners)
+		return holders->unsure ? NOTE_COUNT : NOTE_IN_USE_LISTENER;
+	holders->local.port = at->port;
+	return note_without_listener(at->port, last);
+}
+
+static enum note_id explain_in_full(struct event *ev, const struct endpoint *at, bool listens)
 {
 	struct holders *holders = &ev->more.holders;
 
 	if (!explain_holders(ev->fd, at, listens, true, holders))
-		return;
+		return NOTE_COUNT;
 	holders->had_option |= ev->tried_reuse;
 	conflict_cause(holders);
+	return conflict_note(holders);
+}
 
-	const enum note_id note = conflict_note(holders);
+static void explain_in_use(struct event *ev, const struct endpoint *at, bool listens)
+{
+	const uint64_t now_ms = clock_ns(CLOCK_MONOTONIC) / 1000000;
+	enum note_id note;
+	uint64_t last;
 
+	if (take_turn(&this_process.explained, remembered(now_ms, at->port, NOTE_COUNT), now_ms,
+		      &last)) {
+		note = explain_in_full(ev, at, listens);
+		atomic_store(&this_process.explained, remembered(now_ms, at->port, (uint16_t)note));
+	} else {
+		note = explain_briefly(ev, at, listens, last);
+	}
 	if (note != NOTE_COUNT)
 		ev->notes |= NOTE_BIT(note);
 }
@@ -235,9 +304,25 @@ static int visit_taken(const struct diag_sock *sock, void *arg)
 	return taken->count > taken->last - taken->first; /* all: enough is seen */
 }
 
+static void tell_exhausted(struct event *ev, uint16_t first, uint16_t last, uint32_t taken)
+{
+	ev->notes |= NOTE_BIT(NOTE_PORTS_EXHAUSTED);
+	ev->figures.first_port = first;
+	ev->figures.last_port = last;
+	ev->figures.ports_taken = taken;
+}
+
 /* How many of the local ports are taken? Only a range that is full explains anything. */
 static void explain_exhausted(struct event *ev)
 {
+	const uint64_t now_ms = clock_ns(CLOCK_MONOTONIC) / 1000000;
+	const uint64_t before = atomic_load(&this_process.exhausted);
+
+	if (is_recent(before, now_ms)) {
+		tell_exhausted(ev, (uint16_t)(before >> 16), (uint16_t)before, 0);
+		return;
+	}
+
 	struct taken *taken = sys_mmap_pages(sizeof(*taken));
 	uint32_t range[2];
 
@@ -251,10 +336,9 @@ static void explain_exhausted(struct event *ev)
 		/* Some may have gone since the call failed; a socket may have a range of its own.
 		 */
 		if (taken->count >= (range[1] - range[0] + 1) / 20 * 19) {
-			ev->notes |= NOTE_BIT(NOTE_PORTS_EXHAUSTED);
-			ev->figures.first_port = (uint16_t)range[0];
-			ev->figures.last_port = (uint16_t)range[1];
-			ev->figures.ports_taken = taken->count;
+			tell_exhausted(ev, (uint16_t)range[0], (uint16_t)range[1], taken->count);
+			atomic_store(&this_process.exhausted,
+				     remembered(now_ms, (uint16_t)range[0], (uint16_t)range[1]));
 		}
 	}
 	sys_munmap(taken, sizeof(*taken));

@@ -25,6 +25,8 @@ struct process {
 	_Atomic(uint64_t) counted;	      /* sockets at the limit: observe/explain_accept.c */
 	_Atomic(uint64_t) diag[DIAG_SOCKETS]; /* who has our netlink sockets: observe/diag.c */
 	_Atomic(uint64_t) proofs[PROOFS];     /* observe/proofs.c */
+	/* What was explained in full, and when: observe/explain.c. */
+	_Atomic(uint64_t) explained, exhausted;
 	/* Where in the flight recorder this process writes: log/ring.c. */
 	_Atomic(uint64_t) ring_at, ring_time;
 	_Atomic(uint64_t) ring_held[RING_HELD_WORDS];

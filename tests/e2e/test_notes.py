@@ -10,7 +10,7 @@ import signal
 import socket
 import time
 
-from harness import kernel, strace
+from harness import contract, kernel, strace
 from harness.case import Case, environment, needs_ipv6, needs_root, paths, shimmed, timeout, \
     wait_until
 
@@ -53,6 +53,8 @@ class Notes(Case):
             p("s = socket.socket(%d); %s" % (family, before))
             self.assertEqual(p.eval("error_of(s.bind, (%r, %d))" % (host, port)), error)
             event = self.last(log, "bind")
+            if any(contract.is_brief(note) for note in event.get("notes", ())):
+                return None  # one was explained less than a second ago
             sought = [note for note in event.get("notes", ()) if "incomplete" in note]
             return event if not owner or all("pid" in note for note in sought) else None
         return wait_until(attempt, "the owner of the port")
@@ -444,6 +446,95 @@ class Sharers(Listeners):
                          self.listener_text("127.0.0.1:%d" % port, other.pid))
 
 
+class Briefly(Notes):
+    """Of binds that fail one upon the other, one a second is explained in full.
+
+    Time is the kernel's, so a machine that stands still may have a second between any two:
+    then it is tried again.
+    """
+
+    def two(self, p, log, first, second):
+        """What two binds note, one upon the other, the first in full: the second's note."""
+        def attempt():
+            log.read()
+            before = len(log.events)
+            p("for port in %d, %d:\n"
+              "    s = socket.socket(); error_of(s.bind, ('127.0.0.1', port)); s.close()"
+              % (first, second))
+            notes = [note for event in log.read()[before:] if event["call"] == "bind"
+                     for note in event["notes"] if note["code"] != "reuse-enabled"]
+            self.assertEqual(len(notes), 2)
+            full, brief = map(contract.is_brief, notes)
+            return notes[1] if brief and not full else None
+        return wait_until(attempt, "two binds within a second, the first a second after others")
+
+    def test_a_listener(self):
+        log, port = self.log(), self.port()
+        listener = self.ours(port, listens=True)
+        p = self.puppet(log)
+        note = self.two(p, log, port, port)
+        inode = os.fstat(listener.fileno()).st_ino
+        self.assertEqual(note, {
+            "code": "in-use-listener", "local": "127.0.0.1:%d" % port, "inode": inode,
+            "uid": os.geteuid(), "incomplete": True,
+            "text": "a listener on 127.0.0.1:%d (socket inode %d, uid %d) has the port; "
+                    "SO_REUSEADDR never takes it from a live one; tcpshim why %d tells more"
+                    % (port, inode, os.geteuid(), port)})
+        self.note(self.refused(p, log, port), "in-use-listener")
+
+    def test_another_port(self):
+        """Nothing is known of it but what the kernel says at once."""
+        log, port, dying = self.log(), self.port(), self.port()
+        self.ours(port, listens=True)
+        self.time_wait(dying)
+        p = self.puppet(log)
+        note = self.two(p, log, port, dying)
+        self.assertEqual(note, {
+            "code": "in-use-bound", "incomplete": True,
+            "text": "no listener has port %d, so a socket that is bound or a connection has; "
+                    "tcpshim why %d tells more" % (dying, dying)})
+        self.assertEqual(self.two(p, log, dying, port)["local"], "127.0.0.1:%d" % port)
+
+    def test_dying_ones(self):
+        log, port = self.log(), self.port()
+        self.time_wait(port)
+        p = self.puppet(log)
+        self.assertEqual(self.two(p, log, port, port), {
+            "code": "in-use-dying", "port": port, "had_option": True,
+            "text": "no listener has port %d; a moment ago dying connections had; "
+                    "tcpshim why %d tells more" % (port, port)})
+
+    def test_what_it_costs(self):
+        """Few system calls, and none that opens a file or makes a socket."""
+        if strace.available():
+            self.skipTest(strace.available())
+        log, port, trace = self.log(), self.port(), self.path("trace")
+        self.ours(port, listens=True)
+        script = ("import socket\n"
+                  "s = socket.socket()\n"
+                  "for _ in range(20):\n"
+                  "    try: s.bind(('127.0.0.1', %d))\n"
+                  "    except OSError: pass\n" % port)
+        env = shimmed(LOG=log.path, FORMAT="json")
+        command = strace.command(trace, env, [paths.PYTHON, "-I", "-S", "-B", "-c", script],
+                                 traced=())
+        command.remove("-yy")  # what the descriptors are it would look up again and again
+        status, _, err = self.run_program(command)
+        self.assertEqual((status, err), (0, b""))
+        events = [event for event in log.read() if event["call"] == "bind"]
+        with open(trace) as file:
+            lines = file.read().splitlines()
+        ends = [at for at, line in enumerate(lines) if " bind(" in line]
+        self.assertEqual((len(events), len(ends)), (20, 20))
+        brief = [lines[ends[i]:ends[i + 1]] for i in range(19)
+                 if all(map(contract.is_brief, events[i]["notes"]))]
+        self.assertTrue(brief)
+        for calls in brief:
+            self.assertLessEqual(len(calls), 30, calls)
+            for line in calls:
+                self.assertNotRegex(line, r" (open|openat|socket|readlink\w*|getdents\w*)\(")
+
+
 def kill(pid):
     try:
         os.kill(pid, signal.SIGKILL)
@@ -818,6 +909,16 @@ class Refusals(Notes):
                          "no free local port: of 40000 to 40003 (net.ipv4.ip_local_port_range) "
                          "4 are taken")
         self.absent([event], "in-use-bound", "in-use-listener")
+
+        # And one upon the other.
+        def again():
+            p.eval("[error_of(socket.socket().bind, ('127.0.0.1', 0)) for _ in range(2)]")
+            notes = [event["notes"][0] for event in log.read() if "error" in event][-2:]
+            return [contract.is_brief(note) for note in notes] == [False, True] and notes[1]
+        self.assertEqual(wait_until(again, "two within a second"), {
+            "code": "ports-exhausted", "first_port": 40000, "last_port": 40003,
+            "text": "no free local port of 40000 to 40003 (net.ipv4.ip_local_port_range), as was "
+                    "counted less than a second ago"})
         # A port that was asked for is another matter.
         p("taken[0].close()")
         event = self.refused(p, log, p.eval("taken[1].getsockname()[1]"), before=REUSE % ("s", 0))

@@ -50,6 +50,13 @@ NOTES = {
     "unreachable": "peer?",
     "timed-out": "peer? syns over_ms?",
 }
+# The same of a failure within a second of one that was explained.
+BRIEF = {
+    "in-use-listener": "local OWNER dual_stack? incomplete",
+    "in-use-bound": "incomplete",
+    "in-use-dying": "port had_option?",
+    "ports-exhausted": "first_port last_port",
+}
 FLAGS = ("incomplete", "had_option", "interrupted", "after_fin", "fin_sent",
          "self_connected", "inherited", "shared_by_fork", "dual_stack", "listen_fds")
 ADDRESSES = ("local", "peer")
@@ -364,11 +371,17 @@ def _frame(frame):
     _hold(("symbol" in frame) == ("symoff" in frame), "a symbol without its offset")
 
 
+def is_brief(note):
+    """Was the port not looked at for long, since one was a moment ago?"""
+    return note["text"].endswith((" tells more", " less than a second ago"))
+
+
 def _note_keys(note, event):
     """The figures of the sentence, and nothing else."""
     code = note["code"]
     owner = "pid prog" if "pid" in note else "inode uid"
-    keys = NOTES[code].replace("OWNER", owner).split()
+    brief = is_brief(note)
+    keys = (BRIEF if brief else NOTES)[code].replace("OWNER", owner).split()
     _ordered(list(note)[2:], [key.rstrip("?") for key in keys], "the note %s" % code)
     for key in keys:
         _hold(key.endswith("?") or key in note, "%s without %s" % (code, key))
@@ -389,9 +402,9 @@ def _note_keys(note, event):
         _hold(note["pid"] == event["pid"], "a descriptor of our own in another process")
     if "listen_fds" in note:
         _hold(note["own_fd"] >= 3, "LISTEN_FDS begins with 3")
-    if code == "in-use-bound":
+    if code == "in-use-bound" and not brief:
         _hold("bound" in note or "live" in note, "in-use-bound by nobody")
-    if code == "in-use-dying" and note["dying"] == 1:
+    if code == "in-use-dying" and note.get("dying") == 1:
         _hold("state" in note, "one connection without its state")
     if code == "in-use-dying":
         told = note.get("cause") in ("outgoing", "either")

@@ -393,6 +393,8 @@ static void nothing_of_another_call(void **state)
 	assert_false(event_is_sound(&ev));
 	ev.has_repeated = false;
 	ev.more.holders.state = STATE_UNKNOWN;
+	assert_true(event_is_sound(&ev)); /* brief: none is named */
+	ev.more.holders.brief = false;
 	assert_false(event_is_sound(&ev));
 }
 
