@@ -136,6 +136,7 @@ struct holders {
 	int32_t own_fd; /* with `own`: its number here */
 	int32_t tid;	/* of ours: a call of this thread is blocked on it; 0: none found */
 	uint16_t first_port, last_port; /* what the kernel chooses from; 0: no word of it */
+	uint32_t taken;			/* of these: how many somebody has */
 	uint32_t outgoing;		/* of the dying: certainly with a port that it chose */
 	uint8_t cause;			/* enum dying_cause */
 	uint8_t state;
@@ -169,8 +170,8 @@ union event_more {
 		struct repetition repeated; /* of any call, where it says nothing else here */
 	};
 	/*
-	 * bind, listen: with in-use-…, shared-port; connect: address-taken; what closes:
-	 * still-open
+	 * bind, listen: with in-use-…, shared-port; connect: address-taken; both:
+	 * ports-exhausted; what closes: still-open
 	 */
 	struct holders holders;
 	struct descriptors descriptors; /* what makes a descriptor: with no-descriptors */

@@ -351,20 +351,47 @@ static void out_waited(struct out *out, const struct event *ev)
 	out_str(out, " (TCPSHIM_WAIT)");
 }
 
-static void out_exhausted(struct out *out, const struct note_figures *figures)
+/* What the figures call for. A client that binds takes the port from all other peers. */
+static void out_more_ports(struct out *out, const struct event *ev)
 {
-	out_str(out, figures->ports_taken ? "no free local port: of " : "no free local port of ");
-	out_u64(out, figures->first_port);
+	const struct holders *holders = &ev->more.holders;
+
+	if (ev->call == CALL_bind)
+		out_str(out,
+			"; where a connect follows, IP_BIND_ADDRESS_NO_PORT set before the bind "
+			"lets connections to different peers share a port");
+	if (holders->dying > holders->taken / 2)
+		out_str(out, "; a connection that is kept and used again leaves no TIME_WAIT");
+	else if (ev->call == CALL_connect)
+		out_str(out, "; another port or address of the peer, or a wider range, has more");
+}
+
+static void out_exhausted(struct out *out, const struct event *ev)
+{
+	const struct holders *holders = &ev->more.holders;
+
+	out_str(out, holders->taken ? "no free local port: of " : "no free local port of ");
+	out_u64(out, holders->first_port);
 	out_str(out, " to ");
-	out_u64(out, figures->last_port);
+	out_u64(out, holders->last_port);
 	out_str(out, " (net.ipv4.ip_local_port_range)");
-	if (!figures->ports_taken) {
+	if (!holders->taken) {
 		out_str(out, ", as was counted less than a second ago");
 		return;
 	}
 	out_char(out, ' ');
-	out_u64(out, figures->ports_taken);
+	out_u64(out, holders->taken);
 	out_str(out, " are taken");
+	if (holders->dying) {
+		out_str(out, holders->more ? ", at least " : ", ");
+		out_u64(out, holders->dying);
+		out_str(out, " by TIME_WAIT");
+		if (holders->peer.port) {
+			out_str(out, " of connections to ");
+			out_endpoint(out, &holders->peer);
+		}
+	}
+	out_more_ports(out, ev);
 }
 
 static void out_not_local(struct out *out, const struct event *ev)
@@ -786,7 +813,7 @@ void out_note(struct out *out, enum note_id note, const struct event *ev)
 		out_waited(out, ev);
 		return;
 	case NOTE_PORTS_EXHAUSTED:
-		out_exhausted(out, figures);
+		out_exhausted(out, ev);
 		return;
 	case NOTE_NOT_LOCAL:
 		out_not_local(out, ev);

@@ -284,64 +284,141 @@ void explain_shared(struct event *ev)
 	ev->notes |= NOTE_BIT(NOTE_SHARED_PORT);
 }
 
-/* The ports of the range that somebody has, a bit each. */
-struct taken {
+/* Ports, a bit each; and how many. */
+struct ports {
 	uint64_t bits[65536 / 64];
-	uint32_t first, last, count;
+	uint32_t count;
 };
+
+/*
+ * The ports of the range that somebody has, and TIME_WAIT connections, all and by peer.
+ * One port may be that of connections to several peers.
+ */
+struct taken {
+	struct ports ports, waiting;
+	uint32_t first, last, seen;
+	uint64_t deadline_ns;
+	bool cut; /* there are more, that there was no time for */
+	struct {
+		struct endpoint end;
+		struct ports waiting;
+	} peers[16];
+};
+
+static void enter(struct ports *ports, uint16_t port)
+{
+	const uint64_t bit = UINT64_C(1) << port % 64;
+
+	ports->count += !(ports->bits[port / 64] & bit);
+	ports->bits[port / 64] |= bit;
+}
+
+/* One that most go to is among the first that are met. */
+static void enter_peer(struct taken *taken, const struct endpoint *end, uint16_t port)
+{
+	for (size_t i = 0; i < sizeof(taken->peers) / sizeof(taken->peers[0]); i++) {
+		if (!taken->peers[i].waiting.count)
+			taken->peers[i].end = *end;
+		else if (memcmp(&taken->peers[i].end, end, sizeof(*end)) != 0)
+			continue;
+		enter(&taken->peers[i].waiting, port);
+		return;
+	}
+}
 
 static int visit_taken(const struct diag_sock *sock, void *arg)
 {
 	struct taken *taken = arg;
 	const uint16_t port = sock->local.port;
 
-	const uint64_t bit = UINT64_C(1) << port % 64;
-
-	if (port < taken->first || port > taken->last || (taken->bits[port / 64] & bit))
+	if (port >= taken->first && port <= taken->last) {
+		enter(&taken->ports, port);
+		if (sock->state == STATE_TIME_WAIT) {
+			enter(&taken->waiting, port);
+			enter_peer(taken, &sock->peer, port);
+		}
+	}
+	/* All are taken, that is the answer; by whom, as far as there is time. */
+	if (++taken->seen < FEW || taken->ports.count <= taken->last - taken->first ||
+	    clock_ns(CLOCK_MONOTONIC) < taken->deadline_ns)
 		return 0;
-	taken->bits[port / 64] |= bit;
-	taken->count++;
-	return taken->count > taken->last - taken->first; /* all: enough is seen */
+	taken->cut = true;
+	return OUT_OF_TIME;
 }
 
-static void tell_exhausted(struct event *ev, uint16_t first, uint16_t last, uint32_t taken)
+/* Of the one peer that has most of the ports in TIME_WAIT, if that is more than half; else all. */
+static void tell_time_wait(const struct taken *taken, struct holders *ret)
 {
-	ev->notes |= NOTE_BIT(NOTE_PORTS_EXHAUSTED);
-	ev->figures.first_port = first;
-	ev->figures.last_port = last;
-	ev->figures.ports_taken = taken;
+	uint32_t most = taken->waiting.count / 2;
+
+	ret->dying = taken->waiting.count;
+	for (size_t i = 0; i < sizeof(taken->peers) / sizeof(taken->peers[0]); i++)
+		if (taken->peers[i].waiting.count > most) {
+			ret->dying = most = taken->peers[i].waiting.count;
+			ret->peer = taken->peers[i].end;
+		}
 }
 
-/* How many of the local ports are taken? Only a range that is full explains anything. */
+/* Count who has a port of the range; all else in *taken is zero. False where that can't be asked.
+ */
+static bool count_taken(int fd, struct taken *taken)
+{
+	uint32_t range[2];
+
+	if (!proc_numbers("/proc/sys/net/ipv4/ip_local_port_range", range, 2) ||
+	    range[1] >= 65536 || !diag_sees(sock_netns(fd)))
+		return false;
+	taken->first = range[0];
+	taken->last = range[1];
+	taken->deadline_ns = clock_ns(CLOCK_MONOTONIC) + MOST_MS * UINT64_C(1000000);
+	diag_dump(IPPROTO_TCP, AF_UNSPEC, 0, ~0u, visit_taken, taken);
+	return true;
+}
+
+/*
+ * How many of the local ports are taken? Only a range that is full explains anything. But some
+ * may have gone since the call failed; a socket may have a range of its own.
+ */
+static bool count_exhausted(struct event *ev)
+{
+	struct taken *taken = sys_mmap_pages(sizeof(*taken));
+	struct holders *holders = &ev->more.holders;
+	bool full = false;
+
+	if (sys_failed(taken))
+		return false;
+	if (count_taken(ev->fd, taken) &&
+	    taken->ports.count >= (taken->last - taken->first + 1) / 20 * 19) {
+		full = true;
+		*holders = (struct holders){
+			.first_port = (uint16_t)taken->first,
+			.last_port = (uint16_t)taken->last,
+			.taken = taken->ports.count,
+			.more = taken->cut,
+		};
+		tell_time_wait(taken, holders);
+	}
+	sys_munmap(taken, sizeof(*taken));
+	return full;
+}
+
 static void explain_exhausted(struct event *ev)
 {
 	const uint64_t now_ms = clock_ns(CLOCK_MONOTONIC) / 1000000;
 	const uint64_t before = atomic_load(&this_process.exhausted);
+	struct holders *holders = &ev->more.holders;
 
-	if (is_recent(before, now_ms)) {
-		tell_exhausted(ev, (uint16_t)(before >> 16), (uint16_t)before, 0);
+	if (is_recent(before, now_ms))
+		*holders = (struct holders){
+			.first_port = (uint16_t)(before >> 16),
+			.last_port = (uint16_t)before,
+		};
+	else if (count_exhausted(ev))
+		atomic_store(&this_process.exhausted,
+			     remembered(now_ms, holders->first_port, holders->last_port));
+	else
 		return;
-	}
-
-	struct taken *taken = sys_mmap_pages(sizeof(*taken));
-	uint32_t range[2];
-
-	if (sys_failed(taken))
-		return;
-	if (proc_numbers("/proc/sys/net/ipv4/ip_local_port_range", range, 2) && range[1] < 65536 &&
-	    diag_sees(sock_netns(ev->fd))) {
-		taken->first = range[0];
-		taken->last = range[1];
-		diag_dump(IPPROTO_TCP, AF_UNSPEC, 0, ~0u, visit_taken, taken);
-		/* Some may have gone since the call failed; a socket may have a range of its own.
-		 */
-		if (taken->count >= (range[1] - range[0] + 1) / 20 * 19) {
-			tell_exhausted(ev, (uint16_t)range[0], (uint16_t)range[1], taken->count);
-			atomic_store(&this_process.exhausted,
-				     remembered(now_ms, (uint16_t)range[0], (uint16_t)range[1]));
-		}
-	}
-	sys_munmap(taken, sizeof(*taken));
+	ev->notes |= NOTE_BIT(NOTE_PORTS_EXHAUSTED);
 }
 
 static bool may_bind_privileged(void)
@@ -386,8 +463,12 @@ void explain_bind(struct event *ev, const struct endpoint *asked)
 
 void explain_listen(struct event *ev, const struct endpoint *local)
 {
-	if (ev->error == EADDRINUSE && local->port && !sys_on_alternate_stack())
+	if (ev->error != EADDRINUSE || sys_on_alternate_stack())
+		return;
+	if (local->port)
 		explain_in_use(ev, local, true);
+	else
+		explain_exhausted(ev); /* listen binds to port 0 what was not bound */
 }
 
 enum { SAME_TUPLE = 2 }; /* what ends the walk; 1 is that it is complete */

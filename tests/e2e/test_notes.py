@@ -511,11 +511,11 @@ class Briefly(Notes):
         log, port, trace = self.log(), self.port(), self.path("trace")
         self.ours(port, listens=True)
         script = ("import socket\n"
-                  "s = socket.socket()\n"
-                  "for _ in range(20):\n"
+                  "sockets = [socket.socket() for _ in range(20)]\n"
+                  "for s in sockets:\n"
                   "    try: s.bind(('127.0.0.1', %d))\n"
                   "    except OSError: pass\n" % port)
-        env = shimmed(LOG=log.path, FORMAT="json")
+        env = shimmed(LOG=log.path, FORMAT="json", REUSE="off")
         command = strace.command(trace, env, [paths.PYTHON, "-I", "-S", "-B", "-c", script],
                                  traced=())
         command.remove("-yy")  # what the descriptors are it would look up again and again
@@ -865,6 +865,11 @@ def fill(sock):
 class Refusals(Notes):
     """not-local, privileged-port, ports-exhausted: binds that fail for another reason."""
 
+    EXHAUSTED = ("no free local port: of 40000 to 40003 (net.ipv4.ip_local_port_range) "
+                 "4 are taken")
+    NO_PORT = ("; where a connect follows, IP_BIND_ADDRESS_NO_PORT set before the bind lets "
+               "connections to different peers share a port")
+
     def test_not_local(self):
         log, port = self.log(), self.port()
         p = self.puppet(log)
@@ -906,8 +911,7 @@ class Refusals(Notes):
         self.absent(log.read(), "ports-exhausted")
         event = self.refused(p, log, 0)
         self.assertEqual(self.note(event, "ports-exhausted"),
-                         "no free local port: of 40000 to 40003 (net.ipv4.ip_local_port_range) "
-                         "4 are taken")
+                         self.EXHAUSTED + self.NO_PORT)
         self.absent([event], "in-use-bound", "in-use-listener")
 
         # And one upon the other.
@@ -937,8 +941,97 @@ class Refusals(Notes):
         self.absent(log.read(), "ports-exhausted")
         self.assertEqual(p.eval("error_of(c.connect, ('127.0.0.1', 30000))"), "EADDRNOTAVAIL")
         self.assertEqual(self.note(self.last(log, "connect"), "ports-exhausted"),
-                         "no free local port: of 40000 to 40003 (net.ipv4.ip_local_port_range) "
-                         "4 are taken")
+                         self.EXHAUSTED + "; another port or address of the peer, or a wider "
+                         "range, has more")
+        # That is so.
+        p("m = socket.create_server(('127.0.0.1', 30001))\n"
+          "others = [socket.create_connection(('127.0.0.1', 30001)) for _ in range(4)]")
+
+    def exhausted(self, log, call):
+        """The figures of the note, without the range; and the text."""
+        note, = [note for note in self.last(log, call)["notes"]
+                 if note["code"] == "ports-exhausted"]
+        return {key: note[key] for key in ("taken", "time_wait", "peer") if key in note}, \
+            note["text"]
+
+    def hang_up(self, port, count):
+        """So many connections from here to there, and the one who closes first is here."""
+        with socket.create_server(("127.0.0.1", port)) as server:
+            for _ in range(count):
+                client = socket.create_connection(("127.0.0.1", port))
+                accepted, _ = server.accept()
+                cookie = kernel.cookie_of(client)
+                client.close()
+                accepted.close()
+                until(cookie, "TIME_WAIT")
+
+    @needs_root
+    def test_ports_exhausted_by_time_wait(self):
+        """A client that makes a new connection for each request, to one server."""
+        self.namespace(ip_local_port_range="40000 40003", tcp_tw_reuse=0)
+        self.hang_up(30000, 4)
+        log = self.log()
+        p = self.puppet(log)
+        p("l = socket.create_server(('127.0.0.1', 30000)); c = socket.socket()")
+        self.assertEqual(p.eval("error_of(c.connect, ('127.0.0.1', 30000))"), "EADDRNOTAVAIL")
+        figures, text = self.exhausted(log, "connect")
+        self.assertEqual(figures, {"taken": 4, "time_wait": 4, "peer": "127.0.0.1:30000"})
+        kept = "; a connection that is kept and used again leaves no TIME_WAIT"
+        waits = ", 4 by TIME_WAIT of connections to 127.0.0.1:30000"
+        self.assertEqual(text, self.EXHAUSTED + waits + kept)
+        event = self.refused(p, log, 0)
+        self.assertEqual(self.note(event, "ports-exhausted"),
+                         self.EXHAUSTED + waits + self.NO_PORT + kept)
+
+    @needs_root
+    def test_ports_exhausted_by_several(self):
+        """No one peer has most of them, or few are in TIME_WAIT: no more is said than that."""
+        self.namespace(ip_local_port_range="40000 40007", tcp_tw_reuse=0)
+        for port, count in (30000, 3), (30001, 2), (30002, 1):
+            self.hang_up(port, count)
+        log = self.log()
+        p = self.puppet(log)
+        # A connection to elsewhere may have a port that is taken: a bind may not.
+        p("taken = []\n"
+          "while not error_of(lambda: taken.append(socket.socket()) or "
+          "taken[-1].bind(('127.0.0.1', 0))): pass")
+        figures, text = self.exhausted(log, "bind")
+        waiting = {(entry.local[1], entry.peer[1]) for entry in kernel.diag()
+                   if entry.state == "TIME_WAIT" and entry.local[1] >= 40000}
+        ports = {port for port, _ in waiting}
+        if 3 * 2 > len(ports):  # the kernel may have given one port to connections to several
+            self.assertEqual(figures, {"taken": 8, "time_wait": 3, "peer": "127.0.0.1:30000"})
+        else:
+            self.assertEqual(figures, {"taken": 8, "time_wait": len(ports)})
+            self.assertNotIn("connections to 127", text)
+
+    @needs_root
+    def test_ports_exhausted_at_listen(self):
+        """listen binds what was not bound."""
+        self.namespace(ip_local_port_range="40000 40003")
+        log = self.log()
+        p = self.puppet(log)
+        p("taken = [socket.socket() for _ in range(4)]\n"
+          "for t in taken: t.bind(('127.0.0.1', 0))")
+        self.assertEqual(p.eval("error_of(socket.socket().listen)"), "EADDRINUSE")
+        self.assertEqual(self.exhausted(log, "listen"), ({"taken": 4}, self.EXHAUSTED))
+
+    @needs_root
+    def test_no_port_before_the_connect(self):
+        """The cure of a client that binds to its address first."""
+        self.namespace(ip_local_port_range="40000 40003")
+        log = self.log()
+        p = self.puppet(log)
+        p("servers = [socket.create_server(('127.0.0.1', port)) for port in (30000, 30001)]\n"
+          "clients = []\n"
+          "def dial(port, no_port):\n"
+          "    c = socket.socket(); clients.append(c)\n"
+          "    c.setsockopt(socket.IPPROTO_IP, 24, no_port)\n"
+          "    c.bind(('127.0.0.1', 0)); c.connect(('127.0.0.1', port))")
+        p("for port in (30000, 30001):\n"
+          "    for _ in range(4): dial(port, 1)")
+        self.assertEqual(p.eval("error_of(dial, 30000, 0)"), "EADDRINUSE")
+        self.assertIn(self.NO_PORT, self.exhausted(log, "bind")[1])
 
     @needs_root
     def test_a_fixed_port_is_not_an_exhausted_range(self):

@@ -26,7 +26,7 @@ NOTES = {
                     "first_port? last_port?",
     "waiting": "dying max_ms?",
     "waited": "waited_ms interrupted?",
-    "ports-exhausted": "first_port last_port taken",
+    "ports-exhausted": "first_port last_port taken time_wait? peer?",
     "not-local": "local",
     "privileged-port": "port first_unprivileged",
     "reset": "cause unread? after_fin?",
@@ -63,7 +63,7 @@ ADDRESSES = ("local", "peer")
 # The least that each number can be.
 LEAST = {"others": 1, "bound": 1, "live": 1, "dying": 1, "max_ms": 1, "without_end": 1, "unread": 1,
          "connections": 1, "own_fd": 0, "tid": 1, "retransmits": 1, "events": 1, "pid": 1, "by_tid": 1, "port": 1, "at_least_ms": 1000,
-         "taken": 1, "inode": 0, "uid": 0, "waited_ms": 0, "ago_ms": 0, "first_port": 0,
+         "taken": 1, "time_wait": 1, "inode": 0, "uid": 0, "waited_ms": 0, "ago_ms": 0, "first_port": 0,
          "last_port": 0, "first_unprivileged": 1, "limit": 1, "tcp_at_least": 1, "queued": 0,
          "backlog": 0, "dropped": 1, "asked": 1, "somaxconn": 0, "sockets": 1, "syns": 1,
          "over_ms": 1}
@@ -71,7 +71,7 @@ WORDS = {"by": ("rst", "icmp"), "mode": ("auto", "force", "gentle", "off"),
          "cause": ("unread", "linger", "linger2", "outgoing", "either", "no-shim")}
 # What the sentence tells as it is, and what it tells in seconds.
 IN_TEXT = ("local", "peer", "pid", "inode", "uid", "port", "unread", "connections", "events", "taken", "by_tid",
-           "own_fd", "tid", "others",
+           "own_fd", "tid", "others", "time_wait",
            "by_call", "first_port", "last_port", "first_unprivileged", "mode", "limit",
            "tcp_at_least", "queued", "backlog", "dropped", "asked", "somaxconn", "sockets",
            "syns")

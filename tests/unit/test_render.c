@@ -962,6 +962,7 @@ static struct holders longest_holders(void)
 		.dying_in = STATE_BIT(STATE_ESTABLISHED),
 		.local = longest_end(),
 		.peer = longest_end(),
+		.taken = UINT32_MAX,
 		.inode = UINT32_MAX,
 		.uid = UINT32_MAX,
 		.first_port = UINT16_MAX,
@@ -1014,9 +1015,7 @@ static void longest_figures(struct event *ev)
 	ev->figures.close_wait_ms = UINT32_MAX;
 	ev->figures.waited_ms = UINT32_MAX;
 	ev->figures.lost = UINT64_MAX;
-	ev->figures.ports_taken = UINT32_MAX;
 	ev->figures.first_port = UINT16_MAX;
-	ev->figures.last_port = UINT16_MAX;
 	ev->figures.closed_by = INT_MIN;
 	ev->figures.closed_call = CALL_close_range;
 	ev->figures.retransmits = UINT8_MAX;
@@ -1081,7 +1080,7 @@ static const struct {
 	{"in-use-listener", BINDS, 1},
 	{"in-use-bound", BINDS, 1},
 	{"in-use-dying", BINDS, 1},
-	{"ports-exhausted", CALL_BIT(CALL_bind) | CALL_BIT(CALL_connect), 1},
+	{"ports-exhausted", BINDS | CALL_BIT(CALL_connect), 1},
 	{"not-local", CALL_BIT(CALL_bind), 1},
 	{"privileged-port", CALL_BIT(CALL_bind), 1},
 	{"waiting", CALL_BIT(CALL_wait), 2},
