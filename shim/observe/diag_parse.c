@@ -17,6 +17,7 @@
 
 /* A message in its place, which a fuzzer's bytes need not align: a stack has no room for copies. */
 typedef struct inet_diag_msg message __attribute__((aligned(1)));
+typedef struct nlmsghdr header __attribute__((aligned(1)));
 
 static void read_end(uint8_t family, const void *addr, __be16 port, struct endpoint *ret)
 {
@@ -87,27 +88,26 @@ int diag_parse(const void *buf, size_t len, uint32_t seq, diag_visit *visit, voi
 	const char *at = buf;
 
 	while (len >= sizeof(struct nlmsghdr)) {
-		struct nlmsghdr head;
+		const header *head = (const header *)(const void *)at;
 		struct diag_sock sock;
 
-		memcpy(&head, at, sizeof(head));
-		if (head.nlmsg_len < NLMSG_HDRLEN || head.nlmsg_len > len)
+		if (head->nlmsg_len < NLMSG_HDRLEN || head->nlmsg_len > len)
 			return -EBADMSG;
 
 		const char *body = at + NLMSG_HDRLEN;
-		const size_t body_len = head.nlmsg_len - NLMSG_HDRLEN;
-		const size_t step = NLMSG_ALIGN(head.nlmsg_len);
+		const size_t body_len = head->nlmsg_len - NLMSG_HDRLEN;
+		const size_t step = NLMSG_ALIGN(head->nlmsg_len);
 
 		at += step < len ? step : len;
 		len -= step < len ? step : len;
-		if (head.nlmsg_seq != seq)
+		if (head->nlmsg_seq != seq)
 			continue;
-		if (head.nlmsg_type == NLMSG_ERROR || head.nlmsg_type == NLMSG_DONE) {
+		if (head->nlmsg_type == NLMSG_ERROR || head->nlmsg_type == NLMSG_DONE) {
 			const int rc = verdict(body, body_len);
 
 			return rc < 0 ? rc : 1;
 		}
-		if (head.nlmsg_type != SOCK_DIAG_BY_FAMILY && head.nlmsg_type != TCPDIAG_GETSOCK)
+		if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY && head->nlmsg_type != TCPDIAG_GETSOCK)
 			continue;
 		if (body_len < sizeof(message))
 			return -EBADMSG;
@@ -118,7 +118,7 @@ int diag_parse(const void *buf, size_t len, uint32_t seq, diag_visit *visit, voi
 
 		if (rc)
 			return rc;
-		if (!(head.nlmsg_flags & NLM_F_MULTI))
+		if (!(head->nlmsg_flags & NLM_F_MULTI))
 			return 1; /* an exact question has one answer */
 	}
 	return 0;

@@ -63,13 +63,11 @@ static bool ask_port(struct inquiry *inquiry, uint32_t kernel_states)
  */
 static bool ask_for_holders(struct inquiry *inquiry)
 {
-	const struct holders none = *inquiry->holders;
-
 	if (!ask_port(inquiry, 1u << TCP_LISTEN))
 		return false;
 	if (inquiry->holders->listeners && !inquiry->holders->unsure)
 		return true;
-	*inquiry->holders = none;
+	*inquiry->holders = (struct holders){.had_option = inquiry->ours.reuseaddr};
 	proc_port_range(&inquiry->holders->first_port, &inquiry->holders->last_port);
 	return ask_port(inquiry, ~0u);
 }
