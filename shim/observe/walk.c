@@ -160,6 +160,7 @@ static inline void take_registers(uint64_t *regs)
 __attribute__((noinline)) uint32_t walk_callers(unsigned int n)
 {
 	const uint64_t all = ~UINT64_C(0);
+	const int errno_before = errno; /* libunwind writes it */
 	struct work work;
 	uint64_t before;
 	uint32_t id = 0;
@@ -183,6 +184,7 @@ __attribute__((noinline)) uint32_t walk_callers(unsigned int n)
 	id = callsite_id(walk->frames, walk->found);
 	work_end(&work);
 out:
+	errno = errno_before;
 	sys_sigprocmask(SIG_SETMASK, &before, NULL);
 	return id;
 }

@@ -118,7 +118,7 @@ class Limits(Case):
         output = self.fresh("trace")
         command = strace.command(
             output, shimmed(LOG=log.path, FORMAT="json"),
-            [paths.PYTHON, "-I", "-S", "-c", self.SCRIPT],
+            [paths.PYTHON, "-I", "-S", "-W", "ignore", "-c", self.SCRIPT],
             ("getpriority", "setrlimit", "prlimit64", "open", "openat", "connect", "fork",
              "vfork", "clone", "clone3"))
         status, _, err = self.run_program(

@@ -1682,7 +1682,7 @@ class StillOpen(Notes):
         Who has it is looked for within 20 ms and 2,000 descriptors, and once in a second: where
         that was too little, another process is asked. Among few processes, if that can be had.
         """
-        wrapper = self.ALONE if os.geteuid() == 0 else ()
+        wrapper = self.ALONE if os.geteuid() == 0 and kernel.root_is_mounted() else ()
 
         def attempt():
             log = self.log(os.path.basename(self.fresh("log")))

@@ -136,6 +136,12 @@ def namespace(**settings):
             file.write(str(value))
 
 
+def root_is_mounted():
+    """Is / a mount point? In a chroot that is none, mounts can't be made private."""
+    with open("/proc/self/mountinfo") as file:
+        return any(line.split()[4] == "/" for line in file)
+
+
 def mount(where, kind, options=""):
     """A disk in memory (tmpfs, ramfs), in a mount namespace of this process."""
     unshare(CLONE_NEWNS)
