@@ -1,7 +1,7 @@
 /*
- * report.c - when the process exits, what was counted and not yet told; and for
- * TCPSHIM_REPORT, what it leaves open. Runs as the library's destructor, so at exit() and
- * at the return from main.
+ * report.c - when the process exits, what was counted and not yet told; for TCPSHIM_REPORT,
+ * what it leaves open; and how many events were lost, where none follows that tells of it.
+ * Runs as the library's destructor, so at exit() and at the return from main.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -76,13 +76,19 @@ static void tell_all(struct report *report)
 		sys_munmap(report->later, size);
 }
 
+/* The event of the process's own end, not of a socket that it has. */
+static void begin_last(struct event *ev)
+{
+	event_begin(ev, CALL_exit, -1);
+	ev->has_fd = false;
+}
+
 static void report_left_open(void)
 {
 	struct report report;
 
 	report.any = atomic_load(&this_process.seq) > 0;
-	event_begin(&report.totals, CALL_exit, -1);
-	report.totals.has_fd = false;
+	begin_last(&report.totals);
 	report.totals.has_totals = true;
 	report.deadline_ns = clock_ns(CLOCK_MONOTONIC) + MOST_MS * UINT64_C(1000000);
 	tell_all(&report);
@@ -93,6 +99,16 @@ static void report_left_open(void)
 		event_emit(&report.totals);
 }
 
+static void tell_losses(void)
+{
+	struct event ev;
+
+	begin_last(&ev);
+	event_end(&ev, 0, 0);
+	if (event_caller(&ev))
+		event_emit_losses(&ev);
+}
+
 __attribute__((destructor)) static void report_at_exit(void)
 {
 	if (!shim.events || !shim_acts() || !process_owner())
@@ -100,4 +116,6 @@ __attribute__((destructor)) static void report_at_exit(void)
 	log_end();
 	if (shim.set.report)
 		report_left_open();
+	if (atomic_load(&this_process.lost))
+		tell_losses();
 }

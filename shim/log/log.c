@@ -119,11 +119,16 @@ static void count_lost(uint64_t told)
 	atomic_fetch_add(&this_process.lost, told + 1);
 }
 
+static bool write_anywhere(const struct event *ev)
+{
+	return shim.set.log == LOG_RING ? ring_append(ev) : write_line(ev);
+}
+
 static void write_event(struct event *ev)
 {
 	const uint64_t lost = begin_event(ev);
 
-	if (!(shim.set.log == LOG_RING ? ring_append(ev) : write_line(ev)))
+	if (!write_anywhere(ev))
 		count_lost(lost);
 }
 
@@ -229,6 +234,33 @@ void event_emit(struct event *ev)
 	}
 	if (!counted)
 		write_event(ev);
+}
+
+/* Others may be quicker to take the room: it is tried some times, not until the time is up. */
+static bool write_patiently(const struct event *ev)
+{
+	enum { TRIES = 8 };
+	uint64_t left_ns = UINT64_C(50000000), began_ns, took_ns;
+
+	for (int tries = 1; !write_anywhere(ev); tries++) {
+		began_ns = clock_ns(CLOCK_MONOTONIC);
+		if (tries == TRIES || !left_ns || !sink_await_room(left_ns))
+			return false;
+		took_ns = clock_ns(CLOCK_MONOTONIC) - began_ns;
+		left_ns -= took_ns < left_ns ? took_ns : left_ns;
+	}
+	return true;
+}
+
+void event_emit_losses(struct event *ev)
+{
+	const uint64_t lost = shim.silent ? 0 : tell_lost(ev);
+
+	if (!lost)
+		return;
+	ev->seq = next_seq();
+	if (!write_patiently(ev))
+		count_lost(lost);
 }
 
 void log_thread_ends(void)

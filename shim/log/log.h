@@ -13,6 +13,12 @@
  */
 void event_emit(struct event *ev);
 
+/*
+ * At the end of the process, where no event follows that could tell of those that were lost: tell
+ * of them by this one, for which a slow reader gets a moment. Without a loss nothing is done.
+ */
+void event_emit_losses(struct event *ev);
+
 /* What was counted of the thread, which ends, is told. */
 void log_thread_ends(void);
 

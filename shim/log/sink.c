@@ -316,3 +316,15 @@ bool sink_write(const char *line, size_t len)
 		atomic_store(&doubt, rc > 0 ? TORN : LOOK);
 	return rc == (long)len;
 }
+
+bool sink_await_room(uint64_t most_ns)
+{
+	struct timespec left = {/* the kernel counts it down */
+				.tv_sec = (time_t)(most_ns / 1000000000),
+				.tv_nsec = (long)(most_ns % 1000000000)};
+	struct pollfd poll = {.fd = own_checked(OWN_LOG), .events = POLLOUT};
+
+	if (poll.fd < 0 || (sink.kind != PIPE && sink.kind != SOCKET))
+		return false;
+	return SYS6(SYS_ppoll, &poll, 1, &left, 0, 0, 0) == 1 && poll.revents == POLLOUT;
+}

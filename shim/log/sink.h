@@ -31,4 +31,10 @@ void sink_write_once(int fd, const char *text, size_t len);
 /* Write one line. False where it could not be written, whole and at once. */
 bool sink_write(const char *line, size_t len);
 
+/*
+ * Wait until there may be room for a line, no longer than that. False where there is none then,
+ * and where only somebody else's doing could make room: in a file, or without a reader.
+ */
+bool sink_await_room(uint64_t most_ns);
+
 #endif

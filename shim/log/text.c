@@ -473,6 +473,8 @@ static __attribute__((noinline)) void out_call(struct line *line, const struct e
 		out_totals(out, ev);
 		return;
 	}
+	if (ev->call == CALL_exit && !ev->has_fd)
+		return;
 	out_char(out, '(');
 	out_text_args(out, ev, line_is_narrow(line));
 	out_char(out, ')');

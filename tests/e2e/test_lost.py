@@ -2,13 +2,28 @@
 error from it; what could not be written is counted, and told by lost-events."""
 
 import os
+import re
+import signal
 import socket
 
-from harness import contract, kernel, paths
-from harness.case import Case, Puppet, needs_root, shimmed
+from harness import contract, kernel, paths, strace
+from harness.case import Case, Puppet, environment, needs_root, shimmed, wait_until
 from harness.events import DatagramLog
 
 MAKE = "socket.socket().close()"
+
+
+def drained(reader):
+    """What is in a pipe."""
+    data = b""
+    while True:
+        try:
+            more = os.read(reader, 65536)
+        except BlockingIOError:
+            return data
+        if not more:
+            return data
+        data += more
 
 
 class Lost(Case):
@@ -144,26 +159,15 @@ class Reader(Lost):
         reader = os.open(self.path("fifo"), os.O_RDONLY | os.O_NONBLOCK)
         p = self.puppet(LOG=self.path("fifo"), FORMAT="json")
         p("for _ in range(1000): " + MAKE)
-        events = self.events_of(self.drain(reader))
+        events = self.events_of(drained(reader))
         lost = 2000 - len(events)
         self.assertGreater(lost, 100)
         self.assertEqual([event["seq"] for event in events], list(range(1, len(events) + 1)))
         p(MAKE)
-        later = self.events_of(self.drain(reader))
+        later = self.events_of(drained(reader))
         self.assertEqual([contract.lost(event) for event in later], [lost, 0])
         contract.check_seq(events + later)
         os.close(reader)
-
-    def drain(self, reader):
-        data = b""
-        while True:
-            try:
-                more = os.read(reader, 65536)
-            except BlockingIOError:
-                return data
-            if not more:
-                return data
-            data += more
 
     def test_a_fifo_whose_reader_is_dead(self):
         """No SIGPIPE, no EPIPE; a new reader gets what comes then."""
@@ -172,12 +176,12 @@ class Reader(Lost):
         p = self.puppet(LOG=self.path("fifo"), FORMAT="json")
         p("import signal; signal.signal(signal.SIGPIPE, signal.SIG_DFL)")
         p(MAKE)
-        self.assertEqual(len(self.events_of(self.drain(reader))), 2)
+        self.assertEqual(len(self.events_of(drained(reader))), 2)
         os.close(reader)
         p("for _ in range(20): " + MAKE)
         reader = os.open(self.path("fifo"), os.O_RDONLY | os.O_NONBLOCK)
         p(MAKE)
-        events = self.events_of(self.drain(reader))
+        events = self.events_of(drained(reader))
         self.assertEqual([contract.lost(event) for event in events], [40, 0])
         os.close(reader)
 
@@ -197,9 +201,9 @@ class Reader(Lost):
         os.close(writer)
         p("for _ in range(1000): " + MAKE)
         os.set_blocking(reader, False)
-        events = self.events_of(self.drain(reader))
+        events = self.events_of(drained(reader))
         p(MAKE)
-        later = self.events_of(self.drain(reader))
+        later = self.events_of(drained(reader))
         self.assertEqual(contract.lost(later[0]), 2000 - len(events))
         os.close(reader)
 
@@ -272,6 +276,204 @@ class Reader(Lost):
         self.assertEqual(p.eval("[int(n) for n in signal.sigpending()]"), [13])
         self.assertEqual(p.eval("[int(n) for n in signal.pthread_sigmask(signal.SIG_BLOCK, [])]"),
                          [13])
+
+
+class AtTheEnd(Lost):
+    """No event comes any more that could tell of a loss: one at the process's end does."""
+
+    LIMIT = ("import resource\n"
+             "def limit(size): resource.setrlimit(resource.RLIMIT_FSIZE, "
+             "(size, resource.RLIM_INFINITY))\n")
+    ANY = "resource.RLIM_INFINITY"
+
+    def the_last(self, events, lost):
+        """The last event is that of the end, and of nothing but the loss."""
+        last = events[-1]
+        self.match(last, call="exit", ret=0, fd=None, sock=None, totals=None)
+        self.assertEqual((contract.lost(last), self.told(events)), (lost, lost))
+        contract.check_seq(events)
+
+    @needs_root
+    def test_a_disk_that_has_room_again(self):
+        disk = self.disk(256 << 10)
+        log = self.log("disk/events.json", torn=1)
+        p = self.puppet(log)
+        ballast = kernel.fill(disk)
+        p("for _ in range(100): " + MAKE)
+        lost = 200 - len(log.read())
+        self.assertGreater(lost, 100)
+        os.unlink(ballast)
+        self.assertEqual(p.close(), 0)
+        self.the_last(log.read(), lost)
+
+    def test_a_limit_that_is_lifted(self):
+        """Once: in the log, in the recorder, and as text."""
+        for log in (self.log(), self.ring()):
+            p = self.puppet(log)
+            p(self.LIMIT + "limit(0); %s; %s; limit(%s)" % (MAKE, MAKE, self.ANY))
+            before = log.read()
+            self.assertEqual(before, [])
+            self.assertEqual(p.close(), 0)
+            self.the_last(log.read(), 4)
+        p = self.puppet(LOG=self.path("text"))
+        p(self.LIMIT + "limit(0); %s; limit(%s)" % (MAKE, self.ANY))
+        self.assertEqual(p.close(), 0)
+        with open(self.path("text"), encoding="utf-8") as file:
+            first, second = file.read().splitlines()
+        self.assertRegex(first, r"^\d\d:\d\d:\d\d\.\d{6} \S+\[%d\] exit$" % p.pid)
+        self.assertEqual(second.strip(), "note: 2 events before this one could not be written")
+
+    def test_what_a_report_tells_is_told_once(self):
+        log = self.log()
+        p = self.puppet(log, REPORT=1)
+        p(self.LIMIT + "limit(0); %s; limit(%s)" % (MAKE, self.ANY))
+        self.assertEqual(p.close(), 0)
+        event, = log.read()
+        self.assertEqual((contract.lost(event), event["totals"]), (2, {}))
+
+    def test_nothing_was_lost(self):
+        """Or it was told already: then there is no such event."""
+        log = self.log()
+        p = self.puppet(log)
+        p(self.LIMIT + "limit(0); %s; limit(%s); %s" % (MAKE, self.ANY, MAKE))
+        self.assertEqual(p.close(), 0)
+        self.assertEqual([event["call"] for event in log.read()], ["socket", "close"])
+
+    def test_each_process_its_own(self):
+        """A forked child has lost nothing."""
+        log = self.log()
+        p = self.puppet(log)
+        p(self.LIMIT + "limit(0); %s; limit(%s)" % (MAKE, self.ANY))
+        p("pid = os.fork()\n"
+          "if not pid: call('exit', 0)\n"
+          "os.waitpid(pid, 0)")
+        self.assertEqual(p.close(), 0)
+        event, = log.read()
+        self.assertEqual((event["pid"], contract.lost(event)), (p.pid, 2))
+
+    def traced(self, where, *inject):
+        """A puppet whose waits and writes are seen: it, and what strace has written so far."""
+        if strace.available():
+            self.skipTest(strace.available())
+        trace = self.fresh("trace")
+        env = shimmed(LOG=where, FORMAT="json")
+        options = [option for name in ("LD_PRELOAD", "TCPSHIM_LOG", "TCPSHIM_FORMAT")
+                   for option in ("-E", "%s=%s" % (name, env[name]))]
+        calls = "trace=ppoll,poll,pselect6,select,nanosleep,clock_nanosleep,pwritev2,sendto,write"
+        p = self.puppet(env=environment(),
+                        wrapper=["strace", "-o", trace, "-e", calls, *inject, *options])
+        p("pass")
+        return p, lambda: lines_of(trace)
+
+    def full_fifo(self):
+        """Its path, and how it is emptied."""
+        path = self.fresh("fifo")
+        os.mkfifo(path)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        fill(os.open(path, os.O_WRONLY | os.O_NONBLOCK), os.write)
+        return path, lambda: drained(reader).lstrip(b".")
+
+    def full_socket(self):
+        path = self.fresh("socket")
+        reader = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        reader.bind(path)
+        self.addCleanup(reader.close)
+        writer = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        writer.connect(path)
+        fill(writer.detach(), lambda fd, what: socket.socket(fileno=os.dup(fd)).send(what))
+        return "unix:" + path, lambda: received(reader).lstrip(b".")
+
+    def test_a_reader_that_makes_room_meanwhile(self):
+        """The process stands still where it begins to wait, however long that takes here."""
+        for full in (self.full_fifo, self.full_socket):
+            where, emptied = full()
+            p, trace = self.traced(where)
+            p(MAKE)
+            self.assertEqual(p.close(), 0)
+            polls = [line for line in trace() if line.startswith("ppoll")]
+            number = polls.index(waits(polls)[0]) + 1
+
+            p, trace = self.traced(where, "-e", "inject=ppoll:signal=STOP:when=%d" % number)
+            pid = p.eval("os.getpid()")
+            p(MAKE)
+            p.end()
+            wait_until(lambda: "--- stopped by SIGSTOP ---" in trace(), "the wait")
+            self.assertEqual(emptied(), b"")
+            os.kill(pid, signal.SIGCONT)
+            self.assertEqual(p.process.wait(10), 0)
+            event, = self.events_of(emptied())
+            self.match(event, call="exit", seq=3, pid=pid)
+            self.assertEqual(contract.lost(event), 2)
+
+    def test_a_reader_that_makes_no_room(self):
+        """It is waited for once, for 50 ms."""
+        for full in (self.full_fifo, self.full_socket):
+            where, emptied = full()
+            p, trace = self.traced(where)
+            p(MAKE)
+            self.assertEqual(p.close(), 0)
+            wait, = waits(trace())
+            self.assertRegex(wait, r"^ppoll\(\[\{fd=\d+, events=POLLOUT\}\], 1, \{tv_sec=0, "
+                                   r"tv_nsec=50000000\}, NULL, 0\) = 0 \(Timeout\)$")
+            self.assertEqual(emptied(), b"")
+
+    def test_what_is_not_waited_for(self):
+        """A reader that is gone, and a file: it is tried once, as for each event."""
+        os.mkfifo(self.path("fifo"))
+        reader = os.open(self.path("fifo"), os.O_RDONLY | os.O_NONBLOCK)
+        for where, error in ((self.path("fifo"), "EPIPE"), ("/dev/full", "ENOSPC")):
+            p, trace = self.traced(where)
+            if error == "EPIPE":
+                os.close(reader)
+            p(MAKE)
+            self.assertEqual(p.close(), 0)
+            for wait in waits(trace()):    # to see that nobody reads
+                self.assertIn("POLLERR", wait)
+            self.assertEqual(sum(error in line and "write" in line for line in trace()), 3)
+
+    def test_room_that_is_never_enough(self):
+        """The kernel says that there is room, and refuses the line: the tries are counted."""
+        os.mkfifo(self.path("fifo"))
+        reader = os.open(self.path("fifo"), os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        p, trace = self.traced(self.path("fifo"), "-e", "inject=write,pwritev2:error=EAGAIN",
+                               "-P", self.path("fifo"))
+        p(MAKE)
+        self.assertEqual(p.close(), 0)
+        self.assertIn(len(waits(trace())), range(1, 8))
+
+
+def lines_of(path):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read().split("\n")
+
+
+def waits(lines):
+    """Of what strace tells, the calls that may take their time."""
+    return [line for line in lines if re.match("p?poll|p?select|(clock_)?nanosleep", line)
+            and "tv_sec=0, tv_nsec=0}, NULL" not in line]
+
+
+def fill(fd, write):
+    """Up to the last byte, so that nothing fits."""
+    for what in (b"." * 4096, b"."):
+        try:
+            while True:
+                write(fd, what)
+        except BlockingIOError:
+            pass
+    os.close(fd)
+
+
+def received(reader):
+    """What is in a datagram socket."""
+    data = b""
+    while True:
+        try:
+            data += reader.recv(65536)
+        except BlockingIOError:
+            return data
 
 
 class Lines(Lost):

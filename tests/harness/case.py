@@ -288,6 +288,10 @@ class Puppet:
             raise AssertionError("in the puppet: %s" % reply["error"])
         return reply["value"]
 
+    def end(self):
+        """Let it come to its end after what was begun."""
+        self._channel.shutdown(socket.SHUT_WR)
+
     def close(self):
         """Let it come to its end; its exit status."""
         self._channel.close()

@@ -205,9 +205,15 @@ def _call(event):
     if "by" in event:
         _hold(event["by"] == "shim" and call in ("setsockopt", "wait"), "by is %r" % event["by"])
     _hold(call != "wait" or "by" in event, "a wait of the program's")
-    _hold(("fd" in event) == (call != "socket" and "totals" not in event), "fd with %s" % call)
+    _hold(("fd" in event) == (call != "socket" and not _is_of_the_process(event)),
+          "fd with %s" % call)
     if "fd" in event:
         _number(event["fd"], "fd", 0)
+
+
+def _is_of_the_process(event):
+    """An exit that is not of one socket: the sum, or that events were lost."""
+    return event["call"] == "exit" and ("totals" in event or "fd" not in event)
 
 
 def _result(event):
@@ -278,7 +284,7 @@ def _socket(event):
     _view(event, "an event")
     if "closed" not in event:
         made_none = event["call"] == "socket" and event["ret"] == -1 \
-            or has_note(event, "double-close") or "totals" in event \
+            or has_note(event, "double-close") or _is_of_the_process(event) \
             or "repeated" in event and (event["call"], event["error"]) == ("close", "EBADF")
         lost = "sock" not in event and event["call"] in WAITING
         _hold(lost or ("sock" in event) != made_none,
@@ -310,6 +316,10 @@ def _exit(event):
     _hold(event["ret"] == 0, "exit returned %d" % event["ret"])
     for key in ("dur_ns", "was", "via", "closed", "stack" if "totals" in event else "totals"):
         _hold(key not in event, "%s at exit" % key)
+    if "fd" not in event and "totals" not in event:
+        _hold(list(event) == [key for key in ALWAYS if key != "dur_ns"] + ["notes"]
+              and [note["code"] for note in event["notes"]] == ["lost-events"],
+              "an exit of nothing")
     if "age_ms" in event:
         _number(event["age_ms"], "age_ms", 0)
     if "totals" not in event:
