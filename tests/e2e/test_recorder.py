@@ -304,6 +304,10 @@ class Events(RecorderCase, OracleCase):
             if not event.get(word, ":0").startswith("0.0.0.0"):
                 event[word] = event.get(word, "").rsplit(":", 1)[0]
         for note in event.get("notes", ()):
+            if note["code"] == "in-use-listener":
+                # Who it is, is looked for within 20 ms: on a busy machine in vain.
+                for key in set(note) - {"code", "local"}:
+                    del note[key]
             for key in list(note):
                 if key == "code" or note[key] is True:
                     continue
