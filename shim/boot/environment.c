@@ -163,10 +163,22 @@ void environment_make_absolute(const struct settings *set)
 		absolute_log(set);
 }
 
+/* Digits and nothing else, else -1. Not strtol, which newer headers take from a newer libc. */
+static int number(const char *text)
+{
+	int ret = 0;
+
+	if (!*text || strspn(text, "0123456789") != strlen(text) || strlen(text) > 9)
+		return -1;
+	for (; *text; text++)
+		ret = ret * 10 + (*text - '0');
+	return ret;
+}
+
 int environment_listen_fds(void)
 {
 	const char *pid = secure_getenv("LISTEN_PID"), *count = secure_getenv("LISTEN_FDS");
 
 	/* Who inherits the variables is not who was meant: sd_listen_fds(3). */
-	return pid && count && atol(pid) == sys_getpid() ? atoi(count) : 0;
+	return pid && count && number(pid) == sys_getpid() && number(count) > 0 ? number(count) : 0;
 }

@@ -62,8 +62,9 @@ static struct policy before_bind(int fd, const struct sockaddr *addr, socklen_t 
  * gentle, after a first EADDRINUSE: try again with the option. Where that fails
  * as well, the option is taken back and the first answer stands.
  */
-static bool bind_again(__typeof__(bind) *way, int fd, const struct sockaddr *addr, socklen_t len,
-		       struct policy *ret)
+static __attribute__((noinline)) bool bind_again(__typeof__(bind) *way, int fd,
+						 const struct sockaddr *addr, socklen_t len,
+						 struct policy *ret)
 {
 	if (!policy_acts())
 		return false;

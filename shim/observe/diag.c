@@ -111,7 +111,8 @@ static int take_channel(struct channel *ret)
 	return ret->fd < 0 ? ret->fd : 0;
 }
 
-static void give_back(const struct channel *channel)
+/* Apart, as a stack is small. */
+static __attribute__((noinline)) void give_back(const struct channel *channel)
 {
 	if (channel->slot >= 0)
 		atomic_store(&this_process.diag[channel->slot], SLOT_FREE);
