@@ -279,8 +279,9 @@ static bool is_unused_since(int fd, uint32_t chunk, uint64_t time)
 {
 	const int64_t at = RING_TIMES_AT + (int64_t)chunk * (int64_t)sizeof(time);
 	uint64_t now;
+	const long got = sys_pread(fd, &now, sizeof(now), at);
 
-	return sys_pread(fd, &now, sizeof(now), at) != sizeof(now) || now == time;
+	return got >= 0 && (got != sizeof(now) || now == time);
 }
 
 enum { NOT_NOW = 1 };
@@ -382,7 +383,9 @@ static __attribute__((noinline)) uint32_t filled(int fd, uint32_t chunk, char *p
 		const long got =
 			sys_pread(fd, piece, rest < PIECE ? rest : PIECE, (int64_t)(start + at));
 
-		find_end(piece, got > 0 ? (size_t)got : 0, at, &seen, &newest, &end);
+		if (got < 0) /* what can't be read is not written over */
+			return (uint32_t)ring.chunk_size;
+		find_end(piece, (size_t)got, at, &seen, &newest, &end);
 	}
 	return (uint32_t)end;
 }

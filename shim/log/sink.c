@@ -136,7 +136,9 @@ static long write_masked(int signal, write_way *way, int fd, const struct iovec 
 	uint64_t old, pending = 0;
 	long rc;
 
-	sys_sigprocmask(SIG_BLOCK, &set, &old);
+	rc = sys_sigprocmask(SIG_BLOCK, &set, &old);
+	if (rc < 0)
+		return rc;
 	sys_sigpending(&pending);
 	rc = way(fd, line);
 	if (rc < 0 && !(pending & set))

@@ -32,7 +32,7 @@ static void out_caller(struct out *out, const struct event *ev)
 	out_plain(out, ev->prog, strnlen(ev->prog, sizeof(ev->prog)));
 	out_char(out, '[');
 	out_i64(out, ev->pid);
-	if (ev->tid != ev->pid) {
+	if (ev->tid && ev->tid != ev->pid) {
 		out_char(out, '/');
 		out_i64(out, ev->tid);
 	}

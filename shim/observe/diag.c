@@ -20,18 +20,21 @@
 
 /*
  * A slot's state: zero in a forked child, whose sockets are made before its first
- * question; free; without a socket for good; else since when it is taken, in
- * milliseconds.
+ * question; free; free, but of its last answer something may be left in the socket;
+ * without a socket for good; else since when it is taken, in milliseconds.
  */
-enum { SLOT_UNMADE, SLOT_FREE, SLOT_EMPTY, SLOT_TAKEN };
+enum { SLOT_UNMADE, SLOT_FREE, SLOT_UNREAD, SLOT_EMPTY, SLOT_TAKEN };
 
 /* Who has it that long was jumped out of his question, and will not give it back. */
 enum { ABANDONED_MS = 1000 };
 
+enum { MOST_DATAGRAMS = 100000 };
+
 /* A netlink socket for one question. */
 struct channel {
 	int fd;
-	int slot; /* -1: a fresh one, closed afterwards */
+	int slot;    /* -1: a fresh one, closed afterwards */
+	bool unread; /* something may be left in it of the answer to an earlier question */
 };
 
 static int open_netlink(void)
@@ -74,12 +77,13 @@ static void make_slots_unseen(void)
 	const uint64_t all = ~UINT64_C(0);
 	uint64_t old;
 
-	sys_sigprocmask(SIG_SETMASK, &all, &old);
+	if (sys_sigprocmask(SIG_SETMASK, &all, &old) < 0)
+		return;
 	make_slots();
 	sys_sigprocmask(SIG_SETMASK, &old, NULL);
 }
 
-static bool take_slot(unsigned int i, uint64_t now_ms)
+static bool take_slot(unsigned int i, uint64_t now_ms, bool *ret_unread)
 {
 	uint64_t state = atomic_load(&this_process.diag[i]);
 
@@ -87,24 +91,27 @@ static bool take_slot(unsigned int i, uint64_t now_ms)
 		make_slots_unseen();
 		state = atomic_load(&this_process.diag[i]);
 	}
-	if (state == SLOT_EMPTY || (state >= SLOT_TAKEN && now_ms < state + ABANDONED_MS))
+	if (state == SLOT_UNMADE || state == SLOT_EMPTY ||
+	    (state >= SLOT_TAKEN && now_ms < state + ABANDONED_MS))
 		return false;
+	*ret_unread = state != SLOT_FREE;
 	return atomic_compare_exchange_strong(&this_process.diag[i], &state, now_ms + SLOT_TAKEN);
 }
 
 static int take_channel(struct channel *ret)
 {
 	const uint64_t now_ms = clock_ns(CLOCK_MONOTONIC) / 1000000;
+	bool unread;
 
 	*ret = (struct channel){.fd = -1, .slot = -1};
 	/* Without a log no descriptor of ours may stay. */
 	for (unsigned int i = 0; i < DIAG_SOCKETS && shim.events && ret->fd < 0; i++) {
-		if (!take_slot(i, now_ms))
+		if (!take_slot(i, now_ms, &unread))
 			continue;
-		*ret = (struct channel){.fd = own_checked(OWN_DIAG + i), .slot = (int)i};
+		*ret = (struct channel){own_checked(OWN_DIAG + i), (int)i, unread};
 		if (ret->fd < 0) /* taken from us, or not now */
 			atomic_store(&this_process.diag[i],
-				     own_number(OWN_DIAG + i) < 0 ? SLOT_EMPTY : SLOT_FREE);
+				     own_number(OWN_DIAG + i) < 0 ? SLOT_EMPTY : SLOT_UNREAD);
 	}
 	if (ret->fd < 0)
 		*ret = (struct channel){.fd = open_netlink(), .slot = -1};
@@ -115,7 +122,8 @@ static int take_channel(struct channel *ret)
 static __attribute__((noinline)) void give_back(const struct channel *channel)
 {
 	if (channel->slot >= 0)
-		atomic_store(&this_process.diag[channel->slot], SLOT_FREE);
+		atomic_store(&this_process.diag[channel->slot],
+			     channel->unread ? SLOT_UNREAD : SLOT_FREE);
 	else
 		sys_close(channel->fd);
 }
@@ -150,25 +158,38 @@ static int visit_until_enough(const struct diag_sock *sock, void *arg)
 	return 0;
 }
 
+/* The rest of an answer, whose reading failed or was jumped out of, must not meet our question. */
+static void discard(int fd)
+{
+	long got = 0;
+
+	/* First of all it tells whether answers were lost. */
+	for (int i = 0; i < MOST_DATAGRAMS && (got >= 0 || (i == 1 && got == -ENOBUFS)); i++)
+		got = sys_recv(fd, NULL, 0, MSG_DONTWAIT | MSG_TRUNC);
+}
+
 /*
  * Send the question and walk over its answers, which the kernel has ready when
  * the send returns (each read of a dump makes the next): nothing is waited for. On
  * a socket that is kept a dump is read to its end in any case, or its rest would
  * meet the next question.
  */
-static int converse(const struct channel *channel, const struct diag_query *query, void *buf,
-		    size_t size, diag_visit *visit, void *arg)
+static int converse(struct channel *channel, const struct diag_query *query, void *buf, size_t size,
+		    diag_visit *visit, void *arg)
 {
-	enum { MOST_DATAGRAMS = 100000 };
 	static const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
 	const bool to_the_end = channel->slot >= 0;
 	const int fd = channel->fd;
 	const uint32_t seq = query->header.nlmsg_seq; /* buf may be where the query was */
 	struct visitor visitor = {.visit = visit, .arg = arg};
-	long got = sys_sendto(fd, query, query->header.nlmsg_len, MSG_DONTWAIT | MSG_NOSIGNAL,
-			      &kernel, sizeof(kernel));
+	long got;
 	int rc = 0;
 
+	if (channel->unread)
+		discard(fd);
+	got = sys_sendto(fd, query, query->header.nlmsg_len, MSG_DONTWAIT | MSG_NOSIGNAL, &kernel,
+			 sizeof(kernel));
+	channel->unread = got >= 0;
 	for (int i = 0; i < MOST_DATAGRAMS && got >= 0 && rc == 0; i++) {
 		if (visitor.enough && !to_the_end)
 			break;
@@ -180,6 +201,7 @@ static int converse(const struct channel *channel, const struct diag_query *quer
 	}
 	if (got < 0)
 		return (int)got;
+	channel->unread = rc == 0 || rc == -EBADMSG;
 	return visitor.enough ? visitor.enough : rc;
 }
 
@@ -227,8 +249,8 @@ static int visit_search(const struct diag_sock *sock, void *arg)
  * already, or without its port. Apart from its caller, which may have to make the
  * sockets first: the buffer is large.
  */
-__attribute__((noinline)) static int ask_exact(const struct channel *channel,
-					       const struct diag_id *id, struct diag_sock *ret)
+__attribute__((noinline)) static int ask_exact(struct channel *channel, const struct diag_id *id,
+					       struct diag_sock *ret)
 {
 	struct search search = {.id = id, .ret = ret};
 	union {
@@ -264,9 +286,8 @@ int diag_find_exact(const struct diag_id *id, struct diag_sock *ret)
 }
 
 /* One dump over a channel of the caller's. Return 1 complete, or -errno. */
-static int dump_over(const struct channel *channel, uint16_t protocol, uint16_t family,
-		     uint16_t port, uint32_t kernel_states, bool silence, diag_visit *visit,
-		     void *arg)
+static int dump_over(struct channel *channel, uint16_t protocol, uint16_t family, uint16_t port,
+		     uint32_t kernel_states, bool silence, diag_visit *visit, void *arg)
 {
 	enum { DUMP_SIZE = 32768 };	       /* under 4096 the kernel loses entries */
 	void *buf = sys_mmap_pages(DUMP_SIZE); /* first for the question, then for the answers */
@@ -286,7 +307,7 @@ static int dump_afresh(uint16_t protocol, uint16_t family, uint16_t port, uint32
 		       bool silence, diag_visit *visit, void *arg)
 {
 	/* One of its own: closed, it takes with it what a visitor did not want to see. */
-	const struct channel channel = {.fd = open_netlink(), .slot = -1};
+	struct channel channel = {.fd = open_netlink(), .slot = -1};
 	int rc;
 
 	if (channel.fd < 0)

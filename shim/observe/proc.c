@@ -202,11 +202,12 @@ struct search {
 	size_t wanted_len;
 	uint64_t deadline_ns;
 	unsigned int left;
-	int fds;    /* /proc/PID/fd */
-	int fd;	    /* the number that was looked at last */
-	int closed; /* the number that it had with us; -1: no matter */
-	pid_t tid;  /* a thread of ours that waits in a call on that number */
-	bool every; /* go on to all that have it */
+	int fds;     /* /proc/PID/fd */
+	int fd;	     /* the number that was looked at last */
+	int closed;  /* the number that it had with us; -1: no matter */
+	pid_t tid;   /* a thread of ours that waits in a call on that number */
+	bool every;  /* go on to all that have it */
+	bool missed; /* something could not be looked at, which may be what is searched for */
 };
 
 /* One more that is looked at, if there is time for it. */
@@ -228,23 +229,27 @@ static int visit_fd(int number, void *arg)
 	out_i64(&out, number);
 	*out.at = '\0';
 	len = sys_readlinkat(search->fds, name, link, sizeof(link));
+	search->missed |= len < 0 && len != -ENOENT; /* else it was closed a moment ago */
 	if (len != (long)search->wanted_len || memcmp(link, search->wanted, search->wanted_len))
 		return 0;
 	return FOUND;
 }
 
 /* Apart from its caller, whose walk goes deep. */
-__attribute__((noinline)) static void add_sharer(struct processes *all, pid_t pid, int fd)
+__attribute__((noinline)) static bool add_sharer(struct processes *all, pid_t pid, int fd)
 {
 	struct sharer sharer;
 
-	if (proc_sharer(pid, fd, all->room, &sharer))
-		sharing_add(&all->sharing, &sharer, all->self);
+	if (!proc_sharer(pid, fd, all->room, &sharer))
+		return false;
+	sharing_add(&all->sharing, &sharer, all->self);
+	return true;
 }
 
 /* Return 0, FOUND, GIVEN_UP, or -errno. */
 static int search_process(int pid, struct search *search, struct processes *all)
 {
+	const bool missed = search->missed;
 	char path[40];
 	int rc;
 
@@ -256,8 +261,10 @@ static int search_process(int pid, struct search *search, struct processes *all)
 		return search->fds; /* gone, or another user's */
 	rc = proc_list(search->fds, ".", visit_fd, search);
 	sys_close(search->fds);
-	if (rc == FOUND)
-		add_sharer(all, pid, search->fd);
+	if (pid != all->self)
+		search->missed = missed; /* nor what can't be seen of another's */
+	if (rc == FOUND && !add_sharer(all, pid, search->fd))
+		search->missed = true;
 	return rc == FOUND && search->every ? 0 : rc;
 }
 
@@ -293,6 +300,7 @@ static int visit_thread(int tid, void *arg)
 	char path[48], text[64], first[16];
 	const char *at = text;
 	struct out out = out_into(path, sizeof(path) - 1);
+	long len;
 
 	if (!may_look(search))
 		return GIVEN_UP;
@@ -300,7 +308,9 @@ static int visit_thread(int tid, void *arg)
 	out_i64(&out, tid);
 	out_str(&out, "/syscall");
 	*out.at = '\0';
-	if (read_file(AT_FDCWD, path, text, sizeof(text)) < 0 || !is_call_on_socket(number_at(&at)))
+	len = read_file(AT_FDCWD, path, text, sizeof(text));
+	search->missed |= len < 0 && len != -ENOENT && len != -ESRCH; /* else it has ended */
+	if (len < 0 || !is_call_on_socket(number_at(&at)))
 		return 0;
 	out = out_into(first, sizeof(first));
 	out_str(&out, " 0x");
@@ -344,10 +354,10 @@ static int search_at(struct search *search, struct processes *all, int i)
 static int search_all(struct search *search, struct processes *all)
 {
 	const int own = search_process(all->self, search, all);
-	int rc = own, listed = 0;
+	int rc = own, threads = 0, listed = 0;
 
 	if (rc <= 0)
-		rc = search_threads(search);
+		rc = threads = search_threads(search);
 	if (rc <= 0)
 		rc = search_process(sys_getppid(), search, all);
 	if (rc <= 0)
@@ -357,13 +367,14 @@ static int search_all(struct search *search, struct processes *all)
 		if (rc <= 0)
 			rc = search_at(search, all, all->ours + away);
 	}
-	return rc <= 0 && (own < 0 || listed != 0) ? GIVEN_UP : rc;
+	return rc <= 0 && (own < 0 || threads < 0 || listed != 0) ? GIVEN_UP : rc;
 }
 
 static void find_owner(uint32_t inode, struct search *search, struct proc_owner *ret)
 {
-	struct processes *all = sys_mmap_pages(sizeof(*all));
 	struct out out = out_into(search->wanted, sizeof(search->wanted));
+	struct processes *all;
+	const pid_t self = sys_getpid();
 	int rc;
 
 	*ret = (struct proc_owner){0};
@@ -372,15 +383,18 @@ static void find_owner(uint32_t inode, struct search *search, struct proc_owner 
 	out_char(&out, ']');
 	search->wanted_len = out_len(&out);
 
+	if (self < 0)
+		return;
+	all = sys_mmap_pages(sizeof(*all));
 	if (sys_failed(all))
 		return;
-	all->self = sys_getpid();
+	all->self = self;
 	rc = search_all(search, all);
-	ret->looked_up = rc != GIVEN_UP;
-	ret->tid = search->tid;
-	if (search->tid)
-		add_sharer(all, all->self, search->closed);
+	if (search->tid && !add_sharer(all, self, search->closed))
+		search->missed = true;
+	ret->looked_up = rc != GIVEN_UP && !search->missed;
 	if (all->sharing.count) {
+		ret->tid = search->tid;
 		ret->pid = all->sharing.named.pid;
 		ret->fd = all->sharing.named.fd;
 		ret->outlives_exec = !all->sharing.named.cloexec;

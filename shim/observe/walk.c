@@ -165,9 +165,8 @@ __attribute__((noinline)) uint32_t walk_callers(unsigned int n)
 	uint64_t before;
 	uint32_t id = 0;
 
-	if (!ready || n == 0)
+	if (!ready || n == 0 || sys_sigprocmask(SIG_SETMASK, &all, &before) < 0)
 		return 0;
-	sys_sigprocmask(SIG_SETMASK, &all, &before);
 	if (!work_begin(&work))
 		goto out;
 

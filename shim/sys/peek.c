@@ -18,8 +18,11 @@ static int readable(uintptr_t address)
 {
 	const uintptr_t aligned = address & ~(uintptr_t)(sizeof(uint64_t) - 1);
 
-	/* No set at all is a set that is not given, not one that can't be read. */
-	return aligned && sys_sigprocmask(-1, (const uint64_t *)aligned, NULL) != -EFAULT;
+	/*
+	 * No set at all is a set that is not given, not one that can't be read. Another error is
+	 * a filter's, and says nothing of the pointer.
+	 */
+	return aligned && sys_sigprocmask(-1, (const uint64_t *)aligned, NULL) == -EINVAL;
 }
 
 /*

@@ -70,6 +70,14 @@ static bool memory_is_borrowed(pid_t pid)
 	return SYS6(SYS_kcmp, pid, SYS3(SYS_getppid, 0, 0, 0), KCMP_VM, 0, 0, 0) <= 0;
 }
 
+/* Zero is a life that has not begun. */
+static uint64_t now(void)
+{
+	const uint64_t ns = clock_ns(CLOCK_MONOTONIC);
+
+	return ns ? ns : 1;
+}
+
 static bool claim(pid_t pid)
 {
 	uint64_t unborn = 0;
@@ -79,7 +87,7 @@ static bool claim(pid_t pid)
 		return false;
 	if (births && !atomic_load(&this_process.born))
 		atomic_fetch_add(births, 1);
-	atomic_compare_exchange_strong(&this_process.born, &unborn, clock_ns(CLOCK_MONOTONIC));
+	atomic_compare_exchange_strong(&this_process.born, &unborn, now());
 	return atomic_compare_exchange_strong(&this_process.owner, &nobody, pid) || nobody == pid;
 }
 
@@ -99,7 +107,7 @@ int process_init(void)
 	if (rc < 0 || pid < 0)
 		return rc < 0 ? rc : pid;
 	atomic_store(&this_process.owner, pid);
-	atomic_store(&this_process.born, clock_ns(CLOCK_MONOTONIC));
+	atomic_store(&this_process.born, now());
 
 	void *shared = sys_mmap_shared(sizeof(*births));
 
@@ -133,7 +141,11 @@ pid_t process_tid(void)
 	const uint64_t born = atomic_load_explicit(&this_process.born, memory_order_relaxed);
 
 	if (self.born != born) {
-		self.tid = sys_gettid();
+		const pid_t tid = sys_gettid();
+
+		if (tid < 0)
+			return 0;
+		self.tid = tid;
 		atomic_signal_fence(memory_order_seq_cst);
 		self.born = born;
 	}

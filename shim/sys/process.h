@@ -61,7 +61,7 @@ uint32_t process_generation(void);
 /* The caller's pid where this memory is its own, else 0 (a vfork child). */
 pid_t process_owner(void);
 
-/* The caller's thread id. Only where process_owner() is not 0. */
+/* The caller's thread id, 0 where it can't be had. Only where process_owner() is not 0. */
 pid_t process_tid(void);
 
 #endif
