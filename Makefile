@@ -72,6 +72,8 @@ SHIM_SRC := $(filter-out $(TABLES),$(sort $(wildcard shim/*/*.[cS]))) $(TABLES)
 SHIM_OBJ := $(addprefix $(OUT)/,$(addsuffix .o,$(basename $(SHIM_SRC))))
 # What tests and the tool link: the library without its hooks and its boot.
 CORE_OBJ := $(filter-out $(OUT)/shim/hooks/% $(OUT)/shim/boot/%,$(SHIM_OBJ))
+# Of its boot, what opens a log.
+LOG_OPEN := $(addprefix $(OUT)/shim/boot/,open_log.o log_path.o complain.o told.o)
 
 CLI_OBJ  := $(patsubst %.c,$(OUT)/%.o,$(sort $(wildcard cli/*.c)))
 # Of the tool what tests link too.
@@ -123,6 +125,21 @@ $(OUT)/unit/%: tests/unit/%.c $(CORE_OBJ) $(PURE_CLI)
 	$(Q)$(CC) $(ALL_CFLAGS) -Icli -MMD -MP -o $@ $< $(CORE_OBJ) $(PURE_CLI) $(LDFLAGS) \
 		-lcmocka -lpthread
 
+# The library once more, for the one test in which each of its system calls can fail.
+FAILING_OBJ := $(patsubst $(OUT)/shim/%,$(OUT)/failing/%,\
+                $(filter-out $(OUT)/shim/facts/%,$(CORE_OBJ)) $(LOG_OPEN))
+$(OUT)/failing/%.o: shim/%.c
+	$(call say,CC,"$< (failing)")
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(SHIM_CFLAGS) -DSYS_FAILING -MMD -MP -c -o $@ $<
+
+FACTS_OBJ := $(filter $(OUT)/shim/facts/%,$(CORE_OBJ))
+$(OUT)/unit/test_failing: tests/unit/test_failing.c $(FAILING_OBJ) $(FACTS_OBJ)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(FAILING_OBJ) $(FACTS_OBJ) $(LDFLAGS) \
+		-lcmocka -lpthread
+
 $(OUT)/demo/%: demo/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
@@ -137,7 +154,7 @@ $(OUT)/tests/%: tests/%.c
 programs: $(PROGRAMS) $(DEMOS)
 
 # tests/fuzz/run builds these with clang, libFuzzer and sanitizers.
-FUZZ_OBJ := $(CORE_OBJ) $(addprefix $(OUT)/shim/boot/,open_log.o log_path.o complain.o told.o) $(PURE_CLI)
+FUZZ_OBJ := $(CORE_OBJ) $(LOG_OPEN) $(PURE_CLI)
 $(OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_OBJ)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -Icli -fsanitize=fuzzer -MMD -MP -o $@ $< $(FUZZ_OBJ)
@@ -221,6 +238,6 @@ check-kernels:
 clean:
 	rm -rf $(TOP)build $(TOP)libreuse.so $(TOP)server $(TOP)tcpshim
 
--include $(SHIM_OBJ:.o=.d) $(wildcard $(OUT)/*/*.d $(OUT)/tests/*/*.d)
+-include $(SHIM_OBJ:.o=.d) $(FAILING_OBJ:.o=.d) $(wildcard $(OUT)/*/*.d $(OUT)/tests/*/*.d)
 
 endif

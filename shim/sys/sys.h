@@ -53,6 +53,12 @@ static inline long sys_call6(long n, long a, long b, long c, long d, long e, lon
 #error "libreuse knows the system calls of 64-bit x86-64 and aarch64 only"
 #endif
 
+/* Objects that are made for tests/unit/test_failing.c alone: any call of ours can fail there. */
+#ifdef SYS_FAILING
+long sys_call6_or_fail(long n, long a, long b, long c, long d, long e, long f);
+#define sys_call6 sys_call6_or_fail
+#endif
+
 /* Pointers and numbers alike travel as longs. */
 #define SYS6(n, a, b, c, d, e, f)                                                                  \
 	sys_call6(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))

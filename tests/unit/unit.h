@@ -5,6 +5,7 @@
 #define UNIT_UNIT_H
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,13 +35,20 @@ static inline void must_fail(const char *condition, const char *file, int line)
 
 enum { CHILD_SECONDS = 30 };
 
-/* A child that ends in time, whatever happens. */
+/*
+ * A child that ends in time, whatever happens. What kills it must kill it: cmocka's handlers
+ * would go on with the parent's list of tests.
+ */
 static inline pid_t fork_for_a_while(void)
 {
+	static const int deadly[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGSYS};
 	const pid_t child = fork();
 
-	if (child == 0)
-		alarm(CHILD_SECONDS);
+	if (child != 0)
+		return child;
+	for (size_t i = 0; i < COUNT_OF(deadly); i++)
+		signal(deadly[i], SIG_DFL);
+	alarm(CHILD_SECONDS);
 	return child;
 }
 
