@@ -64,16 +64,15 @@ static struct rlimit64 limit_before;
 
 static void note_mapping(long number, long a, long b, long d, long rc)
 {
+	size_t i = 0;
+
 	if (number == SYS_mmap && rc > 0) {
-		for (size_t i = 0; i < COUNT_OF(mapped); i++) {
-			if (mapped[i].len)
-				continue;
-			mapped[i] = (struct mapping){rc, b, d & MAP_SHARED};
-			return;
-		}
-		MUST(!"room to note one more mapping");
+		while (i < COUNT_OF(mapped) && mapped[i].len)
+			i++;
+		MUST(i < COUNT_OF(mapped));
+		mapped[i] = (struct mapping){rc, b, d & MAP_SHARED};
 	}
-	for (size_t i = 0; number == SYS_munmap && rc == 0 && i < COUNT_OF(mapped); i++)
+	for (; number == SYS_munmap && rc == 0 && i < COUNT_OF(mapped); i++)
 		if (mapped[i].len && mapped[i].address == a) {
 			MUST(mapped[i].len == b);
 			mapped[i].len = 0;
