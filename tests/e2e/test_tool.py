@@ -529,7 +529,7 @@ class Make(ToolCase):
         if not paths.find("make"):
             self.skipTest("no make")
         self.env = environment()
-        for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"):
+        for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "CC", "SAN", "VARIANT"):
             self.env.pop(name, None)
 
     def make(self, folder, *words):
