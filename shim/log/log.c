@@ -177,9 +177,25 @@ static void tell_all(struct repeats *repeats)
 		tell_repeated(repeats, &repeats->failures[i]);
 }
 
+/* No next one follows: the others that an event stood for, which is lost, are lost as well. */
+static void tell_last(struct repeats *repeats)
+{
+	uint64_t left;
+
+	tell_all(repeats);
+	for (unsigned int i = 0; i < REPEATS_KEPT; i++) {
+		if (!repeats->failures[i].kept)
+			continue;
+		left = repeats->failures[i].ev.more.repeated.times;
+		atomic_fetch_add(&this_process.seq, left);
+		atomic_fetch_add(&this_process.lost, left);
+		failure_told(&repeats->failures[i], 0);
+	}
+}
+
 static void tell_all_threads(void)
 {
-	repeats_each(tell_all, clock_ns(CLOCK_MONOTONIC));
+	repeats_each(tell_last, clock_ns(CLOCK_MONOTONIC));
 }
 
 /* Before the event is told: what was counted of its socket; and what it displaces. */
@@ -272,7 +288,7 @@ void log_thread_ends(void)
 	repeats = repeats_of_ending_thread(process_tid());
 	if (!repeats)
 		return;
-	tell_all(repeats);
+	tell_last(repeats);
 	repeats_forget();
 }
 

@@ -384,6 +384,23 @@ class AtTheEnd(Lost):
         fill(writer.detach(), lambda fd, what: socket.socket(fileno=os.dup(fd)).send(what))
         return "unix:" + path, lambda: received(reader).lstrip(b".")
 
+    def test_what_a_lost_event_stood_for(self):
+        """Calls that failed alike, in a thread that has ended: each of them is lost."""
+        where, emptied = self.full_fifo()
+        p = self.puppet(LOG=where, FORMAT="json")
+        p("import threading\n"
+          "def storm():\n"
+          "    s = socket.socket()\n"
+          "    for _ in range(10): error_of(s.accept)\n"
+          "    s.detach()\n"
+          "t = threading.Thread(target=storm)\n"
+          "t.start()\n"
+          "t.join()")
+        emptied()
+        self.assertEqual(p.close(), 0)
+        event, = self.events_of(emptied())
+        self.assertEqual((contract.lost(event), event["seq"]), (11, 12))
+
     def test_a_reader_that_makes_room_meanwhile(self):
         """The process stands still where it begins to wait, however long that takes here."""
         for full in (self.full_fifo, self.full_socket):
