@@ -393,6 +393,7 @@ static void move_away_body(void *arg)
 		MUST(own_number(OWN_LOG) != now);
 		MUST(is_thing(own_number(OWN_LOG), &ours));
 		MUST(dup2(theirs.fd, now) == now);
+		close(now); /* below a low limit there are few */
 	}
 }
 
