@@ -46,6 +46,9 @@ static __attribute__((noinline)) bool write_long_line(const struct event *ev)
 	struct out line = out_into(work.room, LONGEST_LINE);
 
 	render(&line, ev);
+	/* Who can't write to a stopped terminal can be interrupted all the same. */
+	if (sink_may_wait())
+		work_let_signals_come(&work);
 	if (!line.truncated)
 		written = sink_write(line.start, out_len(&line));
 	work_end(&work);

@@ -115,6 +115,11 @@ bool sink_is_terminal(void)
 	return sink.kind == TERMINAL;
 }
 
+bool sink_may_wait(void)
+{
+	return sink.kind == TERMINAL || sink.kind == DEVICE;
+}
+
 uint16_t sink_width(void)
 {
 	struct winsize size;

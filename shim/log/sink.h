@@ -22,6 +22,9 @@ int sink_open_unix(const struct sockaddr_un *addr, unsigned int len, bool again)
 
 bool sink_is_terminal(void);
 
+/* May a write last as long as somebody likes (Ctrl-S)? */
+bool sink_may_wait(void);
+
 /* How many columns the terminal has now; 0 where it is none, or does not say. */
 uint16_t sink_width(void);
 

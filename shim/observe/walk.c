@@ -4,7 +4,6 @@
 #include "observe/walk.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 
 #include "facts/callsite.h"
@@ -159,16 +158,14 @@ static inline void take_registers(uint64_t *regs)
 
 __attribute__((noinline)) uint32_t walk_callers(unsigned int n)
 {
-	const uint64_t all = ~UINT64_C(0);
 	const int errno_before = errno; /* libunwind writes it */
 	struct work work;
-	uint64_t before;
-	uint32_t id = 0;
+	uint32_t id;
 
 	if (!ready || n == 0 || sys_sigprocmask(SIG_SETMASK, &all, &before) < 0)
 		return 0;
 	if (!work_begin(&work))
-		goto out;
+		return 0;
 
 	struct walk *walk = (struct walk *)work.room;
 
@@ -181,9 +178,7 @@ __attribute__((noinline)) uint32_t walk_callers(unsigned int n)
 	take_registers(walk->view.regs);
 	work_on_stack(work.room + WORK_SIZE, walk_up, walk);
 	id = callsite_id(walk->frames, walk->found);
-	work_end(&work);
-out:
 	errno = errno_before;
-	sys_sigprocmask(SIG_SETMASK, &before, NULL);
+	work_end(&work);
 	return id;
 }
