@@ -4,8 +4,10 @@
 #include "port.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "observe/conflict.h"
 #include "observe/diag.h"
@@ -79,7 +81,12 @@ static bool find_owners(struct port *port)
 
 int port_look(struct port *port)
 {
-	const int rc = diag_dump_silence(port->number, add_sock, port);
+	const struct diag_scope scope = {.protocol = IPPROTO_TCP,
+					 .family = AF_UNSPEC,
+					 .port = port->number,
+					 .kernel_states = ~0u,
+					 .silence = true};
+	const int rc = diag_dump(&scope, add_sock, port);
 
 	if (rc < 0)
 		return rc;

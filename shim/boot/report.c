@@ -3,14 +3,12 @@
  * what it leaves open; and how many events were lost, where none follows that tells of it.
  * Runs as the library's destructor, so at exit() and at the return from main.
  */
-#include <fcntl.h>
-#include <string.h>
-
 #include "facts/shim.h"
 #include "log/log.h"
 #include "observe/event.h"
+#include "observe/fdtable.h"
 #include "observe/observe.h"
-#include "observe/proc.h"
+#include "observe/open_files.h"
 #include "observe/tcp_state.h"
 #include "sys/clock.h"
 #include "sys/own.h"
@@ -20,14 +18,9 @@
 /* An exit may take this much longer, and no more. */
 enum { MOST_MS = 60 };
 
-/* Connections in CLOSE_WAIT come first: they are what somebody forgot. */
-enum { MOST_LATER = 65536 };
-
 struct report {
 	struct event totals;
 	uint64_t deadline_ns;
-	int *later; /* the descriptors of all others, NULL where there is no room */
-	unsigned int count;
 	bool any;
 };
 
@@ -47,33 +40,35 @@ static void tell(struct report *report, int fd)
 	event_emit(&ev);
 }
 
-static int visit(int fd, void *arg)
+/* Of the listed ones those that are in CLOSE_WAIT, or all that are still in the list. */
+static void tell_listed(struct report *report, struct open_files *open, bool only_close_wait)
 {
-	struct report *report = arg;
-	const int state = own_is(fd) ? -1 : tcp_state(fd);
+	for (size_t i = 0; i < open->count; i++) {
+		const int fd = open->numbers[i];
+		const int state = fd < 0 || own_is(fd) ? -1 : tcp_state(fd);
 
-	if (state < 0)
-		return 0;
-	report->any = true;
-	if (state != STATE_CLOSE_WAIT && report->later && report->count < MOST_LATER)
-		report->later[report->count++] = fd;
-	else
+		if (state >= 0)
+			report->any = true;
+		if (state < 0 || (only_close_wait && state != STATE_CLOSE_WAIT))
+			continue;
+		open->numbers[i] = -1;
 		tell(report, fd);
-	return 0;
+	}
 }
 
+/* Connections in CLOSE_WAIT come first: they are what somebody forgot. */
 static void tell_all(struct report *report)
 {
-	const size_t size = MOST_LATER * sizeof(*report->later);
-	int *later = sys_mmap_pages(size);
+	struct open_files open;
 
-	report->later = sys_failed(later) ? NULL : later;
-	report->count = 0;
-	proc_list(AT_FDCWD, "/proc/self/fd", visit, report);
-	for (unsigned int i = 0; i < report->count; i++)
-		tell(report, report->later[i]);
-	if (report->later)
-		sys_munmap(report->later, size);
+	if (open_files_read(&open)) {
+		tell_listed(report, &open, true);
+		tell_listed(report, &open, false);
+	} else {
+		for (int fd = fdtable_next(0); fd >= 0; fd = fdtable_next(fd + 1))
+			tell(report, fd);
+	}
+	open_files_done(&open);
 }
 
 /* The event of the process's own end, not of a socket that it has. */

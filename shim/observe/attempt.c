@@ -14,6 +14,7 @@
 #include "facts/endpoint.h"
 #include "observe/diag.h"
 #include "observe/fdtable.h"
+#include "sys/apart.h"
 #include "sys/clock.h"
 #include "sys/sys.h"
 
@@ -101,6 +102,19 @@ static int visit_bound(const struct diag_sock *sock, void *arg)
 	return sock->state == STATE_CLOSED && covers(sock, arg) ? FOUND : 0;
 }
 
+struct look {
+	struct diag_scope scope;
+	struct endpoint peer;
+	int rc;
+};
+
+static void look_for_bound(void *arg)
+{
+	struct look *look = arg;
+
+	look->rc = diag_dump(&look->scope, visit_bound, &look->peer);
+}
+
 /*
  * Was it refused because somebody here is bound and does not listen (yet)? To find out, the
  * kernel walks over what is bound anywhere: who tries again and again is told once a second.
@@ -110,13 +124,25 @@ static bool is_bound_here(const struct event *ev)
 	enum { BOUND = 1 << 13, EACH_MS = 1000 }; /* TCP_BOUND_INACTIVE */
 	static _Atomic(uint32_t) last;
 	const uint32_t now = attempt_begun(ev), before = atomic_load(&last);
-	struct endpoint peer = ev->sock.peer;
+	struct look look = {
+		.scope =
+			{
+				.netns = sock_netns(ev->fd),
+				.protocol = IPPROTO_TCP,
+				.family = AF_UNSPEC,
+				.port = ev->sock.peer.port,
+				.kernel_states = BOUND,
+			},
+		.peer = ev->sock.peer,
+	};
 
-	if (!endpoint_is_loopback(&peer) || sys_on_alternate_stack() ||
-	    (before && now - before < EACH_MS) || !diag_sees(sock_netns(ev->fd)))
+	if (!endpoint_is_loopback(&look.peer) || sys_on_alternate_stack() ||
+	    (before && now - before < EACH_MS))
 		return false;
 	atomic_store(&last, now);
-	return diag_dump(IPPROTO_TCP, AF_UNSPEC, peer.port, BOUND, visit_bound, &peer) == FOUND;
+	if (!apart_run(look_for_bound, &look, sizeof(look)))
+		look.rc = diag_dump_kept(&look.scope, visit_bound, &look.peer);
+	return look.rc == FOUND;
 }
 
 static void tell_refused(struct event *ev, enum refused_by by)

@@ -4,14 +4,13 @@
  */
 #include "observe/closings.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 
 #include "facts/shim.h"
 #include "observe/event.h"
 #include "observe/fdtable.h"
-#include "observe/proc.h"
+#include "observe/open_files.h"
 #include "observe/tcp_state.h"
 #include "sys/own.h"
 #include "sys/process.h"
@@ -49,21 +48,6 @@ static void consider(struct closings *closings, enum call_id call, int fd)
 		closings->count++;
 }
 
-struct range {
-	struct closings *closings;
-	unsigned int first, last;
-	enum call_id call;
-};
-
-static int visit_number(int fd, void *arg)
-{
-	const struct range *range = arg;
-
-	if ((unsigned int)fd >= range->first && (unsigned int)fd <= range->last)
-		consider(range->closings, range->call, fd);
-	return 0;
-}
-
 static void find_seen(struct closings *closings, enum call_id call, unsigned int first,
 		      unsigned int last)
 {
@@ -80,10 +64,17 @@ void closings_find(struct closings *ret, enum call_id call, unsigned int first, 
 	if (!shim_logs(call) || !process_owner())
 		return;
 
-	struct range range = {.closings = ret, .first = first, .last = last, .call = call};
+	struct open_files open;
 
-	if (proc_list(AT_FDCWD, "/proc/thread-self/fd", visit_number, &range) < 0)
+	if (!open_files_read(&open))
 		find_seen(ret, call, first, last);
+	for (size_t i = 0; i < open.count; i++) {
+		const unsigned int fd = (unsigned int)open.numbers[i];
+
+		if (fd >= first && fd <= last)
+			consider(ret, call, (int)fd);
+	}
+	open_files_done(&open);
 }
 
 void closings_done(struct closings *closings)

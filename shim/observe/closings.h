@@ -14,8 +14,8 @@ struct closings {
 };
 
 /*
- * Find those between first and last, both included, in /proc/self/fd, or where
- * that can't be opened among those that the shim has seen. The list may end early
+ * Find those between first and last, both included, as /proc lists them, or where
+ * that can't be read among those that the shim has seen. The list may end early
  * where there is no memory for it. It must be given to closings_done.
  */
 void closings_find(struct closings *ret, enum call_id call, unsigned int first, unsigned int last);

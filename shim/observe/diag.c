@@ -7,13 +7,13 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "facts/shim.h"
 #include "observe/tcp_state.h"
+#include "sys/apart.h"
 #include "sys/clock.h"
 #include "sys/own.h"
 #include "sys/sys.h"
@@ -29,11 +29,12 @@ enum { SLOT_UNMADE, SLOT_FREE, SLOT_UNREAD, SLOT_EMPTY, SLOT_TAKEN };
 enum { ABANDONED_MS = 1000 };
 
 enum { MOST_DATAGRAMS = 100000 };
+enum { DUMP_SIZE = 32768 }; /* under 4096 the kernel loses entries */
 
 /* A netlink socket for one question. */
 struct channel {
 	int fd;
-	int slot;    /* -1: a fresh one, closed afterwards */
+	int slot;    /* -1: a fresh one, closed afterwards; only where nobody meets its number */
 	bool unread; /* something may be left in it of the answer to an earlier question */
 };
 
@@ -74,13 +75,12 @@ void diag_open(void)
  */
 static void make_slots_unseen(void)
 {
-	const uint64_t all = ~UINT64_C(0);
-	uint64_t old;
+	uint64_t before;
 
-	if (sys_sigprocmask(SIG_SETMASK, &all, &old) < 0)
+	if (sys_block_signals(&before) < 0)
 		return;
 	make_slots();
-	sys_sigprocmask(SIG_SETMASK, &old, NULL);
+	sys_unblock_signals(&before);
 }
 
 static bool take_slot(unsigned int i, uint64_t now_ms, bool *ret_unread)
@@ -98,34 +98,29 @@ static bool take_slot(unsigned int i, uint64_t now_ms, bool *ret_unread)
 	return atomic_compare_exchange_strong(&this_process.diag[i], &state, now_ms + SLOT_TAKEN);
 }
 
-static int take_channel(struct channel *ret)
+/* One of those that are kept. False where none is free, or there is no log: then none is made. */
+static bool take_channel(struct channel *ret)
 {
 	const uint64_t now_ms = clock_ns(CLOCK_MONOTONIC) / 1000000;
 	bool unread;
 
-	*ret = (struct channel){.fd = -1, .slot = -1};
-	/* Without a log no descriptor of ours may stay. */
-	for (unsigned int i = 0; i < DIAG_SOCKETS && shim.events && ret->fd < 0; i++) {
+	for (unsigned int i = 0; i < DIAG_SOCKETS && shim.events; i++) {
 		if (!take_slot(i, now_ms, &unread))
 			continue;
 		*ret = (struct channel){own_checked(OWN_DIAG + i), (int)i, unread};
-		if (ret->fd < 0) /* taken from us, or not now */
-			atomic_store(&this_process.diag[i],
-				     own_number(OWN_DIAG + i) < 0 ? SLOT_EMPTY : SLOT_UNREAD);
+		if (ret->fd >= 0)
+			return true;
+		/* Taken from us, or not now. */
+		atomic_store(&this_process.diag[i],
+			     own_number(OWN_DIAG + i) < 0 ? SLOT_EMPTY : SLOT_UNREAD);
 	}
-	if (ret->fd < 0)
-		*ret = (struct channel){.fd = open_netlink(), .slot = -1};
-	return ret->fd < 0 ? ret->fd : 0;
+	return false;
 }
 
 /* Apart, as a stack is small. */
 static __attribute__((noinline)) void give_back(const struct channel *channel)
 {
-	if (channel->slot >= 0)
-		atomic_store(&this_process.diag[channel->slot],
-			     channel->unread ? SLOT_UNREAD : SLOT_FREE);
-	else
-		sys_close(channel->fd);
+	atomic_store(&this_process.diag[channel->slot], channel->unread ? SLOT_UNREAD : SLOT_FREE);
 }
 
 static uint32_t next_seq(void)
@@ -268,93 +263,133 @@ __attribute__((noinline)) static int ask_exact(struct channel *channel, const st
 	return rc < 0 ? rc : -EBADMSG;
 }
 
-int diag_find_exact(const struct diag_id *id, struct diag_sock *ret)
+/* Within its callers: a hook's stack has no room for another frame. */
+static inline __attribute__((always_inline)) int
+find_exact_over(struct channel *channel, const struct diag_id *id, struct diag_sock *ret)
 {
 	enum { TRIES = 4 };
-	struct channel channel;
-	int rc = id->cookie ? take_channel(&channel) : -EINVAL; /* none is like it: no proof */
+	int rc = -EBADMSG;
 
-	if (rc < 0)
-		return rc;
-	rc = -EBADMSG;
 	for (int i = 0; i < TRIES && rc == -EBADMSG; i++)
-		rc = ask_exact(&channel, id, ret);
-	if (rc == 0 && !not_found_counts(&channel, id))
-		rc = -EXDEV;
-	give_back(&channel);
-	return rc;
+		rc = ask_exact(channel, id, ret);
+	return rc == 0 && !not_found_counts(channel, id) ? -EXDEV : rc;
 }
 
-/* One dump over a channel of the caller's. Return 1 complete, or -errno. */
-static int dump_over(struct channel *channel, uint16_t protocol, uint16_t family, uint16_t port,
-		     uint32_t kernel_states, bool silence, diag_visit *visit, void *arg)
+/* One dump, in room of its own: first for the question, then for the answers. */
+static int dump_in(void *room, struct channel *channel, const struct diag_scope *scope,
+		   diag_visit *visit, void *arg)
 {
-	enum { DUMP_SIZE = 32768 };	       /* under 4096 the kernel loses entries */
-	void *buf = sys_mmap_pages(DUMP_SIZE); /* first for the question, then for the answers */
 	int rc;
 
-	if (sys_failed(buf))
-		return -ENOMEM;
-	diag_query_dump(buf, protocol, family, port, kernel_states, next_seq());
-	if (silence)
-		diag_query_silence(buf);
-	rc = converse(channel, buf, buf, DUMP_SIZE, visit, arg);
-	sys_munmap(buf, DUMP_SIZE);
+	if (scope->netns && sock_netns(channel->fd) != scope->netns)
+		return -EXDEV;
+	diag_query_dump(room, scope->protocol, scope->family, scope->port, scope->kernel_states,
+			next_seq());
+	if (scope->silence)
+		diag_query_silence(room);
+	rc = converse(channel, room, room, DUMP_SIZE, visit, arg);
 	return rc == 0 ? -EAGAIN : rc;
 }
 
-static int dump_afresh(uint16_t protocol, uint16_t family, uint16_t port, uint32_t kernel_states,
-		       bool silence, diag_visit *visit, void *arg)
+/*
+ * Return 1 complete, or -errno. Nobody can jump out of it and leave the room behind. Apart from
+ * its callers, who may have to make the sockets first.
+ */
+__attribute__((noinline)) static int
+dump_over(struct channel *channel, const struct diag_scope *scope, diag_visit *visit, void *arg)
 {
-	/* One of its own: closed, it takes with it what a visitor did not want to see. */
-	struct channel channel = {.fd = open_netlink(), .slot = -1};
-	int rc;
+	uint64_t before;
+	void *room;
+	int rc = -ENOMEM;
 
-	if (channel.fd < 0)
-		return channel.fd;
-	rc = dump_over(&channel, protocol, family, port, kernel_states, silence, visit, arg);
-	give_back(&channel);
+	if (sys_block_signals(&before) < 0)
+		return rc;
+	room = sys_mmap_pages(DUMP_SIZE);
+	if (!sys_failed(room)) {
+		rc = dump_in(room, channel, scope, visit, arg);
+		sys_munmap(room, DUMP_SIZE);
+	}
+	sys_unblock_signals(&before);
 	return rc;
 }
 
-int diag_dump(uint16_t protocol, uint16_t family, uint16_t port, uint32_t kernel_states,
-	      diag_visit *visit, void *arg)
+static int find_in_dump_over(struct channel *channel, const struct diag_id *id,
+			     uint32_t kernel_states, struct diag_sock *ret)
 {
-	return dump_afresh(protocol, family, port, kernel_states, false, visit, arg);
+	const struct diag_scope scope = {.protocol = id->protocol,
+					 .family = id->local.family,
+					 .port = id->local.port,
+					 .kernel_states = kernel_states};
+	struct search search = {.id = id, .ret = ret};
+	int rc = dump_over(channel, &scope, visit_search, &search);
+
+	if (search.found)
+		return 1;
+	if (rc == 1)
+		return not_found_counts(channel, id) ? 0 : -EXDEV;
+	return rc;
 }
 
-int diag_dump_silence(uint16_t port, diag_visit *visit, void *arg)
+/* A search for which no socket that is kept was free. */
+struct errand {
+	struct diag_id id;
+	struct diag_sock found;
+	uint32_t kernel_states; /* 0: an exact question */
+	int rc;
+};
+
+/* In a helper, with which the socket goes. */
+static void find_afresh(void *arg)
 {
-	return dump_afresh(IPPROTO_TCP, AF_UNSPEC, port, ~0u, true, visit, arg);
+	struct errand *errand = arg;
+	struct channel fresh = {.fd = open_netlink(), .slot = -1};
+
+	if (fresh.fd < 0)
+		errand->rc = fresh.fd;
+	else if (errand->kernel_states)
+		errand->rc = find_in_dump_over(&fresh, &errand->id, errand->kernel_states,
+					       &errand->found);
+	else
+		errand->rc = find_exact_over(&fresh, &errand->id, &errand->found);
 }
 
-int diag_dump_few(uint16_t protocol, uint16_t family, uint16_t port, uint32_t kernel_states,
-		  diag_visit *visit, void *arg)
+/* Apart from its callers: the errand is large. */
+static __attribute__((noinline)) int find_apart(const struct diag_id *id, uint32_t kernel_states,
+						struct diag_sock *ret)
+{
+	struct errand errand = {.id = *id, .kernel_states = kernel_states};
+
+	if (!apart_run(find_afresh, &errand, sizeof(errand)))
+		return -EAGAIN;
+	if (errand.rc == 1)
+		*ret = errand.found;
+	return errand.rc;
+}
+
+int diag_find_exact(const struct diag_id *id, struct diag_sock *ret)
 {
 	struct channel channel;
-	int rc = take_channel(&channel);
+	int rc;
 
-	if (rc < 0)
-		return rc;
-	rc = dump_over(&channel, protocol, family, port, kernel_states, false, visit, arg);
+	if (!id->cookie)
+		return -EINVAL; /* none is like it: no proof */
+	if (!take_channel(&channel))
+		return find_apart(id, 0, ret);
+	rc = find_exact_over(&channel, id, ret);
 	give_back(&channel);
 	return rc;
 }
 
 int diag_find_in_dump(const struct diag_id *id, uint32_t kernel_states, struct diag_sock *ret)
 {
-	struct search search = {.id = id, .ret = ret};
 	struct channel channel;
-	int rc = id->cookie ? take_channel(&channel) : -EINVAL; /* none is like it: no proof */
+	int rc;
 
-	if (rc < 0)
-		return rc;
-	rc = dump_over(&channel, id->protocol, id->local.family, id->local.port, kernel_states,
-		       false, visit_search, &search);
-	if (search.found)
-		rc = 1;
-	else if (rc == 1)
-		rc = not_found_counts(&channel, id) ? 0 : -EXDEV;
+	if (!id->cookie)
+		return -EINVAL; /* none is like it: no proof */
+	if (!take_channel(&channel))
+		return find_apart(id, kernel_states, ret);
+	rc = find_in_dump_over(&channel, id, kernel_states, ret);
 	give_back(&channel);
 	return rc;
 }
@@ -375,16 +410,50 @@ int diag_find_multipath(struct diag_id *id, struct diag_sock *ret)
 	return behind ? behind : rc;
 }
 
-bool diag_sees(uint64_t netns)
+int diag_find_exact_afresh(const struct diag_id *id, struct diag_sock *ret)
+{
+	struct channel fresh = {.fd = open_netlink(), .slot = -1};
+	int rc = -EXDEV;
+
+	if (fresh.fd < 0)
+		return fresh.fd;
+	if (!id->netns || sock_netns(fresh.fd) == id->netns)
+		rc = find_exact_over(&fresh, id, ret);
+	sys_close(fresh.fd);
+	return rc;
+}
+
+int diag_dump(const struct diag_scope *scope, diag_visit *visit, void *arg)
+{
+	/* One of its own: closed, it takes with it what a visitor did not want to see. */
+	struct channel fresh = {.fd = open_netlink(), .slot = -1};
+	int rc;
+
+	if (fresh.fd < 0)
+		return fresh.fd;
+	rc = dump_over(&fresh, scope, visit, arg);
+	sys_close(fresh.fd);
+	return rc;
+}
+
+int diag_dump_kept(const struct diag_scope *scope, diag_visit *visit, void *arg)
 {
 	struct channel channel;
-	bool sees;
+	int rc;
 
-	if (take_channel(&channel) < 0)
-		return false;
-	sees = !netns || sock_netns(channel.fd) == netns;
+	if (!take_channel(&channel))
+		return -EAGAIN;
+	rc = dump_over(&channel, scope, visit, arg);
 	give_back(&channel);
-	return sees;
+	return rc;
+}
+
+/* A walk over no state at all: empty where the kernel has a handler, else ENOENT. */
+static const struct diag_scope nobody = {.protocol = IPPROTO_TCP, .family = AF_INET};
+
+static void call_for_nobody(void *ret_rc)
+{
+	*(int *)ret_rc = diag_dump(&nobody, visit_nothing, NULL);
 }
 
 bool diag_answers(uint16_t protocol)
@@ -395,9 +464,10 @@ bool diag_answers(uint16_t protocol)
 	if (protocol != IPPROTO_TCP)
 		return false; /* not remembered: ask about the socket itself instead */
 	if (atomic_load(&tcp_answers) == NOT_ASKED) {
-		/* A dump of no state at all: empty where there is a handler, else ENOENT. */
-		const int rc = diag_dump(protocol, AF_INET, 0, 0, visit_nothing, NULL);
+		int rc = diag_dump_kept(&nobody, visit_nothing, NULL);
 
+		if (rc == -EAGAIN)
+			apart_run(call_for_nobody, &rc, sizeof(rc));
 		if (rc == 1 || rc == -ENOENT)
 			atomic_store(&tcp_answers, rc == 1 ? YES : NO);
 	}

@@ -3,8 +3,8 @@
  *
  * A few sockets are opened at load and anew in a forked child; a question about
  * one socket takes one by compare-and-swap and gives it back. Nothing waits: with
- * none free a fresh one is made for the question. A walk over many (diag_dump) has
- * one of its own, so that it can be broken off.
+ * none free the question is asked over a fresh one, by a helper (sys/apart.h). A walk
+ * over many (diag_dump) has one of its own, so that it can be broken off.
  */
 #ifndef OBSERVE_DIAG_H
 #define OBSERVE_DIAG_H
@@ -14,9 +14,6 @@
 
 /* At load, when events are logged: open the sockets. */
 void diag_open(void);
-
-/* Would sockets of that namespace (sock_netns) be found from here? 0 is not known: yes. */
-bool diag_sees(uint64_t netns);
 
 /*
  * Does the kernel answer for this protocol at all? Only then does "not found"
@@ -45,15 +42,28 @@ int diag_find_in_dump(const struct diag_id *id, uint32_t kernel_states, struct d
  */
 int diag_find_multipath(struct diag_id *id, struct diag_sock *ret);
 
-/* Walk over all sockets of a port; see diag_query_dump and diag_parse. */
-int diag_dump(uint16_t protocol, uint16_t family, uint16_t port, uint32_t kernel_states,
-	      diag_visit *visit, void *arg);
+/* Which sockets a walk is over; port 0: of any. */
+struct diag_scope {
+	uint64_t netns; /* of these (sock_netns), or of wherever we are where it is 0 */
+	uint16_t protocol, family, port;
+	uint32_t kernel_states; /* bits */
+	bool silence;		/* each with the time since its last segment */
+};
 
-/* The same of both families in all states, each with the time since its last segment. */
-int diag_dump_silence(uint16_t port, diag_visit *visit, void *arg);
+/*
+ * Walk over all of them; see diag_query_dump and diag_parse. -EXDEV: those of that
+ * namespace are not seen from here. It opens a socket: only in a helper, or in a
+ * program of our own.
+ */
+int diag_dump(const struct diag_scope *scope, diag_visit *visit, void *arg);
 
-/* As diag_dump where few are expected: on a socket that is kept, and to the end in any case. */
-int diag_dump_few(uint16_t protocol, uint16_t family, uint16_t port, uint32_t kernel_states,
-		  diag_visit *visit, void *arg);
+/* diag_find_exact over a socket made for it, likewise. */
+int diag_find_exact_afresh(const struct diag_id *id, struct diag_sock *ret);
+
+/*
+ * diag_dump over one of the sockets that are kept: whatever the visitor returns, the
+ * kernel's answer is read to its end. -EAGAIN where none is free.
+ */
+int diag_dump_kept(const struct diag_scope *scope, diag_visit *visit, void *arg);
 
 #endif

@@ -20,6 +20,7 @@
 #include "observe/fdtable.h"
 #include "observe/proc.h"
 #include "observe/tcp_state.h"
+#include "sys/apart.h"
 #include "sys/clock.h"
 #include "sys/own.h"
 #include "sys/process.h"
@@ -32,9 +33,12 @@ enum { BOUND_INACTIVE = 13 }; /* TCP_BOUND_INACTIVE: bound and nothing else */
 
 struct inquiry {
 	struct conflict_sock ours;
-	uint64_t cookie, deadline_ns;
+	uint64_t cookie, netns, deadline_ns;
 	uint32_t seen;
-	struct holders *holders;
+	struct holders holders;
+	bool find_owner;
+	bool may_open; /* in a helper: sockets of its own, and /proc */
+	bool complete;
 };
 
 static int visit_holder(const struct diag_sock *sock, void *arg)
@@ -43,18 +47,32 @@ static int visit_holder(const struct diag_sock *sock, void *arg)
 
 	/* Sockets that are bound and nothing else come whatever port was asked for. */
 	if (sock->cookie != inquiry->cookie && sock->local.port == inquiry->ours.local.port)
-		conflict_count(inquiry->holders, &inquiry->ours, sock);
+		conflict_count(&inquiry->holders, &inquiry->ours, sock);
 	if (++inquiry->seen < FEW || clock_ns(CLOCK_MONOTONIC) < inquiry->deadline_ns)
 		return 0;
-	inquiry->holders->more = true;
+	inquiry->holders.more = true;
 	return OUT_OF_TIME;
 }
 
 /* All on the port in these states, of both families. */
 static bool ask_port(struct inquiry *inquiry, uint32_t kernel_states)
 {
-	return diag_dump(IPPROTO_TCP, AF_UNSPEC, inquiry->ours.local.port, kernel_states,
-			 visit_holder, inquiry) == 1; /* complete, or OUT_OF_TIME */
+	const struct diag_scope scope = {
+		.netns = inquiry->netns,
+		.protocol = IPPROTO_TCP,
+		.family = AF_UNSPEC,
+		.port = inquiry->ours.local.port,
+		.kernel_states = kernel_states,
+	};
+	const int rc = inquiry->may_open ? diag_dump(&scope, visit_holder, inquiry)
+					 : diag_dump_kept(&scope, visit_holder, inquiry);
+
+	return rc == 1; /* complete, or OUT_OF_TIME */
+}
+
+static void forget(struct inquiry *inquiry)
+{
+	inquiry->holders = (struct holders){.had_option = inquiry->ours.reuseaddr};
 }
 
 /*
@@ -65,10 +83,11 @@ static bool ask_for_holders(struct inquiry *inquiry)
 {
 	if (!ask_port(inquiry, 1u << TCP_LISTEN))
 		return false;
-	if (inquiry->holders->listeners && !inquiry->holders->unsure)
+	if (inquiry->holders.listeners && !inquiry->holders.unsure)
 		return true;
-	*inquiry->holders = (struct holders){.had_option = inquiry->ours.reuseaddr};
-	proc_port_range(&inquiry->holders->first_port, &inquiry->holders->last_port);
+	forget(inquiry);
+	if (inquiry->may_open)
+		proc_port_range(&inquiry->holders.first_port, &inquiry->holders.last_port);
 	return ask_port(inquiry, ~0u);
 }
 
@@ -122,16 +141,26 @@ static void name_owners(struct holders *holders)
 
 /* What is asked for that socket on that address, of which nothing is known so far. */
 static void begin_inquiry(struct inquiry *inquiry, int fd, const struct endpoint *asked,
-			  bool listens, struct holders *ret)
+			  bool listens)
 {
 	*inquiry = (struct inquiry){
 		.ours = {.local = *asked, .state = listens ? STATE_LISTEN : STATE_CLOSED},
 		.cookie = sock_cookie(fd),
+		.netns = sock_netns(fd),
 		.deadline_ns = clock_ns(CLOCK_MONOTONIC) + MOST_MS * UINT64_C(1000000),
-		.holders = ret,
 	};
 	bound_ask(fd, &inquiry->ours);
-	*ret = (struct holders){.had_option = inquiry->ours.reuseaddr};
+	forget(inquiry);
+}
+
+static void inquire(void *arg)
+{
+	struct inquiry *inquiry = arg;
+
+	inquiry->may_open = true;
+	inquiry->complete = ask_for_holders(inquiry);
+	if (inquiry->complete && inquiry->find_owner)
+		name_owners(&inquiry->holders);
 }
 
 bool explain_holders(int fd, const struct endpoint *asked, bool listens, bool find_owner,
@@ -139,12 +168,15 @@ bool explain_holders(int fd, const struct endpoint *asked, bool listens, bool fi
 {
 	struct inquiry inquiry;
 
-	begin_inquiry(&inquiry, fd, asked, listens, ret);
-	if (!asked->family || !diag_sees(sock_netns(fd)) || !ask_for_holders(&inquiry))
+	if (!asked->family)
 		return false;
-	if (find_owner)
-		name_owners(ret);
-	return true;
+	begin_inquiry(&inquiry, fd, asked, listens);
+	inquiry.find_owner = find_owner;
+	/* Without a helper: what the sockets that are kept can tell. */
+	if (!apart_run(inquire, &inquiry, sizeof(inquiry)))
+		inquiry.complete = ask_for_holders(&inquiry);
+	*ret = inquiry.holders;
+	return inquiry.complete;
 }
 
 /*
@@ -180,6 +212,14 @@ static enum note_id note_without_listener(uint16_t port, uint64_t last)
 		       : NOTE_IN_USE_BOUND;
 }
 
+static void inquire_listeners(void *arg)
+{
+	struct inquiry *inquiry = arg;
+
+	inquiry->may_open = true;
+	inquiry->complete = ask_port(inquiry, 1u << TCP_LISTEN);
+}
+
 /*
  * By listeners alone, for which the kernel need not walk over all its sockets. Apart from
  * its caller, whose other way goes deep.
@@ -190,11 +230,11 @@ explain_briefly(struct event *ev, const struct endpoint *at, bool listens, uint6
 	struct holders *holders = &ev->more.holders;
 	struct inquiry inquiry;
 
-	begin_inquiry(&inquiry, ev->fd, at, listens, holders);
-	if (!diag_sees(sock_netns(ev->fd)) ||
-	    diag_dump_few(IPPROTO_TCP, AF_UNSPEC, at->port, 1u << TCP_LISTEN, visit_holder,
-			  &inquiry) != 1)
+	begin_inquiry(&inquiry, ev->fd, at, listens);
+	if (!ask_port(&inquiry, 1u << TCP_LISTEN) &&
+	    (!apart_run(inquire_listeners, &inquiry, sizeof(inquiry)) || !inquiry.complete))
 		return NOTE_COUNT;
+	*holders = inquiry.holders;
 	holders->brief = true;
 	if (holders->listeners)
 		return holders->unsure ? NOTE_COUNT : NOTE_IN_USE_LISTENER;
@@ -262,23 +302,32 @@ static bool has_reuseport(int fd)
 	return sock_option(fd, SOL_SOCKET, SO_REUSEPORT) > 0;
 }
 
+static void inquire_sharers(void *arg)
+{
+	struct inquiry *inquiry = arg;
+
+	inquire_listeners(inquiry);
+	if (inquiry->complete && inquiry->holders.listeners)
+		name_owner_in_passing(&inquiry->holders);
+}
+
 /*
  * Which listeners would have refused it, had it and they not all SO_REUSEPORT? Of an MPTCP socket
  * the kernel shows its subflow, which can't be told from another's.
  */
 void explain_shared(struct event *ev)
 {
-	struct holders *holders = &ev->more.holders;
 	struct inquiry inquiry;
 
 	if (!ev->sock.local.port || !has_reuseport(ev->fd) || sys_on_alternate_stack() ||
-	    sock_option(ev->fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_TCP ||
-	    !diag_sees(sock_netns(ev->fd)))
+	    sock_option(ev->fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_TCP)
 		return;
-	begin_inquiry(&inquiry, ev->fd, &ev->sock.local, ev->call == CALL_listen, holders);
-	if (!ask_port(&inquiry, 1u << TCP_LISTEN) || !holders->listeners)
+	begin_inquiry(&inquiry, ev->fd, &ev->sock.local, ev->call == CALL_listen);
+	if (!apart_run(inquire_sharers, &inquiry, sizeof(inquiry)))
+		inquiry.complete = ask_port(&inquiry, 1u << TCP_LISTEN);
+	if (!inquiry.complete || !inquiry.holders.listeners)
 		return;
-	name_owner_in_passing(holders);
+	ev->more.holders = inquiry.holders;
 	ev->notes |= NOTE_BIT(NOTE_SHARED_PORT);
 }
 
@@ -357,47 +406,66 @@ static void tell_time_wait(const struct taken *taken, struct holders *ret)
 		}
 }
 
-/* Count who has a port of the range; all else in *taken is zero. False where that can't be asked.
- */
-static bool count_taken(int fd, struct taken *taken)
-{
-	uint32_t range[2];
+/* Who finds out how many of the local ports are taken, and what he found. */
+struct count {
+	uint64_t netns;
+	struct holders holders;
+	bool full;
+};
 
-	if (!proc_numbers("/proc/sys/net/ipv4/ip_local_port_range", range, 2) ||
-	    range[1] >= 65536 || !diag_sees(sock_netns(fd)))
+/* Who has a port of the range; all else in *taken is zero. False where that can't be asked. */
+static bool count_taken(uint64_t netns, struct taken *taken)
+{
+	const struct diag_scope all = {
+		.netns = netns,
+		.protocol = IPPROTO_TCP,
+		.family = AF_UNSPEC,
+		.kernel_states = ~0u,
+	};
+	uint16_t first, last;
+
+	if (!proc_port_range(&first, &last))
 		return false;
-	taken->first = range[0];
-	taken->last = range[1];
+	taken->first = first;
+	taken->last = last;
 	taken->deadline_ns = clock_ns(CLOCK_MONOTONIC) + MOST_MS * UINT64_C(1000000);
-	diag_dump(IPPROTO_TCP, AF_UNSPEC, 0, ~0u, visit_taken, taken);
+	diag_dump(&all, visit_taken, taken);
 	return true;
 }
 
 /*
- * How many of the local ports are taken? Only a range that is full explains anything. But some
- * may have gone since the call failed; a socket may have a range of its own.
+ * Only a range that is full explains anything. But some may have gone since the call failed; a
+ * socket may have a range of its own.
  */
-static bool count_exhausted(struct event *ev)
+static void count_exhausted(void *arg)
 {
+	struct count *count = arg;
 	struct taken *taken = sys_mmap_pages(sizeof(*taken));
-	struct holders *holders = &ev->more.holders;
-	bool full = false;
 
 	if (sys_failed(taken))
-		return false;
-	if (count_taken(ev->fd, taken) &&
+		return;
+	if (count_taken(count->netns, taken) &&
 	    taken->ports.count >= (taken->last - taken->first + 1) / 20 * 19) {
-		full = true;
-		*holders = (struct holders){
+		count->full = true;
+		count->holders = (struct holders){
 			.first_port = (uint16_t)taken->first,
 			.last_port = (uint16_t)taken->last,
 			.taken = taken->ports.count,
 			.more = taken->cut,
 		};
-		tell_time_wait(taken, holders);
+		tell_time_wait(taken, &count->holders);
 	}
 	sys_munmap(taken, sizeof(*taken));
-	return full;
+}
+
+static bool is_exhausted(struct event *ev)
+{
+	struct count count = {.netns = sock_netns(ev->fd)};
+
+	if (!apart_run(count_exhausted, &count, sizeof(count)) || !count.full)
+		return false;
+	ev->more.holders = count.holders;
+	return true;
 }
 
 static void explain_exhausted(struct event *ev)
@@ -411,7 +479,7 @@ static void explain_exhausted(struct event *ev)
 			.first_port = (uint16_t)(before >> 16),
 			.last_port = (uint16_t)before,
 		};
-	else if (count_exhausted(ev))
+	else if (is_exhausted(ev))
 		atomic_store(&this_process.exhausted,
 			     remembered(now_ms, holders->first_port, holders->last_port));
 	else
@@ -428,12 +496,20 @@ static bool may_bind_privileged(void)
 	       (data[0].effective & 1u << CAP_NET_BIND_SERVICE);
 }
 
+static void read_first_unprivileged(void *arg)
+{
+	uint32_t *ret = arg;
+
+	if (!proc_numbers("/proc/sys/net/ipv4/ip_unprivileged_port_start", ret, 1))
+		*ret = 0;
+}
+
 static void explain_privileged(struct event *ev, const struct endpoint *asked)
 {
-	uint32_t first;
+	uint32_t first = 0;
 
-	if (!proc_numbers("/proc/sys/net/ipv4/ip_unprivileged_port_start", &first, 1) ||
-	    asked->port >= first || may_bind_privileged())
+	if (may_bind_privileged() || !apart_run(read_first_unprivileged, &first, sizeof(first)) ||
+	    asked->port >= first)
 		return;
 	ev->notes |= NOTE_BIT(NOTE_PRIVILEGED_PORT);
 	ev->figures.first_port = (uint16_t)first;
@@ -474,7 +550,10 @@ enum { SAME_TUPLE = 2 }; /* what ends the walk; 1 is that it is complete */
 struct same_tuple {
 	const struct sock_view *ours;
 	struct diag_sock found;
-	uint64_t deadline_ns;
+	uint64_t netns, deadline_ns;
+	uint32_t ifindex;
+	struct holders owner;
+	bool known;
 };
 
 static int visit_same_tuple(const struct diag_sock *sock, void *arg)
@@ -493,47 +572,61 @@ static int visit_same_tuple(const struct diag_sock *sock, void *arg)
  * Find the connection that has both addresses. Bound to a wildcard, the local one is not known
  * any more: then it is the one with our port and that peer.
  */
-static bool find_same_tuple(int fd, struct same_tuple *same)
+static bool find_same_tuple(struct same_tuple *same)
 {
 	const uint32_t connections = ~(1u << TCP_LISTEN | 1u << TCP_CLOSE | 1u << BOUND_INACTIVE);
-	const uint64_t netns = sock_netns(fd);
-	struct diag_id id = {
+	const struct diag_id id = {
 		.cookie = DIAG_ANY_COOKIE,
-		.netns = netns,
+		.netns = same->netns,
 		.local = same->ours->local,
 		.peer = same->ours->peer,
 		.protocol = IPPROTO_TCP,
+		.ifindex = same->ifindex,
 	};
-	const int ifindex = sock_ifindex(fd);
+	const struct diag_scope scope = {
+		.netns = same->netns,
+		.protocol = IPPROTO_TCP,
+		.family = AF_UNSPEC,
+		.port = id.local.port,
+		.kernel_states = connections,
+	};
 
-	if (!diag_sees(netns))
-		return false;
-	id.ifindex = ifindex < 0 ? 0 : (uint32_t)ifindex;
-	if (!endpoint_is_wildcard(&id.local) && diag_find_exact(&id, &same->found) == 1)
+	if (!endpoint_is_wildcard(&id.local) && diag_find_exact_afresh(&id, &same->found) == 1)
 		return true;
-	return diag_dump(IPPROTO_TCP, AF_UNSPEC, id.local.port, connections, visit_same_tuple,
-			 same) == SAME_TUPLE;
+	return diag_dump(&scope, visit_same_tuple, same) == SAME_TUPLE;
+}
+
+static void search_same_tuple(void *arg)
+{
+	struct same_tuple *same = arg;
+
+	same->known = find_same_tuple(same);
+	if (!same->known)
+		return;
+	same->owner.inode = same->found.inode;
+	name_owner(&same->owner);
 }
 
 static void explain_taken(struct event *ev)
 {
 	struct holders *holders = &ev->more.holders;
+	const int ifindex = sock_ifindex(ev->fd);
 	struct same_tuple same = {
 		.ours = &ev->sock,
+		.netns = sock_netns(ev->fd),
 		.deadline_ns = clock_ns(CLOCK_MONOTONIC) + MOST_MS * UINT64_C(1000000),
+		.ifindex = ifindex < 0 ? 0 : (uint32_t)ifindex,
 	};
 
-	if (!ev->sock.peer.port || !find_same_tuple(ev->fd, &same))
+	if (!ev->sock.peer.port || !apart_run(search_same_tuple, &same, sizeof(same)) ||
+	    !same.known)
 		return;
-	*holders = (struct holders){
-		.local = same.found.local,
-		.peer = same.found.peer,
-		.inode = same.found.inode,
-		.uid = same.found.uid,
-		.state = same.found.state,
-		.had_option = sock_option(ev->fd, SOL_SOCKET, SO_REUSEADDR) > 0,
-	};
-	name_owner(holders);
+	*holders = same.owner;
+	holders->local = same.found.local;
+	holders->peer = same.found.peer;
+	holders->uid = same.found.uid;
+	holders->state = same.found.state;
+	holders->had_option = sock_option(ev->fd, SOL_SOCKET, SO_REUSEADDR) > 0;
 	ev->notes |= NOTE_BIT(NOTE_ADDRESS_TAKEN);
 }
 

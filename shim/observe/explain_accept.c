@@ -9,6 +9,7 @@
 
 #include "observe/fdtable.h"
 #include "observe/proc.h"
+#include "sys/apart.h"
 #include "sys/clock.h"
 #include "sys/process.h"
 #include "sys/sys.h"
@@ -66,15 +67,22 @@ static struct tally counted_lately(void)
 	};
 }
 
+static void read_limit_of_system(void *arg)
+{
+	enum { ALLOCATED, FREE, MOST, FIGURES };
+	uint32_t files[FIGURES], *ret = arg;
+
+	if (proc_numbers("/proc/sys/fs/file-nr", files, FIGURES) && files[MOST] != UINT32_MAX)
+		*ret = files[MOST];
+}
+
 /* fs.file-max. To read it takes a file: there may be none for us either. */
 static uint32_t limit_of_system(void)
 {
-	enum { ALLOCATED, FREE, MOST, FIGURES };
-	uint32_t files[FIGURES];
+	uint32_t limit = 0;
 
-	if (!proc_numbers("/proc/sys/fs/file-nr", files, FIGURES) || files[MOST] == UINT32_MAX)
-		return 0;
-	return files[MOST];
+	apart_run(read_limit_of_system, &limit, sizeof(limit));
+	return limit;
 }
 
 static uint32_t limit_of_process(void)

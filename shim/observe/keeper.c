@@ -14,6 +14,7 @@
 #include "observe/proc.h"
 #include "observe/tcp_state.h"
 #include "observe/view.h"
+#include "sys/apart.h"
 #include "sys/sys.h"
 
 /* Another number of this process, as its notes have it and the kernel confirms. */
@@ -47,11 +48,26 @@ static bool is_open(int fd)
 	return sys_fcntl(fd, F_GETFD, 0) >= 0;
 }
 
+struct search {
+	uint32_t inode;
+	int closed;
+	struct proc_owner found;
+};
+
+static void look(void *arg)
+{
+	struct search *search = arg;
+
+	proc_find_keeper(search->inode, search->closed, &search->found);
+}
+
 static void search(struct holders *holders, const struct event *ev, int closed)
 {
+	struct search search = {.inode = holders->inode, .closed = is_open(closed) ? -1 : closed};
 	struct proc_owner owner;
 
-	proc_find_keeper(holders->inode, is_open(closed) ? -1 : closed, &owner);
+	apart_run(look, &search, sizeof(search));
+	owner = search.found;
 	if (owner.tid && is_open(closed))
 		owner = (struct proc_owner){0}; /* it may wait for what the number has become */
 	holders->looked_up = owner.looked_up;

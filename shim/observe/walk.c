@@ -162,9 +162,7 @@ __attribute__((noinline)) uint32_t walk_callers(unsigned int n)
 	struct work work;
 	uint32_t id;
 
-	if (!ready || n == 0 || sys_sigprocmask(SIG_SETMASK, &all, &before) < 0)
-		return 0;
-	if (!work_begin(&work))
+	if (!ready || n == 0 || !work_begin(&work))
 		return 0;
 
 	struct walk *walk = (struct walk *)work.room;

@@ -296,13 +296,13 @@ static inline int sys_sigprocmask(int how, const uint64_t *set, uint64_t *old)
 	return (int)SYS4(SYS_rt_sigprocmask, how, set, old, sizeof(uint64_t));
 }
 
-/* All signals, libc's own included. Neither can fail. */
-static inline void sys_block_signals(uint64_t *ret_before)
+/* All signals, libc's own included. Return 0, or -errno where a filter forbids it. */
+static inline __attribute__((warn_unused_result)) int sys_block_signals(uint64_t *ret_before)
 {
 	enum { SET_MASK = 2 };
 	const uint64_t all = ~UINT64_C(0);
 
-	sys_sigprocmask(SET_MASK, &all, ret_before);
+	return sys_sigprocmask(SET_MASK, &all, ret_before);
 }
 
 static inline void sys_unblock_signals(const uint64_t *before)

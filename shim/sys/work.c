@@ -61,7 +61,8 @@ bool work_begin(struct work *ret)
 	struct area *area;
 	uint64_t before;
 
-	sys_block_signals(&before);
+	if (sys_block_signals(&before) < 0)
+		return false;
 	area = take_area(&ret->slot);
 	if (!area) {
 		sys_unblock_signals(&before);

@@ -21,6 +21,8 @@ TRACED = ("socket", "bind", "listen", "connect", "accept", "accept4", "setsockop
 # Calls whose first argument is the socket they are about.
 PLAIN = ("bind", "listen", "connect", "accept", "accept4", "setsockopt", "shutdown", "close",
          "dup")
+# So many netlink sockets a process of the shim's keeps. Others are made by its helpers alone.
+KEPT = 2
 # The events of these names are calls to these by strace's account.
 SEEN_AS = {"fclose": "close", "closefrom": "close", "close_range": "close"}
 
@@ -93,6 +95,7 @@ class _Process:
     def __init__(self, pid, table, shared=False):
         self.pid = pid
         self.table = table
+        self.asking = 0        # netlink sockets of the shim's that it has made
         self.shared = shared   # a vfork child that has not called exec: not to be counted
 
 
@@ -154,7 +157,9 @@ class Trace:
         parent, flags = self._births[tid]
         maker = self._processes[parent]
         if "CLONE_THREAD" in flags:
-            return maker
+            # libc gives each of its threads memory of its own. Without, it is a helper of the
+            # shim's, with descriptors of its own.
+            return maker if "CLONE_SETTLS" in flags else _Process(tid, _Table(), shared=True)
         table = maker.table if "CLONE_FILES" in flags else _Table(maker.table.fds)
         return _Process(tid, table, shared="CLONE_VM" in flags or maker.shared)
 
@@ -195,9 +200,8 @@ class Trace:
         inode = INODE.match(decoration or "")
         if inode:
             return inode.group(1) in self._mptcp
-        # The shim's own: where its four are taken it opens one for a question, on any free
-        # number. That may still stand here for a socket whose close, by another thread, is
-        # printed later.
+        # The shim's own, in a forked child before it is put high. Its number may still stand
+        # here for a socket whose close, by another thread, is printed later.
         if (decoration or "").startswith("NETLINK:[SOCK_DIAG"):
             return False
         tcp = bool(TCP.match(decoration or ""))
@@ -222,6 +226,10 @@ class Trace:
         if not found:
             return
         domain, kind, protocol = found.groups()
+        if protocol == "NETLINK_SOCK_DIAG" and not process.shared:
+            process.asking += 1
+            if process.asking > KEPT:
+                self.doubts.append("a netlink socket is made where another thread may meet it")
         if domain in ("AF_INET", "AF_INET6") and "SOCK_STREAM" in kind.split("|") \
                 and protocol in ("IPPROTO_IP", "IPPROTO_TCP", "IPPROTO_MPTCP"):
             if ret >= 0:
