@@ -396,6 +396,8 @@ class AtTheEnd(Lost):
           "t = threading.Thread(target=storm)\n"
           "t.start()\n"
           "t.join()")
+        # Python's join comes back before libc has ended the thread.
+        wait_until(lambda: len(os.listdir("/proc/%d/task" % p.pid)) == 1, "the thread's end")
         emptied()
         self.assertEqual(p.close(), 0)
         event, = self.events_of(emptied())
