@@ -15,16 +15,12 @@
 
 size_t record_size(const struct ring_format *format, const void *bytes, size_t len)
 {
-	struct ring_record head;
+	size_t size;
 
-	if (len < sizeof(head))
+	if (len < sizeof(struct ring_record))
 		return 0;
-	memcpy(&head, bytes, sizeof(head));
-	if (head.magic != RECORD_MAGIC || head.size % RECORD_ALIGN || head.size > RECORD_MOST ||
-	    head.size > len || head.size < sizeof(head) + head.event_size ||
-	    head.event_size < format->least)
-		return 0;
-	return ring_record_sum(bytes, head.size) == head.sum ? head.size : 0;
+	size = ring_record_here(bytes, len, format->least);
+	return size <= len ? size : 0;
 }
 
 /* As long as a failure is counted; and some more until the last record of it is written. */

@@ -35,7 +35,6 @@
 #include <unistd.h>
 
 #include "facts/description.h"
-#include "facts/ring_file.h"
 #include "records.h"
 
 #define GRACE_NS INT64_C(100000000)
@@ -55,12 +54,6 @@ struct ring_chunk {
 	uint32_t count;
 	struct ring_seen *seen; /* its records, in their order */
 };
-
-struct table {
-	struct ring_front front;
-	uint64_t times[RING_CHUNKS_MOST];
-};
-_Static_assert(sizeof(struct table) == RING_DATA_AT, "it fills the room before the chunks");
 
 static int64_t clock_ns(clockid_t clock)
 {
@@ -371,7 +364,7 @@ static int in_turn(const void *a, const void *b)
 bool reader_look(struct ring_reader *reader)
 {
 	const int64_t now = reader_now();
-	struct table table = {.front = {.head = {.name = ""}}};
+	struct ring_table table = {.front = {.head = {.name = ""}}};
 	struct turn turns[RING_CHUNKS_MOST];
 	uint32_t count = 0;
 

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "facts/ring_file.h"
 #include "reuse/ring.h"
 #include "ring_format.h"
 
@@ -39,13 +40,6 @@ struct ring_reader {
 /* A clock that nobody sets: nanoseconds. And the one that events are stamped with. */
 int64_t reader_now(void);
 int64_t reader_time(void);
-
-/* The first RING_TIMES_AT bytes of a ring. */
-struct ring_front {
-	struct ring_head head;
-	uint64_t description[RING_DESCRIPTION / sizeof(uint64_t)];
-};
-_Static_assert(sizeof(struct ring_front) == RING_TIMES_AT, "the description fills it");
 
 /* Can a ring that begins so be read? */
 bool reader_knows(struct ring_front *front);

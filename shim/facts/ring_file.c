@@ -53,6 +53,19 @@ bool ring_head_is_ours(const struct ring_head *head)
 	return ring_head_is_one(head) && head->layout == ring_description_sum(ring_description());
 }
 
+size_t ring_record_here(const void *bytes, size_t len, size_t least)
+{
+	struct ring_record head;
+
+	memcpy(&head, bytes, sizeof(head));
+	if (head.magic != RECORD_MAGIC || head.size % RECORD_ALIGN || head.size > RECORD_MOST ||
+	    head.size < sizeof(head) + head.event_size || head.event_size < least)
+		return 0;
+	if (head.size > len)
+		return head.size;
+	return ring_record_sum(bytes, head.size) == head.sum ? head.size : 0;
+}
+
 uint64_t ring_record_sum(const uint64_t *words, uint16_t size)
 {
 	const size_t head = sizeof(struct ring_record) / sizeof(uint64_t);

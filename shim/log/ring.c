@@ -26,17 +26,9 @@ _Static_assert(RING_CHUNKS_MOST == RING_HELD_WORDS * 64, "a bit for each chunk")
 
 static struct ring_head ring;
 
-/* What stands before the chunks. */
-struct table {
-	struct ring_head head;
-	char description[RING_DESCRIPTION];
-	uint64_t times[RING_CHUNKS_MOST]; /* zero: never written to */
-};
-_Static_assert(sizeof(struct table) == RING_DATA_AT, "it fills the room before the chunks");
-
 /* A piece of a chunk, read beside the table; and the least that a record can be. */
 enum { PIECE = 16384, LEAST = sizeof(struct ring_record) + sizeof(uint64_t) };
-_Static_assert(sizeof(struct table) + PIECE <= WORK_SIZE, "there is room to read both");
+_Static_assert(sizeof(struct ring_table) + PIECE <= WORK_SIZE, "there is room to read both");
 _Static_assert((int)PIECE >= (int)RECORD_MOST, "a record lies in one piece");
 _Static_assert(offsetof(struct event, time_ns) == 0, "a record's time is behind its head");
 
@@ -269,17 +261,14 @@ static void let_go(int fd, uint32_t chunk)
 /* When the chunk was last written to. */
 static bool stamp(int fd, uint32_t chunk, uint64_t time)
 {
-	const int64_t at = RING_TIMES_AT + (int64_t)chunk * (int64_t)sizeof(time);
-
-	return sys_pwrite(fd, &time, sizeof(time), at) == sizeof(time);
+	return sys_pwrite(fd, &time, sizeof(time), (int64_t)ring_time_at(chunk)) == sizeof(time);
 }
 
 /* Is the chunk's time still what the table said? Of a file that was truncated it is gone. */
 static bool is_unused_since(int fd, uint32_t chunk, uint64_t time)
 {
-	const int64_t at = RING_TIMES_AT + (int64_t)chunk * (int64_t)sizeof(time);
 	uint64_t now;
-	const long got = sys_pread(fd, &now, sizeof(now), at);
+	const long got = sys_pread(fd, &now, sizeof(now), (int64_t)ring_time_at(chunk));
 
 	return got >= 0 && (got != sizeof(now) || now == time);
 }
@@ -303,7 +292,7 @@ static int take(int fd, uint32_t chunk, uint64_t oldest, uint64_t time)
 }
 
 /* A clock that was set back makes no new chunk an old one. */
-static void later_than_all(const struct table *table, uint64_t *time)
+static void later_than_all(const struct ring_table *table, uint64_t *time)
 {
 	*time &= ~(uint64_t)RING_LEFT;
 	for (uint32_t i = 0; i < ring.chunks; i++)
@@ -312,7 +301,7 @@ static void later_than_all(const struct table *table, uint64_t *time)
 }
 
 /* The oldest chunk that nobody has: its index, or -errno. */
-static int take_oldest(int fd, struct table *table, uint64_t *time)
+static int take_oldest(int fd, struct ring_table *table, uint64_t *time)
 {
 	later_than_all(table, time);
 	for (uint32_t tries = 0; tries < ring.chunks; tries++) {
@@ -330,22 +319,6 @@ static int take_oldest(int fd, struct table *table, uint64_t *time)
 	return -EBUSY;
 }
 
-/* Is there a whole record in these len bytes? How long it is; 0: none; more than len: perhaps. */
-static size_t record_here(const char *bytes, size_t len)
-{
-	struct ring_record head;
-
-	memcpy(&head, bytes, sizeof(head));
-	if (head.magic != RECORD_MAGIC || head.size < LEAST || head.size > RECORD_MOST ||
-	    head.size % RECORD_ALIGN)
-		return 0;
-	if (head.size > len)
-		return head.size;
-	return ring_record_sum((const uint64_t *)(const void *)bytes, head.size) == head.sum
-		       ? head.size
-		       : 0;
-}
-
 /* Where the newest record of a piece of a chunk ends, if it is newer than *newest. */
 static void find_end(const char *piece, size_t len, uint64_t at, size_t *ret_seen, uint64_t *newest,
 		     uint64_t *ret_end)
@@ -353,8 +326,8 @@ static void find_end(const char *piece, size_t len, uint64_t at, size_t *ret_see
 	size_t here = 0;
 
 	while (here + LEAST <= len) {
-		const size_t size = record_here(piece + here, len - here);
 		uint64_t time;
+		const size_t size = ring_record_here(piece + here, len - here, sizeof(time));
 
 		if (size > len - here)
 			break; /* the rest of it is in the next piece */
@@ -395,7 +368,7 @@ static __attribute__((noinline)) uint32_t filled(int fd, uint32_t chunk, char *p
  * not in a chunk that a process has left, whose other threads may still write there.
  * The one written to last, or -1; how much of it is used.
  */
-static int take_begun(int fd, struct table *table, uint16_t size, uint64_t *time, char *piece,
+static int take_begun(int fd, struct ring_table *table, uint16_t size, uint64_t *time, char *piece,
 		      uint32_t *ret_used)
 {
 	enum { TRIES = 64 };
@@ -423,14 +396,14 @@ static int take_begun(int fd, struct table *table, uint16_t size, uint64_t *time
 }
 
 /* Read the table of a whole ring; whoever truncates it may do so again and again. */
-static bool read_table(int fd, struct table *ret)
+static bool read_table(int fd, struct ring_table *ret)
 {
 	enum { TRIES = 20 };
 
 	for (int i = 0; i < TRIES; i++) {
 		if (sys_pread(fd, ret, sizeof(*ret), 0) == sizeof(*ret) &&
-		    memcmp(&ret->head, &ring, sizeof(ring)) == 0 &&
-		    memcmp(ret->description, ring_description(), RING_DESCRIPTION) == 0)
+		    memcmp(&ret->front.head, &ring, sizeof(ring)) == 0 &&
+		    memcmp(ret->front.description, ring_description(), RING_DESCRIPTION) == 0)
 			return true;
 		if (!mend(fd))
 			return false;
@@ -445,12 +418,12 @@ static bool read_table(int fd, struct table *ret)
 static int take_chunk(int fd, bool begins, uint16_t size, uint64_t *time, uint32_t *ret_used)
 {
 	struct work work;
-	struct table *table;
+	struct ring_table *table;
 	int chunk = -1, rc = -EBADMSG;
 
 	if (!work_begin(&work))
 		return -ENOMEM;
-	table = (struct table *)(void *)work.room;
+	table = (struct ring_table *)(void *)work.room;
 	if (begins && read_table(fd, table))
 		chunk = take_begun(fd, table, size, time, work.room + sizeof(*table), ret_used);
 	if (chunk >= 0) {
