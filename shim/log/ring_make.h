@@ -1,0 +1,24 @@
+/*
+ * ring_make.h - the flight recorder's file is made, recognised, and made whole again.
+ */
+#ifndef LOG_RING_MAKE_H
+#define LOG_RING_MAKE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "reuse/ring.h"
+
+/* What the file is that this process records into. */
+extern struct ring_head this_ring;
+
+/* Make or recognise it: see ring_open (log/ring.h). Return 0, or -errno. */
+int ring_make(int fd, uint64_t size);
+
+/* May the process write to all of it? A limit of the file size may say no, at any time. */
+bool ring_limit_allows(void);
+
+/* Somebody has truncated the file: make it whole again. False where that can't be done. */
+bool ring_mend(int fd);
+
+#endif
