@@ -10,11 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#if defined(__x86_64__)
-#define MULTIARCH "x86_64-linux-gnu"
-#elif defined(__aarch64__)
-#define MULTIARCH "aarch64-linux-gnu"
-#endif
+#include "sys/arch/arch.h"
 
 #ifndef LIBDIR /* the Makefile's, where it is not beside the tool's own folder */
 #define LIBDIR "../lib/"
@@ -24,7 +20,7 @@
 static const char *const places[] = {
 	"",
 	LIBDIR,
-	"../lib/" MULTIARCH "/",
+	"../lib/" ARCH_MULTIARCH "/",
 	"../lib64/",
 };
 

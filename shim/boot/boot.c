@@ -22,16 +22,10 @@
 #include "sys/sys.h"
 #include "sys/thread_end.h"
 
-#ifdef __aarch64__
-#define VDSO_CLOCK_GETTIME "__kernel_clock_gettime"
-#else
-#define VDSO_CLOCK_GETTIME "__vdso_clock_gettime"
-#endif
-
 /* What our own questions are answered by must not be another library's idea of it. */
 static void find_what_nobody_intercepts(void)
 {
-	clock_use(vdso_function(VDSO_CLOCK_GETTIME));
+	clock_use(vdso_function(ARCH_VDSO_CLOCK_GETTIME));
 	process_use(libc_function("pthread_self"), libc_function("pthread_getcpuclockid"));
 	libc_fileno = libc_function("fileno");
 }

@@ -14,12 +14,6 @@
 #include "boot/boot.h"
 #include "sys/sys.h"
 
-#ifdef __x86_64__
-enum { CALL_SLOT = R_X86_64_JUMP_SLOT, ADDRESS_SLOT = R_X86_64_GLOB_DAT };
-#else
-enum { CALL_SLOT = R_AARCH64_JUMP_SLOT, ADDRESS_SLOT = R_AARCH64_GLOB_DAT };
-#endif
-
 /* What an object's dynamic section tells. */
 struct imports {
 	uintptr_t base;
@@ -111,7 +105,7 @@ static bool answer_all(struct imports *imports, int table, const struct import *
 		const uint32_t type = ELF64_R_TYPE(rela[i].r_info);
 		const struct import *found = answers;
 
-		if (type != CALL_SLOT && type != ADDRESS_SLOT)
+		if (type != ARCH_CALL_SLOT && type != ARCH_ADDRESS_SLOT)
 			continue;
 		/* The first letter tells most of them apart, at a fraction of the call. */
 		while (found->name && (*found->name != *name || strcmp(found->name, name) != 0))

@@ -25,7 +25,7 @@
 #include "observe/walk.h"
 #include "sys/sys.h"
 
-#ifdef __x86_64__
+#ifdef ARCH_LIBUNWIND
 
 static bool look_up(void *library, const char *name, void *slot)
 {
@@ -96,11 +96,11 @@ static const struct import answers[] = {
 
 static const char *load(struct unwind *ret)
 {
-	void *library = libc.dlopen("libunwind-x86_64.so.8", RTLD_NOW | RTLD_LOCAL);
+	void *library = libc.dlopen(ARCH_LIBUNWIND, RTLD_NOW | RTLD_LOCAL);
 
 	if (!library)
-		return "libunwind-x86_64.so.8 can't be loaded";
-#define LOOK_UP(name) look_up(library, "_Ux86_64_" #name, &ret->name)
+		return ARCH_LIBUNWIND " can't be loaded";
+#define LOOK_UP(name) look_up(library, ARCH_LIBUNWIND_PREFIX #name, &ret->name)
 	if (!LOOK_UP(create_addr_space) || !LOOK_UP(init_remote) || !LOOK_UP(get_reg) ||
 	    !LOOK_UP(reg_states_iterate) || !LOOK_UP(apply_reg_state) ||
 	    !LOOK_UP(dwarf_search_unwind_table))

@@ -26,15 +26,6 @@
 #include "hooks/hook.h"
 #include "sys/sys.h"
 
-/* A slot of a call, of an address, and of a pointer in the object's own data. */
-#ifdef __aarch64__
-enum { CALL_SLOT = R_AARCH64_JUMP_SLOT, ADDRESS_SLOT = R_AARCH64_GLOB_DAT };
-enum { POINTER_SLOT = R_AARCH64_ABS64 };
-#else
-enum { CALL_SLOT = R_X86_64_JUMP_SLOT, ADDRESS_SLOT = R_X86_64_GLOB_DAT };
-enum { POINTER_SLOT = R_X86_64_64 };
-#endif
-
 struct range {
 	uintptr_t start, end;
 };
@@ -264,11 +255,11 @@ static void rebind_slot(const struct rebinding *re, struct object *object, const
 	uintptr_t value;
 	bool unbound;
 
-	if ((type != CALL_SLOT && type != ADDRESS_SLOT && type != POINTER_SLOT) ||
-	    (type == POINTER_SLOT && rela->r_addend != 0) || !is_writable_data(object, slot))
+	if ((type != ARCH_CALL_SLOT && type != ARCH_ADDRESS_SLOT && type != ARCH_POINTER_SLOT) ||
+	    (type == ARCH_POINTER_SLOT && rela->r_addend != 0) || !is_writable_data(object, slot))
 		return;
 	value = __atomic_load_n((uintptr_t *)slot, __ATOMIC_RELAXED);
-	unbound = type == CALL_SLOT && object->is_new && in_range(&object->all, value);
+	unbound = type == ARCH_CALL_SLOT && object->is_new && in_range(&object->all, value);
 	if (!unbound && !in_libc(re, value))
 		return;
 	text = object->tables.strings + object->tables.symbols[ELF64_R_SYM(rela->r_info)].st_name;

@@ -64,7 +64,7 @@ static int access_reg(struct unwind_space *of, int reg, uint64_t *value, int wri
 	(void)of;
 	if (write)
 		return READ_ONLY;
-	if (reg < 0 || reg > UNWIND_REGS)
+	if (reg < 0 || reg > ARCH_REGISTERS)
 		return BAD_REGISTER;
 	*value = view->regs[reg];
 	return 0;
@@ -184,7 +184,7 @@ uint64_t unwind_step(struct unwind_cursor *cursor, const struct frame *frame)
 	look_again();
 	/* libunwind only reads the rule. */
 	if (unwind.apply_reg_state(cursor, (void *)(uintptr_t)frame->rule) < 0 ||
-	    unwind.get_reg(cursor, UNWIND_RIP, &ip) < 0)
+	    unwind.get_reg(cursor, ARCH_IP, &ip) < 0)
 		return 0;
 	return ip;
 }
@@ -254,7 +254,7 @@ void unwind_learn(struct frame *frame, uint64_t address, const struct object *ob
 		return;
 	view->object = object;
 	memset(view->regs, 0, sizeof(view->regs));
-	view->regs[UNWIND_RIP] = address;
+	view->regs[ARCH_IP] = address;
 	if (!unwind_begin(cursor, view))
 		goto out;
 	look_again();

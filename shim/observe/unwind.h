@@ -19,18 +19,6 @@
 #include "observe/object.h"
 #include "sys/sys.h"
 
-enum {
-	UNWIND_RBX = 3,
-	UNWIND_RBP = 6,
-	UNWIND_RSP = 7,
-	UNWIND_R12 = 12,
-	UNWIND_R13,
-	UNWIND_R14,
-	UNWIND_R15,
-	UNWIND_RIP,
-	UNWIND_REGS
-};
-
 struct unwind_cursor {
 	uint64_t opaque[128];
 };
@@ -82,7 +70,7 @@ struct unwind {
 
 /* Where libunwind finds the registers and reads memory. */
 struct unwind_view {
-	uint64_t regs[UNWIND_REGS + 1];
+	uint64_t regs[ARCH_REGISTERS + 1];
 	struct sys_pages *pages;
 	const struct object *object; /* while learning: that the address lies in */
 };

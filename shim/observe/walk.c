@@ -57,10 +57,10 @@ int walk_init(const struct unwind *unwind)
 	return 0;
 }
 
-/* The kernel's signal frame returns to two instructions of libc: mov $15, %eax; syscall. */
+/* Is that where the kernel's signal frames return to? */
 static bool is_signal_return(uint64_t address, struct sys_pages *pages)
 {
-	static const unsigned char code[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+	static const unsigned char code[] = {ARCH_SIGNAL_RETURN};
 	unsigned char there[sizeof(code)];
 
 	return sys_peek_again(pages, there, (const void *)(uintptr_t)address, sizeof(there)) == 0 &&
@@ -110,7 +110,7 @@ static void walk_up(void *arg)
 {
 	enum { OWN_MOST = 16 };
 	struct walk *walk = arg;
-	uint64_t ip = walk->view.regs[UNWIND_RIP], address = ip;
+	uint64_t ip = walk->view.regs[ARCH_IP], address = ip;
 
 	if (!unwind_begin(&walk->cursor, &walk->view))
 		return;
@@ -127,34 +127,6 @@ static void walk_up(void *arg)
 		address = frame->interrupts ? ip : ip - 1;
 	}
 }
-
-#ifdef __x86_64__
-
-/* The registers that a function keeps for its caller, as they are here. */
-static inline __attribute__((always_inline)) void take_registers(uint64_t *regs)
-{
-	__asm__ volatile("mov %%rbx, 24(%0)\n\t"
-			 "mov %%rbp, 48(%0)\n\t"
-			 "mov %%rsp, 56(%0)\n\t"
-			 "mov %%r12, 96(%0)\n\t"
-			 "mov %%r13, 104(%0)\n\t"
-			 "mov %%r14, 112(%0)\n\t"
-			 "mov %%r15, 120(%0)\n\t"
-			 "lea 0(%%rip), %%rax\n\t"
-			 "mov %%rax, 128(%0)"
-			 :
-			 : "r"(regs)
-			 : "rax", "memory");
-}
-
-#else
-
-static inline void take_registers(uint64_t *regs)
-{
-	(void)regs;
-}
-
-#endif
 
 __attribute__((noinline)) uint32_t walk_callers(unsigned int n)
 {
@@ -173,7 +145,7 @@ __attribute__((noinline)) uint32_t walk_callers(unsigned int n)
 	walk->object.start = walk->object.end = 0;
 	walk->wanted = n < CALLSITE_FRAMES ? n : CALLSITE_FRAMES;
 	walk->found = 0;
-	take_registers(walk->view.regs);
+	arch_take_registers(walk->view.regs);
 	work_on_stack(work.room + WORK_SIZE, walk_up, walk);
 	id = callsite_id(walk->frames, walk->found);
 	errno = errno_before;

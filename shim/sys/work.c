@@ -89,37 +89,3 @@ void work_end(const struct work *work)
 		atomic_store_explicit(&taken[work->slot], false, memory_order_release);
 	sys_unblock_signals(&before);
 }
-
-#ifdef __x86_64__
-
-/* A frame like any other to who unwinds it: the caller's stack is found by rbp. */
-__asm__(".pushsection .text\n"
-	".type work_on_stack, @function\n"
-	".globl work_on_stack\n"
-	".hidden work_on_stack\n"
-	"work_on_stack:\n"
-	".cfi_startproc\n"
-	"push %rbp\n"
-	".cfi_def_cfa_offset 16\n"
-	".cfi_offset %rbp, -16\n"
-	"mov %rsp, %rbp\n"
-	".cfi_def_cfa_register %rbp\n"
-	"mov %rdi, %rsp\n"
-	"mov %rdx, %rdi\n"
-	"call *%rsi\n"
-	"leave\n"
-	".cfi_def_cfa %rsp, 8\n"
-	"ret\n"
-	".cfi_endproc\n"
-	".size work_on_stack, . - work_on_stack\n"
-	".popsection\n");
-
-#else
-
-void work_on_stack(void *top, void (*function)(void *arg), void *arg)
-{
-	(void)top;
-	function(arg);
-}
-
-#endif

@@ -41,14 +41,14 @@ static void the_types_are_libunwinds(void **state)
 static void the_registers_are_libunwinds(void **state)
 {
 	(void)state;
-	assert_int_equal(UNWIND_RBX, UNW_X86_64_RBX);
-	assert_int_equal(UNWIND_RBP, UNW_X86_64_RBP);
-	assert_int_equal(UNWIND_RSP, UNW_X86_64_RSP);
-	assert_int_equal(UNWIND_R12, UNW_X86_64_R12);
-	assert_int_equal(UNWIND_R13, UNW_X86_64_R13);
-	assert_int_equal(UNWIND_R14, UNW_X86_64_R14);
-	assert_int_equal(UNWIND_R15, UNW_X86_64_R15);
-	assert_int_equal(UNWIND_RIP, UNW_X86_64_RIP);
+	assert_int_equal(ARCH_RBX, UNW_X86_64_RBX);
+	assert_int_equal(ARCH_RBP, UNW_X86_64_RBP);
+	assert_int_equal(ARCH_RSP, UNW_X86_64_RSP);
+	assert_int_equal(ARCH_R12, UNW_X86_64_R12);
+	assert_int_equal(ARCH_R13, UNW_X86_64_R13);
+	assert_int_equal(ARCH_R14, UNW_X86_64_R14);
+	assert_int_equal(ARCH_R15, UNW_X86_64_R15);
+	assert_int_equal(ARCH_IP, UNW_X86_64_RIP);
 }
 
 int main(void)
