@@ -12,6 +12,7 @@
  */
 #include "sys/apart.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
@@ -53,10 +54,12 @@ static _Atomic(bool) impossible;
 
 static void live(struct run *run)
 {
-	if (SYS3(SYS_close_range, 0, UINT_MAX, CLOSE_RANGE_UNSHARE) < 0) {
+	const long rc = SYS3(SYS_close_range, 0, UINT_MAX, CLOSE_RANGE_UNSHARE);
+
+	if (rc == -ENOSYS || rc == -EINVAL || rc == -EPERM)
 		atomic_store(&impossible, true);
+	if (rc < 0)
 		return;
-	}
 	run->work(run->arg);
 	run->done = true;
 }
