@@ -109,6 +109,8 @@ int main(int argc, char **argv)
 		if (pthread_create(&thread, NULL, work, &step))
 			return 2;
 	}
+	while (atomic_load(&turns) < 2 * THREADS)
+		usleep(1000);
 	for (int i = 0; i < atoi(argv[2]); i++) {
 		const int before = atomic_load(&turns);
 		int said[2], status;
