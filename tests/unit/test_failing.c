@@ -1007,23 +1007,24 @@ static int remove_folder(void **state)
 	return rmdir(folder);
 }
 
-/* Where the soft limit is low, ours lie above it, and no dup2 can be meant that would move them. */
-static void lift_limit(void)
+/* Ours lie above a soft limit that is below the hard one: no dup2 could be meant to move them. */
+static void level_limits(void)
 {
 	struct rlimit64 limit;
 
-	if (getrlimit64(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < MOST_NUMBERS / 2) {
-		limit.rlim_cur =
-			limit.rlim_max < MOST_NUMBERS / 2 ? limit.rlim_max : MOST_NUMBERS / 2;
-		setrlimit64(RLIMIT_NOFILE, &limit);
-	}
+	if (getrlimit64(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	if (limit.rlim_max > MOST_NUMBERS / 2)
+		limit.rlim_max = MOST_NUMBERS / 2;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit64(RLIMIT_NOFILE, &limit);
 }
 
 int main(void)
 {
 	struct CMUnitTest tests[COUNT_OF(stories)];
 
-	lift_limit();
+	level_limits();
 	for (size_t i = 0; i < COUNT_OF(stories); i++)
 		tests[i] = (struct CMUnitTest){
 			.name = stories[i].name,
