@@ -22,8 +22,13 @@ static void show(struct shown *ret, const struct event *ev)
 	render_json(&out, ev);
 	HOLDS(!out.truncated);
 	ret->json_len = out_len(&out);
+	/* Without frames: a line of text has room for more of them than a record, which JSON shows.
+	 */
+	struct event frameless = *ev;
+
+	frameless.stack = 0;
 	out = out_into(ret->text, sizeof(ret->text));
-	render_text(&out, ev, &(struct text_style){0});
+	render_text(&out, &frameless, &(struct text_style){0});
 	ret->text_len = out_len(&out);
 }
 
