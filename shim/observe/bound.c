@@ -5,6 +5,7 @@
 
 #include <netinet/in.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <sys/socket.h>
 
 #include "observe/tcp_state.h"
@@ -38,18 +39,21 @@ bool bound_alone(int fd, uint16_t port)
 {
 	entry *place = entries[port % PLACES];
 	const uint64_t mine = entry_of(fd, port);
+	bool noted = false;
 
 	for (int i = 0; i < WAYS; i++) {
 		const uint64_t word = atomic_load_explicit(&place[i], memory_order_relaxed);
 
-		if (!word)
-			atomic_store_explicit(&place[i], mine, memory_order_relaxed);
-		if (!word || word == mine)
-			return true;
-		if (port_of(word) == port)
+		if (word && word != mine && port_of(word) == port)
 			return false;
+		if (!word && !noted)
+			atomic_store_explicit(&place[i], mine, memory_order_relaxed);
+		noted |= !word || word == mine;
+		if (!word)
+			break;
 	}
-	displace(place, mine);
+	if (!noted)
+		displace(place, mine);
 	return true;
 }
 
@@ -94,24 +98,28 @@ bool bound_refuses(int fd, const struct endpoint *asked)
 	entry *place = entries[asked->port % PLACES];
 	const uint64_t mine = entry_of(fd, asked->port);
 	struct conflict_sock ours = {.local = *asked, .state = STATE_CLOSED}, other;
+	entry *spare = NULL;
 	bool noted = false;
 
 	for (int i = 0; i < WAYS; i++) {
 		const uint64_t word = atomic_load_explicit(&place[i], memory_order_relaxed);
 		const int other_fd = (int)(uint32_t)word;
 
-		if (word == mine) {
-			noted = true;
-		} else if (port_of(word) != asked->port) {
-			continue;
-		} else if (!find(other_fd, asked->port, &other)) {
-			atomic_store_explicit(&place[i], mine, memory_order_relaxed);
-			noted = true;
-		} else if (is_in_the_way(fd, &ours, other_fd, &other)) {
-			return true;
+		noted |= word == mine;
+		if (!word) {
+			spare = &place[i];
+			break;
 		}
+		if (word == mine || port_of(word) != asked->port)
+			continue;
+		if (!find(other_fd, asked->port, &other))
+			spare = &place[i];
+		else if (is_in_the_way(fd, &ours, other_fd, &other))
+			return true;
 	}
-	if (!noted)
+	if (!noted && spare)
+		atomic_store_explicit(spare, mine, memory_order_relaxed);
+	else if (!noted)
 		displace(place, mine);
 	return false;
 }

@@ -156,7 +156,8 @@ void conflict_count(struct holders *holders, const struct conflict_sock *asks,
 	if (rank > named ||
 	    (rank == DYING_RANK && named == DYING_RANK && other->timer_ms > holders->longest_ms)) {
 		name(holders, other);
-		holders->dual_stack = conflict_is_dual_stack(asks, &without_options);
+		holders->dual_stack =
+			rank == LISTENER_RANK && conflict_is_dual_stack(asks, &without_options);
 	}
 
 	if (rank == LISTENER_RANK && asks->reuseport && asks->uid == other->uid)

@@ -247,6 +247,32 @@ class Overlap(Reuse):
         self.assertEqual(self.by_shim(log.read()), [("SO_REUSEADDR", 1)])
 
     @needs_ipv6
+    def test_each_of_many(self):
+        """Whichever of those that are bound is in the way, and whatever number it has."""
+        plain, shim = self.puppet(plain=True), self.puppet()
+        for names in (("127.0.0.1", "127.0.0.2", "127.0.0.1"), ("127.0.0.1", "::1", "0.0.0.0"),
+                      ("127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.1"),
+                      ("127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.2")):
+            port, says = self.port(), []
+            for p in (plain, shim):
+                p(self.BIND)
+                p("all = [bound(name, 0, %d) for name in %r]" % (port, names))
+                says.append(p.eval("[error for _, error in all]"))
+                p("for s, error in all: error or s.listen()\nfor s, _ in all: s.close()")
+            self.assertEqual(says[0], [None] * (len(names) - 1) + ["EADDRINUSE"])
+            self.assertEqual(says[1], says[0], names)
+
+    def test_a_number_that_is_used_again(self):
+        """The closed one's number was bound to the port before, and another has it now."""
+        port = self.port()
+        p = self.puppet()
+        p(self.BIND)
+        p("s, a = bound('127.0.0.1', 0, %d); t, b = bound('127.0.0.2', 0, %d)" % (port, port))
+        p("n = s.fileno(); s.close(); u, c = bound('127.0.0.2', 0, %d)" % port)
+        self.assertEqual(p.eval("[a, b, c, u.fileno() == n]"), [None, None, "EADDRINUSE", True])
+        p("t.listen()")
+
+    @needs_ipv6
     def test_the_rescue_of_both_families(self):
         """They do not overlap with V6ONLY."""
         port = self.port()
