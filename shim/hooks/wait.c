@@ -9,6 +9,7 @@
 #include "facts/shim.h"
 #include "hooks/address.h"
 #include "log/log.h"
+#include "log/sink.h"
 #include "observe/conflict.h"
 #include "observe/event.h"
 #include "observe/explain.h"
@@ -38,8 +39,12 @@ static uint32_t nap_ms(int fd, const struct endpoint *at, uint32_t left_ms, stru
 	return nap < left_ms ? nap : left_ms;
 }
 
-/* Who waits looks like who hangs. Not on the stack, where the bind's own event is to come. */
-static void tell(int fd, const struct endpoint *at, const struct holders *holders)
+/*
+ * Who waits looks like who hangs. Not on the stack, where the bind's own event is to come. What
+ * stays longer than we wait, or nobody knows how long, is told with our limit.
+ */
+static void tell(int fd, const struct endpoint *at, const struct holders *holders,
+		 uint32_t limit_ms)
 {
 	struct work work;
 
@@ -53,6 +58,11 @@ static void tell(int fd, const struct endpoint *at, const struct holders *holder
 	ev->by_shim = true;
 	ev->notes = NOTE_BIT(NOTE_WAITING);
 	ev->more.holders = *holders;
+	if (holders->without_end || !holders->longest_ms || holders->longest_ms > limit_ms)
+		ev->more.holders.longest_ms = limit_ms;
+	/* Who can't write to a stopped terminal can be interrupted all the same. */
+	if (sink_may_wait())
+		work_let_signals_come(&work);
 	if (observe_wait(ev, at))
 		event_emit(ev);
 	work_end(&work);
@@ -82,7 +92,7 @@ bool wait_for_dying(__typeof__(bind) *way, int fd, const struct sockaddr *addr, 
 		};
 
 		if (!told && holders.dying)
-			tell(fd, &at, &holders);
+			tell(fd, &at, &holders, limit);
 		told |= holders.dying > 0;
 		if (!ret->at_all)
 			ret->began = sock_cookie(fd);

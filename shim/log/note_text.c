@@ -333,12 +333,9 @@ static void out_waiting(struct out *out, const struct holders *holders)
 		holders->dying == 1 ? " dying connection on port " : " dying connections on port ");
 	out_u64(out, holders->local.port);
 	out_str(out, holders->dying == 1 ? " is gone" : " are gone");
-	if (holders->longest_ms) {
-		out_str(out, ", for ");
-		out_seconds(out, holders->longest_ms);
-		out_str(out, holders->without_end ? " or more" : " at most");
-	}
-	out_str(out, " (TCPSHIM_WAIT)");
+	out_str(out, ", for ");
+	out_seconds(out, holders->longest_ms);
+	out_str(out, " at most (TCPSHIM_WAIT)");
 }
 
 static void out_waited(struct out *out, const struct event *ev)

@@ -2,13 +2,15 @@
 
 import ctypes
 import os
+import pty
 import re
 import signal
 import socket
 import struct
 import subprocess
+import termios
 
-from harness import kernel
+from harness import kernel, paths
 from harness.case import Case, needs_root, read_line, shimmed, wait_until
 from harness.contract import VIEW_KEYS
 
@@ -160,6 +162,47 @@ class Success(Waiting):
         self.assertRegex(note["text"], r"^waiting until 1 dying connection on port %d is gone, for "
                          r"\d+(\.\d)? s at most \(TCPSHIM_WAIT\)$" % port)
         os.kill(p.pid, signal.SIGKILL)
+
+    def told_our_limit(self, log, port):
+        p = self.puppet(log, WAIT=30, REUSE="off")
+        self.begin(p, port)
+        self.asleep(p.pid)
+        note, = log.read()[-1]["notes"]
+        self.assertEqual((note["code"], note["max_ms"]), ("waiting", 30000))
+        self.assertIn(", for 30.0 s at most (", note["text"])
+        os.kill(p.pid, signal.SIGKILL)
+
+    def test_told_when_the_limit_ends_it(self):
+        """What stays longer, or nobody knows how long, is waited for as long as was asked."""
+        log, port = self.log(), self.port()
+        self.assertGreater(self.orphan(port).expires, 30000)
+        self.told_our_limit(log, port)
+        log, port = self.log("without-end"), self.port()
+        self.last_ack(port)
+        self.told_our_limit(log, port)
+
+    def test_told_to_a_terminal_that_stands_still(self):
+        """Ctrl-S keeps the line back; a signal is delivered all the same."""
+        port = self.port()
+        self.orphan(port)
+        main, side = pty.openpty()
+        self.addCleanup(os.close, main)
+        termios.tcflow(side, termios.TCOOFF)
+        script = "import socket; socket.socket().bind(('127.0.0.1', %d))" % port
+        process = self.start([paths.PYTHON, "-I", "-S", "-c", script],
+                             shimmed(LOG="stderr", CALLS="bind", WAIT=100, REUSE="off"),
+                             stderr=side)
+        os.close(side)
+
+        def stands_still():
+            with open("/proc/%d/wchan" % process.pid) as file:
+                return file.read() == "wait_woken"
+        wait_until(stands_still, "the write")
+        with open("/proc/%d/status" % process.pid) as file:
+            blocked = int(re.search(r"(?m)^SigBlk:\s*(\w+)$", file.read()).group(1), 16)
+        self.assertEqual(blocked & 1 << signal.SIGTERM - 1, 0)
+        os.kill(process.pid, signal.SIGTERM)
+        self.assertEqual(process.wait(10), -signal.SIGTERM)
 
     def test_with_the_log_off(self):
         """And no descriptor is left behind."""

@@ -24,7 +24,7 @@ NOTES = {
     "in-use-bound": "local peer? OWNER bound? live? dying? incomplete? self_connected?",
     "in-use-dying": "port dying state? peer max_ms? without_end? had_option? cause? "
                     "first_port? last_port?",
-    "waiting": "dying max_ms?",
+    "waiting": "dying max_ms",
     "waited": "waited_ms interrupted?",
     "ports-exhausted": "first_port last_port taken time_wait? peer?",
     "not-local": "local",
