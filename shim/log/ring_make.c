@@ -111,11 +111,11 @@ static bool is_held(int fd, const struct ring_head *head)
 
 /*
  * What a truncation leaves of the front of that ring: its first bytes, and behind them zeros
- * where a writer let the file grow again and was killed. Zeros alone are a ring where the file
- * has its size, or a process records into it.
+ * where a writer let the file grow again and was killed. Where not even the name is left, or less
+ * than a head, it is a ring only while a process records into it: files of others begin with
+ * zeros, too.
  */
-static bool is_rest_of(const struct ring_head *head, int fd, const char *front, size_t len,
-		       uint64_t size)
+static bool is_rest_of(const struct ring_head *head, int fd, const char *front, size_t len)
 {
 	const char *description = (const char *)ring_description();
 	size_t kept = 0;
@@ -127,9 +127,7 @@ static bool is_rest_of(const struct ring_head *head, int fd, const char *front, 
 	for (size_t i = kept; i < len; i++)
 		if (front[i])
 			return false;
-	if (front[0])
-		return len >= sizeof(*head) || is_held(fd, head);
-	return size == head->size || is_held(fd, head);
+	return (kept >= sizeof(RING_NAME) && len >= sizeof(*head)) || is_held(fd, head);
 }
 
 /*
@@ -152,7 +150,7 @@ static int judge_front(int fd, const char *front, size_t len, uint64_t size, uin
 			continue;
 		this_ring = ring_head_of(sizes[i]);
 		if ((i == 1 || this_ring.size == size) &&
-		    is_rest_of(&this_ring, fd, front, len, size))
+		    is_rest_of(&this_ring, fd, front, len))
 			return 1;
 	}
 	return len >= sizeof(this_ring) && memcmp(front, RING_NAME, sizeof(RING_NAME)) == 0

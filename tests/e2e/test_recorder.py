@@ -125,7 +125,7 @@ class File(RecorderCase):
         self.puppet(self.ring("good", "1M"))(MAKE)
         with open(self.path("good"), "rb") as file:
             good = file.read()
-        for kept in (0, 1, 30, 56, 100, 4095):
+        for kept in (16, 30, 56, 100, 4095):
             for size in "1M", "2M":
                 log = self.ring("torn-%d-%s" % (kept, size), size)
                 with open(log.path, "wb") as file:
@@ -156,8 +156,9 @@ class File(RecorderCase):
         self.puppet(self.ring("good", "64K"))(MAKE)
         with open(self.path("good"), "rb") as file:
             good = file.read()
-        for content in (b"my own\n", bytes(100000), good[:40],
-                        b"L" + good[1:]):
+        for content in (b"my own\n", bytes(100000), good[:40], b"L" + good[1:],
+                        bytes(len(good)), b"l" + bytes(len(good) - 1),
+                        bytes(len(good) - 4096) + b"data" * 1024):
             with open(log.path, "wb") as file:
                 file.write(content)
             self.refused(log, why)
