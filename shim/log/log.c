@@ -138,8 +138,8 @@ static void write_event(struct event *ev)
 /*
  * In the flight recorder a repeated failure has its record from the first repetition on, which
  * is written anew with each. There it survives the process. Two places take turns: while one is
- * written, the other holds what was before. Where there is no place for it, it is lost, and the
- * next one is the first again.
+ * written, the other holds what was before. Where there is no place for the first, it is lost,
+ * and the next one is the first again.
  */
 static void record_repeated(struct repeats *repeats, struct failure *failure)
 {
@@ -149,11 +149,19 @@ static void record_repeated(struct repeats *repeats, struct failure *failure)
 	if (first)
 		ev->seq = next_seq();
 	if (ring_rewrite(ev, &failure->spots[ev->more.repeated.times % 2], repeats->room,
-			 sizeof(repeats->room)) ||
-	    !first)
-		return;
-	count_lost(0);
-	failure_told(failure, 0);
+			 sizeof(repeats->room))) {
+		failure->recorded = ev->more.repeated.times;
+	} else if (first) {
+		count_lost(0);
+		failure_told(failure, 0);
+	}
+}
+
+/* That many calls are told by no event. */
+static void count_untold(uint64_t calls)
+{
+	atomic_fetch_add(&this_process.seq, calls);
+	atomic_fetch_add(&this_process.lost, calls);
 }
 
 /* An event that is lost is that of one call; the others are told with the next one. */
@@ -164,7 +172,9 @@ static void tell_repeated(struct repeats *repeats, struct failure *failure)
 
 	if (!failure->kept || !times)
 		return;
-	if (shim.set.log != LOG_RING) {
+	if (shim.set.log == LOG_RING) {
+		count_untold(times - failure->recorded);
+	} else {
 		lost = begin_event(&failure->ev);
 		if (!write_line_in(repeats, &failure->ev)) {
 			count_lost(lost);
@@ -183,15 +193,11 @@ static void tell_all(struct repeats *repeats)
 /* No next one follows: the others that an event stood for, which is lost, are lost as well. */
 static void tell_last(struct repeats *repeats)
 {
-	uint64_t left;
-
 	tell_all(repeats);
 	for (unsigned int i = 0; i < REPEATS_KEPT; i++) {
 		if (!repeats->failures[i].kept)
 			continue;
-		left = repeats->failures[i].ev.more.repeated.times;
-		atomic_fetch_add(&this_process.seq, left);
-		atomic_fetch_add(&this_process.lost, left);
+		count_untold(repeats->failures[i].ev.more.repeated.times);
 		failure_told(&repeats->failures[i], 0);
 	}
 }
@@ -288,7 +294,7 @@ void log_thread_ends(void)
 
 	if (!shim_acts() || !process_owner())
 		return;
-	repeats = repeats_of_ending_thread(process_tid());
+	repeats = repeats_of_ending_thread(process_tid(), clock_ns(CLOCK_MONOTONIC));
 	if (!repeats)
 		return;
 	tell_last(repeats);

@@ -162,6 +162,9 @@ void repeats_release(struct repeats *repeats, const struct event *ev)
 	struct seat *seat = mine;
 	uint64_t idle_ns = end_of(ev) + SECOND_NS;
 
+	/* A handler has come in between for so long that the set was taken for an abandoned one. */
+	if (!seat || seat->repeats != repeats)
+		return;
 	repeats_watch = false;
 	for (unsigned int i = 0; i < REPEATS_KEPT; i++) {
 		const struct failure *failure = &repeats->failures[i];
@@ -277,6 +280,7 @@ void failure_told(struct failure *failure, uint64_t left)
 	failure->ev.has_repeated = left != 0;
 	if (!left) {
 		failure->ev.more.repeated.since_ns = end_of(&failure->ev);
+		failure->recorded = 0;
 		memset(failure->spots, 0, sizeof(failure->spots));
 	}
 }
@@ -309,12 +313,28 @@ void failure_keep(struct failure *failure, const struct event *ev)
 	failure->kept = true;
 }
 
-struct repeats *repeats_of_ending_thread(int32_t tid)
+/* A thread that runs on is at its set for microseconds at a time. */
+static bool hold_in_time(struct seat *seat, uint64_t now_ns)
+{
+	enum { TRIES = 20 };
+
+	for (int i = 0; i < TRIES; i++) {
+		const struct timespec moment = {.tv_nsec = 100000};
+
+		if (hold(seat, now_ns))
+			return true;
+		sys_sleep(&moment);
+	}
+	return false;
+}
+
+struct repeats *repeats_of_ending_thread(int32_t tid, uint64_t now_ns)
 {
 	if (!mine || atomic_load(&mine->tid) != tid)
 		return NULL;
-	/* Where it is held, the thread was cancelled in the midst; or it is at an end anyway. */
-	hold(mine, UINT64_MAX);
+	/* Where it stays held, the thread was cancelled in the midst. */
+	if (!hold_in_time(mine, now_ns))
+		hold(mine, UINT64_MAX);
 	return mine->repeats;
 }
 
@@ -332,21 +352,6 @@ void repeats_forget(void)
 void repeats_end(int32_t pid)
 {
 	atomic_store(&ended, pid);
-}
-
-/* A thread that runs on is at its set for microseconds at a time. */
-static bool hold_in_time(struct seat *seat, uint64_t now_ns)
-{
-	enum { TRIES = 20 };
-
-	for (int i = 0; i < TRIES; i++) {
-		const struct timespec moment = {.tv_nsec = 100000};
-
-		if (hold(seat, now_ns))
-			return true;
-		sys_sleep(&moment);
-	}
-	return false;
 }
 
 void repeats_each(void (*visit)(struct repeats *repeats), uint64_t now_ns)

@@ -23,6 +23,7 @@ struct failure {
 	uint64_t told_ns; /* CLOCK_MONOTONIC, when one was told by an event of its own */
 	uint64_t notes;	  /* that were told with it since then */
 	struct ring_spot spots[2]; /* where the flight recorder has it */
+	uint64_t recorded;	   /* with how many calls */
 	bool kept;
 };
 
@@ -74,7 +75,7 @@ struct failure *repeats_place(struct repeats *repeats, const struct event *ev);
 void failure_keep(struct failure *failure, const struct event *ev);
 
 /* The set of the thread, which ends: held, and to be forgotten then. NULL: it has none. */
-struct repeats *repeats_of_ending_thread(int32_t tid);
+struct repeats *repeats_of_ending_thread(int32_t tid, uint64_t now_ns);
 void repeats_forget(void);
 
 /* The sets of all threads, each held meanwhile. */

@@ -109,7 +109,16 @@ static int take_oldest(int fd, struct ring_table *table, uint64_t *time)
 	return -EBUSY;
 }
 
-/* Where the newest record of a piece of a chunk ends, if it is newer than *newest. */
+/*
+ * How far a record may be younger than those that follow it: it tells of a repeated failure, and
+ * is written anew for a second (log.c); or threads have come to write in another order.
+ */
+#define FOLLOWS_NS UINT64_C(2000000000)
+
+/*
+ * Where the newest record of a piece of a chunk ends, if it is newer than *newest, with those that
+ * follow it without a gap. To go too far costs but some room.
+ */
 static void find_end(const char *piece, size_t len, uint64_t at, size_t *ret_seen, uint64_t *newest,
 		     uint64_t *ret_end)
 {
@@ -122,17 +131,18 @@ static void find_end(const char *piece, size_t len, uint64_t at, size_t *ret_see
 		if (size > len - here)
 			break; /* the rest of it is in the next piece */
 		memcpy(&time, piece + here + sizeof(struct ring_record), sizeof(time));
-		here += size ? size : RECORD_ALIGN;
-		if (size && time >= *newest) {
-			*newest = time;
-			*ret_end = at + here;
+		if (size && (time >= *newest ||
+			     (at + here == *ret_end && time + FOLLOWS_NS >= *newest))) {
+			*newest = time >= *newest ? time : *newest;
+			*ret_end = at + here + size;
 		}
+		here += size ? size : RECORD_ALIGN;
 	}
 	*ret_seen = here;
 }
 
 /*
- * How much of a chunk of ours is filled: up to the end of its newest record. What lies
+ * How much of a chunk of ours is filled: up to the end of its newest records. What lies
  * behind that is of an earlier turn. Apart from its caller, which may go deeper elsewhere.
  */
 static __attribute__((noinline)) uint32_t filled(int fd, uint32_t chunk, char *piece)

@@ -244,6 +244,49 @@ class Recorder(RepeatsCase):
                     self.ring_of(what, 2000, end, "64K")
         self.ring_of("again", 1000, "crowd", None)
 
+    def listening(self, log):
+        p = self.puppet(log)
+        p("l = socket.create_server(('127.0.0.1', 0)); l.setblocking(False)\n"
+          "def again(times):\n"
+          "    for _ in range(times):\n"
+          "        error_of(l.accept)")
+        return p
+
+    def test_what_follows_a_record_that_was_written_anew(self):
+        """It is the youngest, and not the last: who goes on in that chunk leaves the others."""
+        log = self.ring("ring")  # with room for all of them in a chunk
+        p = self.listening(log)
+        p("again(3)\n"
+          "for _ in range(20):\n"
+          "    socket.socket().close()\n"
+          "again(1)")
+        p.process.kill()
+        p.process.wait()
+        self.puppet(log)("socket.socket().close()")
+        events = log.read()
+        self.assertEqual(failures(events, "again") + failures(events, "accept"), [0, 0])
+        made = collections.Counter()
+        for event in events:
+            made[event["call"]] += contract.calls(event)
+        self.assertEqual((made["accept4"], made["socket"], made["close"]), (4, 22, 21))
+
+    def test_what_could_not_be_recorded(self):
+        """The count that the recorder has is what it was; the others are told as lost."""
+        log = self.ring("ring", "64K")
+        p = self.listening(log)
+        p("import resource, signal\n"
+          "FSIZE, (soft, hard) = resource.RLIMIT_FSIZE, resource.getrlimit(resource.RLIMIT_FSIZE)\n"
+          "again(3)\n"
+          "resource.setrlimit(FSIZE, (4096, hard)); again(5)\n"
+          "resource.setrlimit(FSIZE, (soft, hard)); l.close()")
+        events = log.read()
+        told = sum(contract.calls(event) for event in events if event["call"] == "accept4")
+        lost = [note["events"] for event in events for note in event.get("notes", ())
+                if note["code"] == "lost-events"]
+        self.assertEqual((told, lost), (3, [5]))
+        seqs = [event["seq"] for event in events]
+        self.assertEqual(seqs[-1] - 5, len(seqs))
+
     def test_a_record_that_was_not_written_to_its_end(self):
         """The other of the two that are written by turns tells all calls but the last."""
         log = self.ring_of("again", 2000, "kill", "64K")
