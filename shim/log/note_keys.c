@@ -122,8 +122,8 @@ static void key_owner(struct out *out, const struct holders *holders)
 			   strnlen(holders->prog, sizeof(holders->prog)));
 		return;
 	}
-	if (!holders->inode)
-		return; /* nobody's any more; or it was not asked for */
+	if (holders->brief && !holders->inode)
+		return; /* there may be one; it was not asked for */
 	key_u64(out, KEY("inode"), holders->inode);
 	key_u64(out, KEY("uid"), holders->uid);
 }
