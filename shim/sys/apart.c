@@ -6,6 +6,11 @@
  * so it is the caller in all but its descriptors. It has no files of the program's
  * either: one that another thread closes meanwhile is closed.
  *
+ * Its table is a copy of which all is closed at once; of the lowest numbers, whatever range is
+ * asked for, the kernel makes copies all the same (dup_fd in fs/file.c), and to close one is what
+ * any close is to the file: mqueue takes back what the process has asked for with mq_notify, FUSE
+ * and NFS ask a server and wait. So where such a file is, nothing is done.
+ *
  * A thread, since a process could be met by the program's waitpid. Not by CLONE_VFORK:
  * who is stopped while he waits for that is not seen to be stopped, and debuggers take
  * the helper for a process.
@@ -13,12 +18,14 @@
 #include "sys/apart.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "sys/sys.h"
@@ -52,10 +59,56 @@ int apart_start(unsigned long flags, struct run *run, _Atomic(int) *alive,
 /* Once refused, always: an older kernel, or a filter. */
 static _Atomic(bool) impossible;
 
+/* The file systems of a disk tell what attributes they know, and those of memory have seals. */
+static bool is_on_disk_or_in_memory(int fd, const struct statx *stat)
+{
+	return stat->stx_attributes_mask & STATX_ATTR_NODUMP || sys_fcntl(fd, F_GET_SEALS, 0) >= 0;
+}
+
+/* Null and its like, and terminals: the major numbers of include/uapi/linux/major.h. */
+static bool is_plain_device(unsigned int major)
+{
+	enum { MEM = 1, TTY = 4, TTYAUX = 5, PTY_FIRST = 136, PTY_LAST = 143 };
+
+	return major == MEM || major == TTY || major == TTYAUX ||
+	       (major >= PTY_FIRST && major <= PTY_LAST);
+}
+
+/* Is a close of a copy nothing to the file, that is, has it no flush (struct file_operations)? */
+static bool is_closed_quietly(int fd, const struct statx *stat)
+{
+	switch (stat->stx_mode & S_IFMT) {
+	case S_IFREG:
+		return is_on_disk_or_in_memory(fd, stat);
+	case S_IFCHR:
+		return is_plain_device(stat->stx_rdev_major);
+	default: /* sockets, pipes, folders, disks, what has no name (eventfd, epoll) */
+		return true;
+	}
+}
+
+/* As many as the kernel copies at least (NR_OPEN_DEFAULT). No server is asked. */
+static bool copies_are_closed_quietly(void)
+{
+	enum { COPIED = sizeof(long) * CHAR_BIT, HOW = AT_EMPTY_PATH | AT_STATX_DONT_SYNC };
+
+	for (int fd = 0; fd < COPIED; fd++) {
+		struct statx stat;
+		const int rc = sys_statx(fd, "", HOW, STATX_TYPE, &stat);
+
+		if (rc != -EBADF && (rc < 0 || !is_closed_quietly(fd, &stat)))
+			return false;
+	}
+	return true;
+}
+
 static void live(struct run *run)
 {
-	const long rc = SYS3(SYS_close_range, 0, UINT_MAX, CLOSE_RANGE_UNSHARE);
+	long rc;
 
+	if (!copies_are_closed_quietly())
+		return;
+	rc = SYS3(SYS_close_range, 0, UINT_MAX, CLOSE_RANGE_UNSHARE);
 	if (rc == -ENOSYS || rc == -EINVAL || rc == -EPERM)
 		atomic_store(&impossible, true);
 	if (rc < 0)

@@ -20,7 +20,8 @@ typedef void apart_work(void *arg);
  * nothing there. Of the caller's stack little is taken.
  *
  * False where it can't be had (Linux before 5.9, no room for another thread, a filter that
- * refuses it): then nothing was called.
+ * refuses it), and where a low number is a file that may have something to do with each close:
+ * then nothing was called.
  */
 bool apart_run(apart_work *work, void *arg, size_t size);
 

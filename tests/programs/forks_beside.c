@@ -21,7 +21,7 @@ enum { THREADS = 4, LOW = 200 };
 
 static struct sockaddr_in addr = {.sin_family = AF_INET};
 static int listener;
-static _Atomic(int) turns;
+static _Atomic(int) turns, begun; /* begun: of how many threads */
 
 /* Refused: the port has a listener. */
 static void bind_again(void)
@@ -51,9 +51,11 @@ static void *work(void *arg)
 {
 	void (*const *step)(void) = arg;
 
-	for (;;) {
+	for (int i = 0;; i++) {
 		(*step)();
 		atomic_fetch_add(&turns, 1);
+		if (i == 0)
+			atomic_fetch_add(&begun, 1);
 	}
 	return NULL;
 }
@@ -109,7 +111,7 @@ int main(int argc, char **argv)
 		if (pthread_create(&thread, NULL, work, &step))
 			return 2;
 	}
-	while (atomic_load(&turns) < 2 * THREADS)
+	while (atomic_load(&begun) < THREADS)
 		usleep(1000);
 	for (int i = 0; i < atoi(argv[2]); i++) {
 		const int before = atomic_load(&turns);

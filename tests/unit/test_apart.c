@@ -8,10 +8,13 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <mqueue.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -386,6 +389,72 @@ static void no_more_processes(void **state)
 	in_child(no_more_processes_body, NULL);
 }
 
+static bool runs(void)
+{
+	int count = 0;
+
+	MUST(apart_run(add_one, &count, sizeof(count)) == (count == 1));
+	return count;
+}
+
+static void asked_for_a_signal_body(void *arg)
+{
+	const struct sigevent by_signal = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+	const struct timespec now = {0};
+	char name[64];
+	sigset_t signals;
+	mqd_t queue;
+
+	(void)arg;
+	snprintf(name, sizeof(name), "/apart-%d", getpid());
+	queue = mq_open(name, O_CREAT | O_EXCL | O_RDWR, 0600, NULL);
+	if (queue == (mqd_t)-1 && errno == ENOSYS)
+		return;
+	MUST(queue != (mqd_t)-1 && mq_unlink(name) == 0);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGUSR1);
+	MUST(sigprocmask(SIG_BLOCK, &signals, NULL) == 0);
+	MUST(mq_notify(queue, &by_signal) == 0);
+	MUST(!runs());
+	MUST(mq_send(queue, "", 1, 0) == 0);
+	MUST(sigtimedwait(&signals, NULL, &now) == SIGUSR1);
+
+	/* A copy of a higher number is never made. */
+	MUST(dup2(queue, 64) == 64 && close(queue) == 0);
+	MUST(mq_notify(64, &by_signal) == 0 || errno == EBUSY);
+	MUST(runs());
+}
+
+/* A close of its message queue takes a process's registration away. */
+static void asked_for_a_signal(void **state)
+{
+	(void)state;
+	in_child(asked_for_a_signal_body, NULL);
+}
+
+static void kinds_of_files_body(void *arg)
+{
+	const int fd = open("/proc/self/stat", O_RDONLY);
+	FILE *file;
+
+	(void)arg;
+	MUST(fd >= 0 && !runs());
+	MUST(close(fd) == 0 && runs());
+	MUST(open("/dev/null", O_RDWR) >= 0 && open("/", O_RDONLY) >= 0);
+	MUST(memfd_create("one", 0) >= 0 && eventfd(0, 0) >= 0 && epoll_create1(0) >= 0);
+	MUST(socket(AF_UNIX, SOCK_DGRAM, 0) >= 0 && open("/dev/ptmx", O_RDWR | O_NOCTTY) >= 0);
+	MUST(pipe((int[2]){0}) == 0);
+	file = tmpfile();
+	MUST(file && runs());
+}
+
+/* What is there to be asked at a close is not known of each file. */
+static void kinds_of_files(void **state)
+{
+	(void)state;
+	in_child(kinds_of_files_body, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -398,6 +467,8 @@ int main(void)
 		cmocka_unit_test(forks),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(no_more_processes),
+		cmocka_unit_test(asked_for_a_signal),
+		cmocka_unit_test(kinds_of_files),
 	};
 
 	return cmocka_run_group_tests_name("apart", tests, NULL, NULL);
