@@ -22,8 +22,11 @@ TREE := $(dir $(lastword $(MAKEFILE_LIST)))
 ifneq ($(realpath $(TREE)),$(realpath .))
 $(or $(MAKECMDGOALS),all): from-elsewhere ;
 .PHONY: $(MAKECMDGOALS) all from-elsewhere
+# What is meant from this folder.
+from_here = $(if $(filter /%,$(firstword $(1))),$(1),$(CURDIR)/$(1))
 from-elsewhere:
-	@$(MAKE) --no-print-directory -C '$(TREE)' O='$(CURDIR)' $(MAKECMDGOALS)
+	@$(MAKE) --no-print-directory -C '$(TREE)' O='$(call from_here,$(O))' \
+		$(if $(DESTDIR),DESTDIR='$(call from_here,$(DESTDIR))') $(MAKECMDGOALS)
 else
 
 CC      ?= cc

@@ -580,6 +580,19 @@ class Make(ToolCase):
                              {"LD_PRELOAD": self.path("lib/libreuse.so")})
         self.assertEqual(self.files(another), before)
 
+    def test_names_of_folders_are_meant_from_where_it_is_called(self):
+        """Those of what is made, and of what is installed below."""
+        tree, here = self.tree("one"), self.path("here")
+        before = self.files(tree)
+        os.mkdir(here)
+        words = ("-f", os.path.join(tree, "Makefile"), "O=made", "DESTDIR=below", "PREFIX=/usr",
+                 "CFLAGS=-O0")
+        self.make(here, *words)
+        self.make(here, "install", *words)
+        self.assertEqual([name for name in MADE if name not in os.listdir(here + "/made")], [])
+        self.assertEqual(os.listdir(here + "/below/usr/bin"), ["tcpshim"])
+        self.assertEqual((sorted(os.listdir(here)), self.files(tree)), (["below", "made"], before))
+
     def test_flags(self):
         """Of who makes it: each compiler's line has them, behind ours where they could differ."""
         said = self.make(self.tree("one"), "-n", "V=1", "CC=compile", "CPPFLAGS=-DFIRST",
