@@ -80,6 +80,7 @@ class Lines(RepeatsCase):
                     continue
                 with self.subTest(what=what, end=end):
                     log = self.log(self.fresh("log"))
+                    log.ordered = what != "handled"
                     made = self.storm(what, 2000, end, LOG=log.path, FORMAT="json")
                     self.check(log.read(), what, made)
 
@@ -225,6 +226,7 @@ class Recorder(RepeatsCase):
 
     def ring_of(self, what, times, end, size):
         log = RingLog(self.path(self.fresh("ring")), size)
+        log.ordered = what != "handled"
         self._logs.append(log)
         made = self.storm(what, times, end, LOG=log.where)
         self.check(log.read(), what, made)
