@@ -250,7 +250,7 @@ class Backlog(Accepts):
         log, p = self.listener(0, 4)
         p("a = [l.accept()]")
         # The clients try again, and there is room for one of them.
-        p("l.settimeout(9); a.append(l.accept()); l.close()")
+        p("l.settimeout(40); a.append(l.accept()); l.close()")
         told = [self.note(event, "backlog-full").get("dropped", 0) for event in log.read()
                 if "backlog-full" in self.notes(event)]
         self.assertGreaterEqual(told[0], 3)

@@ -192,7 +192,7 @@ class Confined(ServiceCase):
         p = self.confined(plain=True, silent=False)
         p.begin("C.syscall(160, 7, 0) if os.uname().machine == 'x86_64' "
                 "else C.syscall(164, 7, 0)")
-        self.assertEqual(p.process.wait(10), -signal.SIGSYS)
+        self.assertEqual(p.process.wait(), -signal.SIGSYS)
 
     def test_quiet(self):
         self.serves(self.confined())

@@ -257,7 +257,7 @@ class Reader(Lost):
         log = self.log()
         p = self.puppet(log)
         p.begin("s = socket.socket(); s.bind(('127.0.0.1', 0)); s.close(); os.kill(os.getpid(), 9)")
-        p.process.wait(10)
+        p.process.wait()
         self.assertEqual([event["call"] for event in log.read()], ["socket", "bind", "close"])
 
     def test_signals_and_errors_of_the_program_stay(self):
@@ -420,7 +420,7 @@ class AtTheEnd(Lost):
             wait_until(lambda: "--- stopped by SIGSTOP ---" in trace(), "the wait")
             self.assertEqual(emptied(), b"")
             os.kill(pid, signal.SIGCONT)
-            self.assertEqual(p.process.wait(10), 0)
+            self.assertEqual(p.process.wait(), 0)
             event, = self.events_of(emptied())
             self.match(event, call="exit", seq=3, pid=pid)
             self.assertEqual(contract.lost(event), 2)

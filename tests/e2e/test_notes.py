@@ -1356,7 +1356,7 @@ class Resets(Notes):
         log = self.log(self.fresh("log").rpartition("/")[2])
         p = self.pair(log)
         cookies = p.eval("[cookie(a), cookie(c)]")
-        p("import select; a.send(b'x' * %d); select.select([c], [], [], 5)" % (count + 3))
+        p("import select; a.send(b'x' * %d); select.select([c], [], [], 40)" % (count + 3))
         self.assertEqual(p.eval("len(c.recv(3, socket.MSG_WAITALL))"), 3)
         p("c.close()")
         return self.last(log, "close"), cookies
@@ -1410,7 +1410,7 @@ class Resets(Notes):
         p = self.pair(log)
         p("c.shutdown(socket.SHUT_WR)")
         until(p.eval("cookie(c)"), "FIN_WAIT_2")
-        p("import select; a.send(b'late'); select.select([c], [], [], 5); c.close()")
+        p("import select; a.send(b'late'); select.select([c], [], [], 40); c.close()")
         self.assertIn("4 bytes were not read", self.note(self.last(log, "close"), "reset"))
 
     def test_linger2(self):
@@ -1436,7 +1436,7 @@ class Resets(Notes):
         """Unread bytes and linger 0 matter when the last descriptor goes."""
         log = self.log()
         p = self.pair(log)
-        p("import select; a.send(b'x'); select.select([c], [], [], 5)\n"
+        p("import select; a.send(b'x'); select.select([c], [], [], 40)\n"
           + LINGER % ("c", 0) + "; d = c.dup(); c.close()")
         event = self.last(log, "close")
         self.note(event, "still-open")
@@ -1690,7 +1690,7 @@ class StillOpen(Notes):
             result = close(p)
             note = self.keeper(self.last(log, "close"))
             return None if "tells where" in note["text"] else (p, note, result)
-        return wait_until(attempt, "the owner of the socket", 25)
+        return wait_until(attempt, "the owner of the socket")
 
     def test_a_copy(self):
         for copy in ("d = c.dup()", "d = socket.socket(fileno=C.dup2(c.fileno(), 40))",

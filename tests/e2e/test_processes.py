@@ -148,7 +148,7 @@ class Children(OracleCase):
     def test_agree_with_strace(self):
         log = self.log()
         process = self.trace([self.program("walk_fork")], log)
-        self.assertEqual(process.wait(20), 0, process.error())
+        self.assertEqual(process.wait(), 0, process.error())
         self.agree(log, 20)
         parent = self.traced_pid()
         listens = [event for event in log.read() if event["call"] == "listen"
@@ -186,7 +186,7 @@ l.close()
     def test_agree_with_strace(self):
         log = self.log()
         process = self.trace([paths.PYTHON, "-I", "-S", "-c", self.SOURCE], log)
-        self.assertEqual(process.wait(30), 0, process.error())
+        self.assertEqual(process.wait(), 0, process.error())
         self.agree(log, 4 * 25 * 6 + 100 * 3, exact=False)
 
     def test_states_under_load(self):
@@ -291,7 +291,7 @@ class Ends(Case):
         except AssertionError:
             pass   # a kernel that does not tell: then it is killed a little later
         p.process.send_signal(signal.SIGKILL)
-        p.process.wait(10)
+        p.process.wait()
         self.assertEqual(len(log.read()), before)
 
     @timeout(20)

@@ -41,7 +41,7 @@ http {
 
 def ask(port, path="/", close=False):
     """One request to a server."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=40)
     try:
         connection.request("GET", path, headers={"Connection": "close"} if close else {})
         return connection.getresponse().read()
@@ -160,7 +160,7 @@ with socketserver.TCPServer(("127.0.0.1", 0), Echo) as server:
 """), log)
         for _ in range(12):
             self.assertEqual(echo(port), b"hello")
-        self.assertEqual(process.wait(20), 0)
+        self.assertEqual(process.wait(), 0)
         self.agree(log, 12 * 3)
 
     def test_a_server_that_forks_for_each_client(self):
@@ -177,7 +177,7 @@ with socketserver.ForkingTCPServer(("127.0.0.1", 0), Echo) as server:
 """), log)
         for _ in range(8):
             self.assertEqual(echo(port), b"hello")
-        self.assertEqual(process.wait(20), 0)
+        self.assertEqual(process.wait(), 0)
         trace = self.agree(log, 8 * 4)
         self.assertEqual(len({call.pid for call in trace.calls}), 9)
 
@@ -204,7 +204,7 @@ server.server_close()
 """), log)
         for turn in range(15):
             self.assertEqual(ask(port, close=turn % 3 == 0), b"hello")
-        held = [http.client.HTTPConnection("127.0.0.1", port, timeout=10) for _ in range(5)]
+        held = [http.client.HTTPConnection("127.0.0.1", port, timeout=40) for _ in range(5)]
         for _ in range(2):
             for connection in held:
                 connection.request("GET", "/")
@@ -212,7 +212,7 @@ server.server_close()
         for connection in held:
             connection.close()
         ask(port, "/stop")
-        self.assertEqual(process.wait(20), 0)
+        self.assertEqual(process.wait(), 0)
         trace = self.agree(log, 60)
         self.assertGreater(len({call.tid for call in trace.calls}), 10)
 
@@ -243,7 +243,7 @@ async def main():
     await server.wait_closed()
 asyncio.run(main())
 """), log)
-        self.assertEqual(process.wait(20), 0, process.error())
+        self.assertEqual(process.wait(), 0, process.error())
         self.agree(log, 100)
 
     def test_subprocess(self):
@@ -269,7 +269,7 @@ os.system("true")
 one.shutdown(socket.SHUT_RDWR)
 two.close()
 """), log)
-        self.assertEqual(process.wait(30), 0, process.error())
+        self.assertEqual(process.wait(), 0, process.error())
         trace = self.agree(log, 25)
         self.assertGreater(len(trace.execs), 6)
 
@@ -312,7 +312,7 @@ C.closefrom(m.fileno())
 C.closefrom(3)
 os._exit(0)
 """), log)
-        self.assertEqual(process.wait(20), 0, process.error())
+        self.assertEqual(process.wait(), 0, process.error())
         self.agree(log, 45)
 
     def test_interrupted_accept(self):
@@ -323,7 +323,7 @@ os._exit(0)
         """
         log = self.log()
         process = self.trace([self.program("interrupted")], log)
-        self.assertEqual(process.wait(20), 0, process.error())
+        self.assertEqual(process.wait(), 0, process.error())
         trace = self.agree(log, 12, ordered=False)
         self.assertIn("EINTR", [call.error for call in trace.calls])
 
@@ -362,7 +362,7 @@ close $l;
 """], log)
         for _ in range(8):
             self.assertEqual(echo(port), b"hello")
-        self.assertEqual(process.wait(20), 0, process.error())
+        self.assertEqual(process.wait(), 0, process.error())
         self.agree(log, 8 * 4)
 
     def test_copies_shutdown_and_children(self):
@@ -389,7 +389,7 @@ POSIX::close(POSIX::dup(fileno($l)));
 POSIX::close(99);
 close $copy; close $a; close $c; close $l;
 """], log)
-        self.assertEqual(process.wait(20), 0, process.error())
+        self.assertEqual(process.wait(), 0, process.error())
         self.agree(log, 20)
 
 
@@ -414,7 +414,7 @@ socket_bind($s, "127.0.0.1", (int)$argv[1]);
 socket_listen($s);
 socket_close($s);
 """, str(self.port())), log, env=shimmed(LOG=log.path, FORMAT="json", **settings))
-            self.assertEqual(process.wait(20), 0, process.error())
+            self.assertEqual(process.wait(), 0, process.error())
             self.agree(log, 5)
             self.expect(log.read(), ("socket", {}), ("setsockopt", {"by": "shim"}),
                         ("bind", {"ret": 0}), ("listen", {"state": "LISTEN"}),
@@ -438,7 +438,7 @@ socket_close($l);
 """), log)
         for _ in range(8):
             self.assertEqual(echo(port), b"hello")
-        self.assertEqual(process.wait(20), 0, process.error())
+        self.assertEqual(process.wait(), 0, process.error())
         self.agree(log, 4 + 3 * 8)
 
 
@@ -479,7 +479,7 @@ server.listen(0, "127.0.0.1", () => console.log(server.address().port));
 """], log)
         for _ in range(8):
             self.assertEqual(echo(port), b"hello")
-        self.assertEqual(process.wait(20), 0, process.error())
+        self.assertEqual(process.wait(), 0, process.error())
         self.agree(log, 3 + 2 * 8)
 
     def test_socat(self):

@@ -268,7 +268,7 @@ class Events(RecorderCase, OracleCase):
                   + "for _ in range(10): " + MAKE + "\n"
                   + "try:\n    while True: os.wait()\nexcept OSError: pass\n")
         process = self.trace([paths.PYTHON, "-I", "-S", "-c", script], log)
-        self.assertEqual(process.wait(60), 0, process.error())
+        self.assertEqual(process.wait(), 0, process.error())
         self.agree(log, 40 * 10)
 
     def test_the_same_lines_as_a_log(self):
@@ -349,7 +349,7 @@ class Events(RecorderCase, OracleCase):
             p = self.puppet(log)
             p("import resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0))")
             p.begin("s = socket.socket(); s.listen(77); " + how)
-            p.process.wait(10)
+            p.process.wait()
             last = log.read()[-1]
             self.match(last, call="listen", args={"backlog": 77}, pid=p.pid)
 
@@ -536,7 +536,7 @@ class Dump(RecorderCase):
                    "the last event")
         self.assertEqual(select.select([follower.stdout], [], [], 0)[0], [])
         follower.terminate()
-        self.assertEqual(follower.wait(10), -signal.SIGTERM)
+        self.assertEqual(follower.wait(), -signal.SIGTERM)
 
     def test_follow_into_a_ring_of_another_size(self):
         """Truncated while nobody wrote to it, and made anew by the next program."""
@@ -569,7 +569,7 @@ class Dump(RecorderCase):
             seqs = [contract.parse(read_line(follower).encode())["seq"] for _ in range(2)]
             self.assertEqual(seqs, [3, 4])
             follower.terminate()
-            self.assertEqual(follower.wait(10), -signal.SIGTERM)
+            self.assertEqual(follower.wait(), -signal.SIGTERM)
 
     def test_follow_what_is_no_ring(self):
         """It ends at once; what could still become a ring is waited for, and that is told."""
@@ -679,4 +679,4 @@ class Dump(RecorderCase):
         with subprocess.Popen([paths.tool(), "dump", log.path], stdout=subprocess.PIPE) as dump:
             dump.stdout.readline()
             dump.stdout.close()
-            self.assertEqual(dump.wait(10), -signal.SIGPIPE)
+            self.assertEqual(dump.wait(), -signal.SIGPIPE)

@@ -91,7 +91,7 @@ class Lines(RepeatsCase):
         self.assertEqual(read_line(process), "2000\n")
         self.assertEqual(failures(log.read(), "again"), [1])
         process.stdin.close()
-        self.assertEqual(process.wait(10), 0)
+        self.assertEqual(process.wait(), 0)
         self.check(log.read(), "again", 2000)
 
     def test_a_child_does_not_tell_what_its_parent_did(self):
@@ -341,7 +341,7 @@ class Recorder(RepeatsCase):
             with open(told, "rb") as file:
                 return [contract.parse(line) for line in file.read().splitlines(True)
                         if line.endswith(b"\n")]
-        wait_until(lambda: failures(events(), "accept")[0] >= MANY, "all", 40)
+        wait_until(lambda: failures(events(), "accept")[0] >= MANY, "all")
         self.assertEqual(failures(events(), "accept"), [MANY])
         seqs = [event["seq"] for event in events()]
         self.assertEqual(len(seqs), len(set(seqs)))

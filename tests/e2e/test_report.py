@@ -224,7 +224,7 @@ class Ends(Report):
         p = self.puppet(log, REPORT=1, silent=False)
         p("import signal; s = socket.socket().detach()")
         p.begin(how)
-        self.assertEqual(p.process.wait(10), status)
+        self.assertEqual(p.process.wait(), status)
         return [event.get("totals") for event in self.exits(log)]
 
     def test_exit(self):
@@ -244,7 +244,7 @@ class Ends(Report):
         p("s = socket.socket(); s.set_inheritable(True); n = s.detach()")
         n = p.eval("n")
         p.begin("os.execv(%r, ['python', '-I', '-S', '-c', 'pass'])" % paths.PYTHON)
-        self.assertEqual(p.process.wait(10), 0)
+        self.assertEqual(p.process.wait(), 0)
         event, total = self.exits(log)
         self.match(event, fd=n, seq=1, state="CLOSED")
         self.match(total, seq=2, totals={"CLOSED": 1})

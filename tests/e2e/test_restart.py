@@ -57,7 +57,7 @@ class Restart(Case):
             client.sendall(b"hello")
             self.assertEqual(client.recv(100), b"hello")
             process.kill()
-            process.wait(10)
+            process.wait()
             self.assertEqual(client.recv(100), b"")
 
     def refused(self, command, env=None):

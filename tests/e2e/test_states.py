@@ -240,7 +240,7 @@ class Ends(Case):
     def test_unread_bytes_reset(self):
         log = self.log()
         p = self.pair(log)
-        p("a.send(b'x'); import select; select.select([c], [], [], 5); c.close()")
+        p("a.send(b'x'); import select; select.select([c], [], [], 40); c.close()")
         self.expect(log.new(), ("close", dict(was="ESTABLISHED", via=None, state="CLOSED")))
 
     def test_close_of_a_copy(self):
@@ -323,7 +323,7 @@ class Connect(Case):
                    state=one_of("SYN_SENT", "ESTABLISHED"))
         self.assertEqual(event.get("via"),
                          ["SYN_SENT"] if event["state"] == "ESTABLISHED" else None)
-        p("import select; select.select([], [c], [], 5)")
+        p("import select; select.select([], [c], [], 40)")
         self.assertEqual(p.eval("c.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)"), 0)
         self.expect(log.new(), ("getsockopt", dict(
             ret=0, state="ESTABLISHED",
@@ -336,7 +336,7 @@ class Connect(Case):
         p("c = socket.socket(); c.setblocking(0)")
         log.new()
         self.assertEqual(p.eval("error_of(c.connect, there)"), "EINPROGRESS")
-        p("import select; select.select([], [c], [], 5)")
+        p("import select; select.select([], [c], [], 40)")
         self.assertEqual(p.eval("c.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)"), 111)
         events = log.new()
         self.assertEqual([event["call"] for event in events], ["connect", "getsockopt"])

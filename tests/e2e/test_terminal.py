@@ -50,7 +50,7 @@ class Terminal(Case):
                 break
             text += data
         os.close(main)
-        self.assertEqual(process.wait(10), 0)
+        self.assertEqual(process.wait(), 0)
         return text.decode().replace("\r\n", "\n").splitlines()
 
     def held(self, width, column):

@@ -29,7 +29,7 @@ def destroy(entry):
     body += struct.pack("=III", 0, entry.cookie & 0xffffffff, entry.cookie >> 32)
     head = struct.pack("=IHHII", 16 + len(body), SOCK_DESTROY, 5, 1, 0)  # REQUEST | ACK
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as netlink:
-        netlink.settimeout(5)
+        netlink.settimeout(40)
         netlink.send(head + body)
         code = -struct.unpack_from("=i", netlink.recv(4096), 16)[0]
     return code
@@ -410,7 +410,7 @@ class Signals(Waiting):
         told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.addCleanup(told.close)
         told.bind(self.path("told"))
-        told.settimeout(10)
+        told.settimeout(40)
         # What set_wakeup_fd names is written to by the handler itself, within the call.
         p("import signal\n"
           "u = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); u.connect(%r)\n"
@@ -440,7 +440,7 @@ class Signals(Waiting):
         self.begin(p, port)
         self.asleep(p.pid)
         os.kill(p.pid, signal.SIGTERM)
-        self.assertEqual(p.process.wait(10), -signal.SIGTERM)
+        self.assertEqual(p.process.wait(), -signal.SIGTERM)
 
     def test_what_the_handler_is_told(self):
         """The signal comes as it was sent: by whom, how, and what came with it."""

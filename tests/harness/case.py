@@ -21,7 +21,7 @@ SETTINGS = ("LOG", "FORMAT", "REUSE", "REUSEPORT", "PORTS", "WAIT", "CALLS", "ON
 
 
 def timeout(seconds):
-    """The time that a test may take, where it is not the usual."""
+    """The seconds that a test may take where nothing else runs, if it is not the usual."""
     def mark(function):
         function.timeout = seconds
         return function
@@ -158,7 +158,7 @@ class Case(unittest.TestCase):
         """Run a program to its end: its status, standard output and standard error."""
         process = self.start(command, env, stderr=subprocess.PIPE, **how)
         try:
-            out, err = process.communicate(timeout=PATIENCE * 2)
+            out, err = process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             raise Timeout("%s did not end" % (command,)) from None
         return process.returncode, out, err

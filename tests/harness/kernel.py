@@ -37,7 +37,7 @@ def diag(protocol=socket.IPPROTO_TCP, families=(socket.AF_INET, socket.AF_INET6)
     """Every socket of a protocol in this network namespace."""
     found = []
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as netlink:
-        netlink.settimeout(5)
+        netlink.settimeout(40)
         for sequence, family in enumerate(families, 1):
             found += _dump(netlink, family, protocol, sequence)
     return found

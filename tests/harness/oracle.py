@@ -38,7 +38,7 @@ class OracleCase(Case):
     def stop(self, process, how=signal.SIGTERM):
         """Send the program a signal and wait for strace's end."""
         os.kill(self.traced_pid(), how)
-        return process.wait(20)
+        return process.wait()
 
     def agree(self, log, least, exact=True, ordered=True):
         """The log and strace tell of the same calls, and of at least so many.

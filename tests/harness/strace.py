@@ -50,7 +50,7 @@ def available():
     try:
         done = subprocess.run(["strace", "-f", "-yy", "-e", "trace=close", "true"],
                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.PIPE, timeout=20, check=False)
+                              stderr=subprocess.PIPE, timeout=80, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     return "" if done.returncode == 0 else "strace may not trace here: %r" % done.stderr[:200]
