@@ -753,7 +753,7 @@ class Outgoing(Notes):
 
     def setUp(self):
         super().setUp()
-        if os.geteuid() == 0:  # alone: the kernel gives one port to several connections
+        if os.geteuid() == 0:  # alone: the kernel gives one port to several that connect
             self.namespace()
         with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
             self.range = [int(word) for word in file.read().split()]
@@ -762,9 +762,12 @@ class Outgoing(Notes):
         """A connection to a server that is gone: the client's end, and the server's."""
         server = self.ours(server_port, listens=True,
                            options=[(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)])
-        client = socket.create_connection(server.getsockname())
-        accepted, _ = server.accept()
+        client = socket.socket()
         self.addCleanup(client.close)
+        if os.geteuid() != 0:  # else others may have the port as well
+            client.bind(("127.0.0.1", 0))
+        client.connect(server.getsockname())
+        accepted, _ = server.accept()
         self.addCleanup(accepted.close)
         server.close()
         return client, accepted
