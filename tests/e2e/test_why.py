@@ -8,7 +8,7 @@ import socket
 import struct
 
 from harness import kernel, paths
-from harness.case import Case, needs_ipv6, needs_root, wait_until
+from harness.case import Case, needs_bound, needs_ipv6, needs_root, wait_until
 
 ADDRESSES = ("0.0.0.0", "127.0.0.1", "127.0.0.2", "[::]", "[::1]")
 VERDICT = re.compile(r"^bind (\S+?)(?: or (\S+?))?: (.*); with SO_REUSEADDR: (.*)$", re.M)
@@ -96,10 +96,21 @@ class WhyCase(Case):
 class Answers(WhyCase):
     """Would a bind work?"""
 
+    BOTH = "0.0.0.0:%d or [::]:%d"
+
+    def wheres(self, port):
+        """The addresses of each answer, as they are written."""
+        return re.findall(r"^bind (.*?): (?:yes|no)", self.why(port)[1], re.M)
+
+    def states(self, port):
+        """The states of what has the port at its own end."""
+        return {found.state for found in kernel.diag() if found.local[1] == port}
+
     def test_nobody(self):
         port = self.port()
         self.assertEqual(set(self.agree(port).values()), {("yes", "yes")})
 
+    @needs_bound
     def test_bound(self):
         for reuse in 0, 1:
             with self.subTest(reuse), bound("127.0.0.1", 0, reuse) as sock:
@@ -144,6 +155,24 @@ class Answers(WhyCase):
                 wait_until(lambda: kernel.state_of(cookie) == "TIME_WAIT", "TIME_WAIT")
                 answer = ("no, EADDRINUSE", "yes" if reuse else "no, EADDRINUSE")
                 self.assertEqual(self.agree(port)["127.0.0.1:%d" % port], answer)
+
+    @needs_ipv6
+    def test_both_wildcards_at_once(self):
+        """Where the same is to be said of them: of nobody, and of what is in TIME_WAIT alone."""
+        port = self.port()
+        self.assertEqual(self.wheres(port), [self.BOTH % (port, port)])
+        for reuse in 0, 1:
+            with self.subTest(reuse):
+                port = self.port()
+                kernel.leave_dying(port, reuse)
+                wait_until(lambda: self.states(port) == {"TIME_WAIT"}, "TIME_WAIT")
+                self.assertEqual(self.wheres(port), [self.BOTH % (port, port)])
+
+    @needs_ipv6
+    def test_each_wildcard_for_itself(self):
+        """A listener of IPv6 alone is in the way of the one."""
+        _, port = self.listener(1, "[::]", v6only=1)
+        self.assertEqual(self.wheres(port), ["0.0.0.0:%d" % port, "[::]:%d" % port])
 
     def test_an_address_that_is_not_ours(self):
         port = self.port()
@@ -209,6 +238,7 @@ class Holders(WhyCase):
         self.assertEqual((row[1:4], row[5:]), ([here, there, "for"], ["s", "more"]))
         self.assertLessEqual(int(row[4]), 60)
 
+    @needs_bound
     def test_bound_only(self):
         with bound("127.0.0.1", 0, 1) as sock:
             rows = self.rows(sock.getsockname()[1])

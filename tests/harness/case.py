@@ -47,6 +47,16 @@ def needs_ipv6(function):
     return run
 
 
+def needs_bound(function):
+    """Skip the test where the kernel keeps to itself what is bound and nothing else."""
+    @functools.wraps(function)
+    def run(self):
+        if not kernel.lists_bound():
+            self.skipTest("the kernel lists no sockets that are only bound (before Linux 6.8)")
+        return function(self)
+    return run
+
+
 def needs_mptcp(function):
     @functools.wraps(function)
     def run(self):
@@ -349,5 +359,6 @@ def listening_port(process):
     return int(found.group(1))
 
 
-__all__ = ["Case", "Puppet", "contract", "environment", "kernel", "listening_port", "needs_ipv6",
-           "needs_mptcp", "needs_root", "paths", "read_line", "shimmed", "timeout", "wait_until"]
+__all__ = ["Case", "Puppet", "contract", "environment", "kernel", "listening_port",
+           "needs_bound", "needs_ipv6", "needs_mptcp", "needs_root", "paths", "read_line",
+           "shimmed", "timeout", "wait_until"]

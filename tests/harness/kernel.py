@@ -220,6 +220,13 @@ def has_ipv6():
     return True
 
 
+def lists_bound():
+    """Does it list sockets that are bound and nothing else? From Linux 6.8 on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return by_cookie(cookie_of(sock)) is not None
+
+
 def has_mptcp():
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP):
