@@ -117,23 +117,9 @@ class Values(Settings):
 
     def on_a_terminal(self, **more):
         """Standard error of the script on a terminal."""
-        main, side = pty.openpty()
         env = dict(shimmed(LOG="stderr"), TERM="xterm")
         env.update(more)
-        process = self.start([paths.PYTHON, "-I", "-S", "-c", SCRIPT], env, stderr=side)
-        os.close(side)
-        text = b""
-        while True:
-            try:
-                data = os.read(main, 65536)
-            except OSError:
-                break
-            if not data:
-                break
-            text += data
-        os.close(main)
-        self.assertEqual(process.wait(), 0)
-        return text
+        return self.run_on_terminal([paths.PYTHON, "-I", "-S", "-c", SCRIPT], env)
 
     def test_color_on_a_terminal(self):
         self.assertIn(b"\x1b[", self.on_a_terminal())

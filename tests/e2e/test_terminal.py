@@ -1,11 +1,6 @@
 """Text on a terminal: looked at through one, at the width that it has."""
 
-import fcntl
-import os
-import pty
 import re
-import struct
-import termios
 
 from harness import paths
 from harness.case import Case, shimmed
@@ -35,22 +30,8 @@ class Terminal(Case):
     """A script whose log is a terminal of so many columns."""
 
     def lines(self, width, **env):
-        main, side = pty.openpty()
-        fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-        process = self.start([paths.PYTHON, "-I", "-S", "-c", SCRIPT],
-                             dict(shimmed(LOG="stderr"), **env), stderr=side)
-        os.close(side)
-        text = b""
-        while True:
-            try:
-                data = os.read(main, 65536)
-            except OSError:
-                break
-            if not data:
-                break
-            text += data
-        os.close(main)
-        self.assertEqual(process.wait(), 0)
+        text = self.run_on_terminal([paths.PYTHON, "-I", "-S", "-c", SCRIPT],
+                                    dict(shimmed(LOG="stderr"), **env), width)
         return text.decode().replace("\r\n", "\n").splitlines()
 
     def held(self, width, column):

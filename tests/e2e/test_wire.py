@@ -73,6 +73,17 @@ class Wired(Case):
         self.events.new()
         return peer
 
+    def closing(self, family):
+        """Both have sent a FIN before either has heard the other's."""
+        peer = self.active(family)
+        self.shut("ESTABLISHED", "FIN_WAIT_1")
+        before = peer.ack
+        peer.expect("FA")
+        peer.send("FA", ack=before)
+        peer.expect("A")
+        self.look("FIN_WAIT_1", "CLOSING")
+        return peer
+
     def listening(self, family, before=""):
         """`l` listens, and does not wait in accept; a peer that knows its port."""
         self.p("l = c = None; l = socket.socket(%d); %s\n"
@@ -264,14 +275,7 @@ class Closing(Wired):
 
     @of_both_families
     def test_simultaneous(self, family):
-        """Both send a FIN before either has heard the other's."""
-        peer = self.active(family)
-        self.shut("ESTABLISHED", "FIN_WAIT_1")
-        before = peer.ack
-        peer.expect("FA")
-        peer.send("FA", ack=before)
-        peer.expect("A")
-        self.look("FIN_WAIT_1", "CLOSING")
+        peer = self.closing(family)
         peer.send("A")
         self.look("CLOSING", "TIME_WAIT")
 
@@ -439,13 +443,7 @@ class Resets(Wired):
 
     @of_both_families
     def test_closing(self, family):
-        peer = self.active(family)
-        self.shut("ESTABLISHED", "FIN_WAIT_1")
-        before = peer.ack
-        peer.expect("FA")
-        peer.send("FA", ack=before)
-        peer.expect("A")
-        self.look("FIN_WAIT_1", "CLOSING")
+        peer = self.closing(family)
         self.reset(peer, "CLOSING", ["peer-reset"])
 
     @of_both_families
@@ -1347,13 +1345,7 @@ class Copies(Wired):
 
     @of_both_families
     def test_simultaneous(self, family):
-        peer = self.active(family)
-        self.shut("ESTABLISHED", "FIN_WAIT_1")
-        before = peer.ack
-        peer.expect("FA")
-        peer.send("FA", ack=before)
-        peer.expect("A")
-        self.look("FIN_WAIT_1", "CLOSING")
+        self.closing(family)
         self.copied("CLOSING", "CLOSING", True)
 
     @of_both_families

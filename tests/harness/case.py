@@ -1,15 +1,19 @@
 """A test: its own folder, the programs it starts, the log they write."""
 
+import fcntl
 import functools
 import json
 import os
+import pty
 import re
 import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
+import termios
 import time
 import unittest
 
@@ -172,6 +176,23 @@ class Case(unittest.TestCase):
         except subprocess.TimeoutExpired:
             raise Timeout("%s did not end" % (command,)) from None
         return process.returncode, out, err
+
+    def run_on_terminal(self, command, env, width=None):
+        """Run a program to its good end: what it wrote to its standard error, a terminal."""
+        main, side = pty.openpty()
+        if width is not None:
+            fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+        process = self.start(command, env, stderr=side)
+        os.close(side)
+        text = b""
+        while True:
+            try:
+                text += os.read(main, 65536)
+            except OSError:  # nobody has the other end any more
+                break
+        os.close(main)
+        self.assertEqual(process.wait(), 0)
+        return text
 
     def puppet(self, log=None, env=None, plain=False, silent=True, executable=paths.PYTHON,
                wrapper=(), **settings):

@@ -6,13 +6,10 @@
  * A service with SystemCallFilter= is set up so: the filter is there before the
  * program begins.
  */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <unistd.h>
+
+#include "filtered.h"
 
 static struct sock_filter filter[BPF_MAXINSNS];
 static unsigned short used;
@@ -39,21 +36,11 @@ static void allow(const char *numbers)
 
 int main(int argc, char **argv)
 {
-	struct sock_fprog program = {.filter = filter};
-
 	if (argc < 3)
 		return 2;
 	add((struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 					 offsetof(struct seccomp_data, nr)));
 	allow(argv[1]);
 	add((struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS));
-	program.len = used;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) {
-		perror("seccomp");
-		return 125;
-	}
-	execv(argv[2], argv + 2);
-	perror(argv[2]);
-	return 127;
+	return run_filtered(filter, used, argv + 2);
 }

@@ -6,14 +6,11 @@
  * Containers are set up so: the filter is there before the program begins.
  */
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <unistd.h>
+
+#include "filtered.h"
 
 static struct sock_filter filter[] = {
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -26,16 +23,7 @@ static struct sock_filter filter[] = {
 
 int main(int argc, char **argv)
 {
-	struct sock_fprog program = {sizeof(filter) / sizeof(*filter), filter};
-
 	if (argc < 2)
 		return 2;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) {
-		perror("seccomp");
-		return 125;
-	}
-	execv(argv[1], argv + 1);
-	perror(argv[1]);
-	return 127;
+	return run_filtered(filter, sizeof(filter) / sizeof(*filter), argv + 1);
 }

@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "facts/shim.h"
+#include "made.h"
 #include "observe/tcp_state.h"
 #include "sys/own.h"
 #include "unit.h"
@@ -76,17 +77,9 @@ static struct connection new_connection(int family)
 
 static struct diag_id id_of(int fd)
 {
-	struct diag_id id = {
-		.cookie = sock_cookie(fd),
-		.netns = sock_netns(fd),
-		.local = sock_local(fd),
-		.peer = sock_peer(fd),
-		.protocol = IPPROTO_TCP,
-	};
+	const struct diag_id id = diag_id_of(fd);
 
 	MUST(id.cookie != 0);
-	if (!id.netns)
-		id.proven = true; /* before Linux 5.14 */
 	return id;
 }
 

@@ -29,6 +29,7 @@
 #include "log/record.h"
 #include "log/ring.h"
 #include "log/sink.h"
+#include "made.h"
 #include "observe/diag.h"
 #include "observe/proc.h"
 #include "observe/tcp_state.h"
@@ -634,18 +635,6 @@ enum { RECORDS = 3 };
 
 static bool recorded[2 * RECORDS];
 
-static bool record(uint64_t number)
-{
-	const struct event ev = {
-		.call = CALL_listen,
-		.seq = number,
-		.pid = getpid(),
-		.has_ret = true,
-	};
-
-	return ring_append(&ev);
-}
-
 static bool is_recorded(uint64_t number)
 {
 	static char file[1 << 17] __attribute__((aligned(16)));
@@ -683,7 +672,7 @@ static void prepare_old_ring(void)
 
 	log_to(LOG_RING, path);
 	if (child == 0) {
-		MUST(log_open(&set, "prog") && record(1));
+		MUST(log_open(&set, "prog") && append_listen(1));
 		_exit(0);
 	}
 	MUST(waitpid(child, &status, 0) == child && status == 0);
@@ -701,10 +690,10 @@ static void prepare_full_chunk(void)
 	uint64_t at;
 
 	prepare_ring();
-	MUST(log_open(&set, "prog") && record(1));
+	MUST(log_open(&set, "prog") && append_listen(1));
 	do {
 		at = atomic_load(&this_process.ring_at);
-		MUST(record(2));
+		MUST(append_listen(2));
 	} while ((uint32_t)at + 3 * 256 < 4096 &&
 		 (atomic_load(&this_process.ring_at) ^ at) >> 32 == 0);
 	opened = true;
@@ -713,7 +702,7 @@ static void prepare_full_chunk(void)
 static void record_some(void)
 {
 	for (uint64_t i = 0; i < RECORDS; i++) {
-		recorded[i] = opened && record(100 + i);
+		recorded[i] = opened && append_listen(100 + i);
 		MUST(recorded[i] || plan->is_failing);
 	}
 }
@@ -731,7 +720,7 @@ static void record_over_chunks(void)
 {
 	record_some();
 	for (uint64_t i = RECORDS; i < 2 * RECORDS; i++)
-		recorded[i] = record(100 + i);
+		recorded[i] = append_listen(100 + i);
 }
 
 /* It is truncated between two records. */
@@ -747,7 +736,7 @@ static void judge_ring(void)
 
 	for (uint64_t i = 0; i < 2 * RECORDS; i++)
 		MUST(!recorded[i] || is_recorded(100 + i));
-	MUST(!opened || (record(99) && is_recorded(99)));
+	MUST(!opened || (append_listen(99) && is_recorded(99)));
 	for (int i = 0; i < RING_HELD_WORDS; i++)
 		held += __builtin_popcountll(atomic_load(&this_process.ring_held[i]));
 	MUST(held <= 1);
@@ -785,21 +774,6 @@ static int new_listener(void)
 	return fd;
 }
 
-static struct diag_id id_of(int fd)
-{
-	struct diag_id id = {
-		.cookie = sock_cookie(fd),
-		.netns = sock_netns(fd),
-		.local = sock_local(fd),
-		.peer = sock_peer(fd),
-		.protocol = IPPROTO_TCP,
-	};
-
-	if (!id.netns)
-		id.proven = true; /* before Linux 5.14 */
-	return id;
-}
-
 static void prepare_question(void)
 {
 	struct sockaddr_in addr;
@@ -812,9 +786,9 @@ static void prepare_question(void)
 	MUST(getsockname(listener, (struct sockaddr *)&addr, &len) == 0);
 	MUST(connect(client, (struct sockaddr *)&addr, len) == 0);
 	closed_one = new_listener();
-	listener_id = id_of(listener);
-	client_id = id_of(client);
-	closed_id = id_of(closed_one);
+	listener_id = diag_id_of(listener);
+	client_id = diag_id_of(client);
+	closed_id = diag_id_of(closed_one);
 	close(closed_one);
 }
 
@@ -890,7 +864,7 @@ static void judge_answers(void)
 static void ask_socket(void)
 {
 	struct tcp_facts facts;
-	const struct diag_id id = id_of(client);
+	const struct diag_id id = diag_id_of(client);
 	const int state = tcp_state(client), rc = tcp_ask(client, &facts);
 
 	MUST(id.cookie == client_id.cookie || (!id.cookie && plan->is_failing));

@@ -16,6 +16,7 @@
 
 #include "facts/ring_file.h"
 #include "log/record.h"
+#include "made.h"
 #include "sys/own.h"
 #include "sys/process.h"
 #include "unit.h"
@@ -40,18 +41,6 @@ static void open_small(void)
 {
 	MUST(process_init() == 0);
 	MUST(ring_open(new_file(), SMALL) == 0);
-}
-
-static bool append(uint64_t number)
-{
-	const struct event ev = {
-		.call = CALL_listen,
-		.seq = number,
-		.pid = getpid(),
-		.has_ret = true,
-	};
-
-	return ring_append(&ev);
 }
 
 /* What a record tells of the event that it was made of. */
@@ -131,7 +120,7 @@ static void made_body(void *arg)
 	MUST(fstat(reader, &stat) == 0);
 	MUST(stat.st_size == SMALL);
 	MUST(stat.st_blocks * 512 >= SMALL); /* all of it is there, not a hole */
-	MUST(append(7));
+	MUST(append_listen(7));
 	MUST(is_there(7));
 	MUST(fstat(reader, &stat) == 0 && stat.st_size == SMALL);
 }
@@ -205,13 +194,13 @@ static void limit_body(void *arg)
 
 	set_limit(RLIM_INFINITY);
 	MUST(ring_open(new_file(), SMALL) == 0);
-	MUST(append(1));
+	MUST(append_listen(1));
 	set_limit(100);
-	MUST(!append(2));
+	MUST(!append_listen(2));
 	MUST(ftruncate(reader, 0) == 0);
-	MUST(!append(3));
+	MUST(!append_listen(3));
 	set_limit(RLIM_INFINITY);
-	MUST(append(4));
+	MUST(append_listen(4));
 	MUST(is_there(4) && !is_there(2));
 }
 
@@ -248,7 +237,7 @@ static void newest_body(void *arg)
 	(void)arg;
 	open_small();
 	for (uint64_t i = 1; i <= EVENTS; i++)
-		MUST(append(i));
+		MUST(append_listen(i));
 	/* All but the chunk that is being overwritten. */
 	must_hold_newest(EVENTS, (SMALL_CHUNKS - 1) * (4096 / A_RECORD));
 }
@@ -269,11 +258,11 @@ static void truncated_body(void *arg)
 	(void)arg;
 	open_small();
 	for (int i = 0; i < 40; i++) {
-		MUST(append(++number));
+		MUST(append_listen(++number));
 		MUST(ftruncate(reader, i % 4 == 0 ? 0 : i * 977) == 0);
 		if (i % 4 == 1)
 			MUST(pwrite(reader, "hello", 5, 0) == 5);
-		MUST(append(++number));
+		MUST(append_listen(++number));
 		MUST(is_there(number));
 		MUST(pread(reader, &now, sizeof(now), 0) == sizeof(now));
 		MUST(memcmp(&now, &head, sizeof(now)) == 0);
@@ -281,7 +270,7 @@ static void truncated_body(void *arg)
 	/* Truncated and long again before anybody looked: found out with the next chunk. */
 	MUST(ftruncate(reader, 0) == 0 && ftruncate(reader, SMALL) == 0);
 	for (int i = 0; i < 4096 / 208 + 1; i++)
-		MUST(append(++number));
+		MUST(append_listen(++number));
 	MUST(pread(reader, &now, sizeof(now), 0) == sizeof(now));
 	MUST(memcmp(&now, &head, sizeof(now)) == 0);
 	MUST(is_there(number));
@@ -307,11 +296,11 @@ static void two_body(void *arg)
 	(void)arg;
 	MUST(process_init() == 0);
 	MUST(ring_open(new_file(), LARGE) == 0);
-	MUST(append(1));
+	MUST(append_listen(1));
 	child = fork();
 	MUST(child >= 0);
 	for (uint64_t i = 2; i <= EVENTS; i++)
-		MUST(append(i));
+		MUST(append_listen(i));
 	if (child == 0)
 		_exit(0);
 	MUST(waitpid(child, &status, 0) == child && status == 0);
@@ -340,14 +329,14 @@ static void *thread_body(void *arg)
 	const uint64_t first = (uint64_t)(uintptr_t)arg * A_THREAD;
 
 	for (uint64_t i = 0; i < A_THREAD; i++)
-		MUST(append(first + i));
+		MUST(append_listen(first + i));
 	return NULL;
 }
 
 static void handler(int signal)
 {
 	(void)signal;
-	append(UINT64_MAX);
+	append_listen(UINT64_MAX);
 }
 
 /* Threads, and a handler that may meet any of them anywhere. */
@@ -411,13 +400,13 @@ static void moved_body(void *arg)
 
 	(void)arg;
 	open_small();
-	MUST(append(1));
+	MUST(append_listen(1));
 	MUST(is_locked(RING_DATA_AT));
 	old = own_number(OWN_LOG);
 	own_move_away(old);
 	MUST(dup2(STDERR_FILENO, old) == old);
 	MUST(own_number(OWN_LOG) != old);
-	MUST(append(2));
+	MUST(append_listen(2));
 	n = read_all(seen, COUNT_OF(seen));
 	MUST(n == 2);
 	MUST(is_locked(seen[0].seq == 2 ? seen[0].at : seen[1].at));
@@ -439,7 +428,7 @@ static pid_t start_holder(uint64_t number, bool *ret_recorded)
 	MUST(pipe(said) == 0);
 	child = fork_for_a_while();
 	if (child == 0) {
-		result = append(number) ? 'y' : 'n';
+		result = append_listen(number) ? 'y' : 'n';
 		MUST(write(said[1], &result, 1) == 1);
 		for (;;)
 			pause();
@@ -469,9 +458,9 @@ static void holders_body(void *arg)
 		holders[i] = start_holder(100 + i, &recorded);
 		MUST(recorded);
 	}
-	MUST(!append(200));
+	MUST(!append_listen(200));
 	end_holder(holders[3]);
-	MUST(append(201));
+	MUST(append_listen(201));
 	late = start_holder(202, &recorded);
 	MUST(!recorded);
 	end_holder(late);
