@@ -11,8 +11,8 @@ import socket
 import time
 
 from harness import contract, kernel, strace
-from harness.case import Case, environment, needs_ipv6, needs_root, paths, shimmed, timeout, \
-    wait_until
+from harness.case import Case, environment, needs_bound, needs_ipv6, needs_root, paths, shimmed, \
+    timeout, wait_until
 
 REUSE = "%s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, %d)"
 LINGER = "%s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, %d))"
@@ -239,6 +239,7 @@ class Listener(Listeners):
         self.assertEqual(self.notes(self.bound(p, log, port, before=join)),
                          ["reuse-enabled", "shared-port"])
 
+    @needs_bound
     def test_a_group_that_may_be_ours(self):
         """A listener of our own group, and another in the way: who it was is not guessed."""
         log, port = self.log(), self.port()
@@ -557,6 +558,7 @@ def parent_of(pid):
 class Bound(Notes):
     """in-use-bound: a socket that does not listen, or a live connection."""
 
+    @needs_bound
     def test_a_bound_socket(self):
         log, port = self.log(), self.port()
         self.ours(port)
@@ -567,6 +569,7 @@ class Bound(Notes):
                          % (port, program_of(os.getpid())))
         self.absent([event], "in-use-listener", "in-use-dying")
 
+    @needs_bound
     def test_a_bound_socket_of_our_own(self):
         log, port = self.log(), self.port()
         p = self.puppet(log, REUSE="off")
@@ -576,6 +579,7 @@ class Bound(Notes):
                          "a socket bound to 0.0.0.0:%d that does not listen of this process "
                          "itself, %s has the port" % (port, program_of(p.pid)))
 
+    @needs_bound
     @needs_ipv6
     def test_a_bound_socket_of_ipv6(self):
         log, port = self.log(), self.port()
@@ -633,6 +637,7 @@ class Bound(Notes):
         p = self.puppet(log)
         self.assertEqual(self.notes(self.bound(p, log, port)), ["reuse-enabled"])
 
+    @needs_bound
     @needs_root
     def test_whose_owner_may_not_be_seen(self):
         log, port = self.log(), self.port()
@@ -904,6 +909,7 @@ class Refusals(Notes):
                          "process lacks CAP_NET_BIND_SERVICE")
         self.absent([self.bound(p, log, 2000)], "privileged-port")
 
+    @needs_bound
     @needs_root
     def test_ports_exhausted_at_bind(self):
         self.namespace(ip_local_port_range="40000 40003")
@@ -986,6 +992,7 @@ class Refusals(Notes):
         self.assertEqual(self.note(event, "ports-exhausted"),
                          self.EXHAUSTED + waits + self.NO_PORT + kept)
 
+    @needs_bound
     @needs_root
     def test_ports_exhausted_by_several(self):
         """No one peer has most of them, or few are in TIME_WAIT: no more is said than that."""
@@ -1008,6 +1015,7 @@ class Refusals(Notes):
             self.assertEqual(figures, {"taken": 8, "time_wait": len(ports)})
             self.assertNotIn("connections to 127", text)
 
+    @needs_bound
     @needs_root
     def test_ports_exhausted_at_listen(self):
         """listen binds what was not bound."""
@@ -1111,6 +1119,7 @@ class Connects(Notes):
         p("error_of(c.connect, ('127.0.0.1', %d))" % port)
         return self.last(log, "connect")
 
+    @needs_bound
     def test_bound_and_not_listening(self):
         """The server is there and has not called listen: as far as it is on this machine."""
         hosts = ["127.0.0.1", "0.0.0.0"] + ["::"] * kernel.has_ipv6()

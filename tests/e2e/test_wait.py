@@ -11,7 +11,7 @@ import subprocess
 import termios
 
 from harness import kernel, paths
-from harness.case import Case, needs_root, read_line, shimmed, wait_until
+from harness.case import Case, needs_bound, needs_root, read_line, shimmed, wait_until
 from harness.contract import VIEW_KEYS
 
 SOCK_DESTROY = 21
@@ -341,6 +341,7 @@ class Failure(Waiting):
         event = self.refused_at_once(p, log, port)
         self.assertIn("in-use-listener", self.notes(event))
 
+    @needs_bound
     def test_never_against_a_bound_socket(self):
         log, port = self.log(), self.port()
         with socket.socket() as sock:
