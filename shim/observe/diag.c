@@ -48,6 +48,7 @@ static bool make_slot(unsigned int i)
 {
 	const int fresh = open_netlink();
 
+	atomic_store(&this_process.diag_netns[i], 0);
 	return fresh >= 0 && own_adopt(OWN_DIAG + i, fresh) >= 0;
 }
 
@@ -200,13 +201,28 @@ static int converse(struct channel *channel, const struct diag_query *query, voi
 	return visitor.enough ? visitor.enough : rc;
 }
 
+/* Asked once of a socket that is kept: that it still is ours was seen when it was taken. */
+static uint64_t netns_of(const struct channel *channel)
+{
+	uint64_t netns = 0;
+
+	if (channel->slot >= 0)
+		netns = atomic_load(&this_process.diag_netns[channel->slot]);
+	if (netns)
+		return netns;
+	netns = sock_netns(channel->fd);
+	if (channel->slot >= 0)
+		atomic_store(&this_process.diag_netns[channel->slot], netns);
+	return netns;
+}
+
 /*
  * "Not found" says something only where the socket would have been found: in the
  * namespace that this channel sees, or where the same question found it before.
  */
 static bool not_found_counts(const struct channel *channel, const struct diag_id *id)
 {
-	return id->netns ? sock_netns(channel->fd) == id->netns : id->proven;
+	return id->netns ? netns_of(channel) == id->netns : id->proven;
 }
 
 struct search {
@@ -281,7 +297,7 @@ static int dump_in(void *room, struct channel *channel, const struct diag_scope 
 {
 	int rc;
 
-	if (scope->netns && sock_netns(channel->fd) != scope->netns)
+	if (scope->netns && netns_of(channel) != scope->netns)
 		return -EXDEV;
 	diag_query_dump(room, scope->protocol, scope->family, scope->port, scope->kernel_states,
 			next_seq());

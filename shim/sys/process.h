@@ -24,6 +24,7 @@ struct process {
 	_Atomic(uint64_t) lost;		      /* events lost and not yet told */
 	_Atomic(uint64_t) counted;	      /* sockets at the limit: observe/explain_accept.c */
 	_Atomic(uint64_t) diag[DIAG_SOCKETS]; /* who has our netlink sockets: observe/diag.c */
+	_Atomic(uint64_t) diag_netns[DIAG_SOCKETS]; /* theirs, for good; 0: not asked yet */
 	_Atomic(uint64_t) proofs[PROOFS];     /* observe/proofs.c */
 	/* What was explained in full, and when: observe/explain.c. */
 	_Atomic(uint64_t) explained, exhausted;
