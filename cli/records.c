@@ -24,7 +24,7 @@ size_t record_size(const struct ring_format *format, const void *bytes, size_t l
 }
 
 /* As long as a failure is counted; and some more until the last record of it is written. */
-#define COUNTED_NS UINT64_C(1200000000)
+#define COUNTED_NS (REPEATED_FOR_NS + UINT64_C(200000000))
 
 struct record_key record_key(const struct ring_format *format, const void *record)
 {

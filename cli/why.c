@@ -166,14 +166,8 @@ struct verdict {
 
 static void tell_sharing(struct holders *holders, const struct sharing *sharing)
 {
-	const struct shared shared = sharing_judge(sharing);
-
-	holders->pid = sharing->named.pid;
-	memcpy(holders->prog, sharing->named.prog, sizeof(holders->prog));
-	holders->others = sharing->count - 1;
-	holders->inherited = shared.by_exec;
-	holders->or_inherited = shared.or_exec;
-	holders->shared_by_fork = shared.by_fork;
+	sharing_name(holders, sharing->named.pid, sharing->named.prog);
+	sharing_tell(holders, sharing->count - 1, sharing_judge(sharing));
 }
 
 static void name_owner(struct holders *holders, const struct port *port)

@@ -73,6 +73,9 @@ enum { VIA_MAX = 8 };
 
 enum { OPENED_UNKNOWN, OPENED_BY_US, OPENED_BY_PEER };
 
+/* So long after a failure that was told equal ones are counted; the next is told again. */
+#define REPEATED_FOR_NS UINT64_C(1000000000)
+
 /*
  * Failures of a thread that one event tells: it is the last of them, and stands for so many
  * calls, itself included.

@@ -42,8 +42,7 @@ bool endpoint_is_wildcard(const struct endpoint *end)
 	return memcmp(end->addr, any, end->family == AF_INET ? 4 : 16) == 0;
 }
 
-/* The four bytes of IPv4, NULL where it is a native IPv6 address. */
-static const uint8_t *ipv4_of(const struct endpoint *end)
+const uint8_t *endpoint_ipv4(const struct endpoint *end)
 {
 	if (end->family == AF_INET)
 		return end->addr;
@@ -53,14 +52,14 @@ static const uint8_t *ipv4_of(const struct endpoint *end)
 bool endpoint_is_loopback(const struct endpoint *end)
 {
 	static const uint8_t ipv6_loopback[16] = {[15] = 1};
-	const uint8_t *ipv4 = ipv4_of(end);
+	const uint8_t *ipv4 = endpoint_ipv4(end);
 
 	return ipv4 ? ipv4[0] == 127 : memcmp(end->addr, ipv6_loopback, 16) == 0;
 }
 
 bool endpoint_same(const struct endpoint *a, const struct endpoint *b)
 {
-	const uint8_t *a4 = ipv4_of(a), *b4 = ipv4_of(b);
+	const uint8_t *a4 = endpoint_ipv4(a), *b4 = endpoint_ipv4(b);
 
 	if (a->port != b->port || !a->family || !b->family || !a4 != !b4)
 		return false;

@@ -24,6 +24,9 @@ void out_endpoint(struct out *out, const struct endpoint *end);
 /* Is the address 0.0.0.0 or ::, that is any of this machine's? */
 bool endpoint_is_wildcard(const struct endpoint *end);
 
+/* The four bytes of IPv4, NULL where it is a native IPv6 address. */
+const uint8_t *endpoint_ipv4(const struct endpoint *end);
+
 /* Is it an address that packets do not leave the machine for: 127.0.0.0/8, ::1? */
 bool endpoint_is_loopback(const struct endpoint *end);
 

@@ -22,8 +22,7 @@
 #include "sys/thread_end.h"
 
 enum { PIECE_SEATS = 16, PIECES = 64 };
-#define SECOND_NS UINT64_C(1000000000)
-#define ABANDONED_NS (10 * SECOND_NS)
+#define ABANDONED_NS (10 * REPEATED_FOR_NS)
 
 /* The seats lie together: who looks for one need not touch the sets. */
 struct seat {
@@ -160,7 +159,7 @@ struct repeats *repeats_hold_set(const struct event *ev)
 void repeats_release(struct repeats *repeats, const struct event *ev)
 {
 	struct seat *seat = mine;
-	uint64_t idle_ns = end_of(ev) + SECOND_NS;
+	uint64_t idle_ns = end_of(ev) + REPEATED_FOR_NS;
 
 	/* A handler has come in between for so long that the set was taken for an abandoned one. */
 	if (!seat || seat->repeats != repeats)
@@ -217,7 +216,7 @@ struct failure *repeats_find(struct repeats *repeats, const struct event *ev)
 
 static bool within_a_second(const struct failure *failure, const struct event *ev)
 {
-	return end_of(ev) < failure->told_ns + SECOND_NS;
+	return end_of(ev) < failure->told_ns + REPEATED_FOR_NS;
 }
 
 /* An accept that worked is of the listener as well. */

@@ -5,7 +5,6 @@
 #include "observe/closings.h"
 
 #include <limits.h>
-#include <string.h>
 
 #include "facts/shim.h"
 #include "observe/event.h"
@@ -14,32 +13,16 @@
 #include "observe/tcp_state.h"
 #include "sys/own.h"
 #include "sys/process.h"
-#include "sys/sys.h"
+#include "sys/room.h"
 
 enum { FIRST_ROOM = 32 };
-
-/* Twice the room, or the first. */
-static bool grow(struct closings *closings)
-{
-	const size_t room = closings->room ? 2 * closings->room : FIRST_ROOM;
-	struct closing *list = sys_mmap_pages(room * sizeof(*list));
-
-	if (sys_failed(list))
-		return false;
-	if (closings->room) {
-		memcpy(list, closings->list, closings->count * sizeof(*list));
-		sys_munmap(closings->list, closings->room * sizeof(*list));
-	}
-	closings->list = list;
-	closings->room = room;
-	return true;
-}
 
 static void consider(struct closings *closings, enum call_id call, int fd)
 {
 	if (own_is(fd))
 		return;
-	if (closings->count == closings->room && !grow(closings)) {
+	if (closings->count == closings->room &&
+	    !room_grow(&closings->list, &closings->room, sizeof(*closings->list), FIRST_ROOM)) {
 		if (tcp_state(fd) >= 0)
 			event_lost();
 		return;
@@ -79,6 +62,5 @@ void closings_find(struct closings *ret, enum call_id call, unsigned int first, 
 
 void closings_done(struct closings *closings)
 {
-	if (closings->room)
-		sys_munmap(closings->list, closings->room * sizeof(*closings->list));
+	room_done(closings->list, closings->room, sizeof(*closings->list));
 }

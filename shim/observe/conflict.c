@@ -12,9 +12,7 @@ enum address_type { ANY6, MAPPED, NATIVE6 };
 
 static enum address_type type_of(const struct endpoint *end)
 {
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-	if (end->family == AF_INET || memcmp(end->addr, mapped, sizeof(mapped)) == 0)
+	if (endpoint_ipv4(end))
 		return MAPPED;
 	return endpoint_is_wildcard(end) ? ANY6 : NATIVE6;
 }
@@ -23,18 +21,11 @@ static enum address_type type_of(const struct endpoint *end)
 static const uint8_t *ipv4_of(const struct endpoint *end)
 {
 	static const uint8_t loopback4_ipv6[4] = {127, 0, 0, 6}, any[4];
+	const uint8_t *ipv4 = endpoint_ipv4(end);
 
-	if (end->family == AF_INET)
-		return end->addr;
-	switch (type_of(end)) {
-	case MAPPED:
-		return end->addr + 12;
-	case ANY6:
-		return any;
-	case NATIVE6:
-		break;
-	}
-	return loopback4_ipv6;
+	if (ipv4)
+		return ipv4;
+	return endpoint_is_wildcard(end) ? any : loopback4_ipv6;
 }
 
 /* ipv4_rcv_saddr_equal, with both wildcards */

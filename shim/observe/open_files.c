@@ -5,38 +5,22 @@
 #include "observe/open_files.h"
 
 #include <fcntl.h>
-#include <string.h>
 #include <sys/types.h>
 
 #include "facts/out.h"
 #include "observe/proc.h"
 #include "sys/apart.h"
+#include "sys/room.h"
 #include "sys/sys.h"
 
 enum { FIRST_ROOM = 1024 };
-
-/* Twice the room, or the first. */
-static bool grow(struct open_files *all)
-{
-	const size_t room = all->room ? 2 * all->room : FIRST_ROOM;
-	int *numbers = sys_mmap_pages(room * sizeof(*numbers));
-
-	if (sys_failed(numbers))
-		return false;
-	if (all->room) {
-		memcpy(numbers, all->numbers, all->count * sizeof(*numbers));
-		sys_munmap(all->numbers, all->room * sizeof(*numbers));
-	}
-	all->numbers = numbers;
-	all->room = room;
-	return true;
-}
 
 static int add(int number, void *arg)
 {
 	struct open_files *all = arg;
 
-	if (all->count == all->room && !grow(all))
+	if (all->count == all->room &&
+	    !room_grow(&all->numbers, &all->room, sizeof(*all->numbers), FIRST_ROOM))
 		return 1;
 	all->numbers[all->count++] = number;
 	return 0;
@@ -76,7 +60,6 @@ bool open_files_read(struct open_files *ret)
 
 void open_files_done(struct open_files *files)
 {
-	if (files->room)
-		sys_munmap(files->numbers, files->room * sizeof(*files->numbers));
+	room_done(files->numbers, files->room, sizeof(*files->numbers));
 	*files = (struct open_files){0};
 }

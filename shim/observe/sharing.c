@@ -3,6 +3,8 @@
  */
 #include "observe/sharing.h"
 
+#include <string.h>
+
 static bool has_it_too(const struct sharing *sharing, pid_t pid)
 {
 	for (uint32_t i = 0; i < sharing->count && i < SHARERS_KEPT; i++)
@@ -47,4 +49,18 @@ struct shared sharing_judge(const struct sharing *sharing)
 	}
 	ret.or_exec = sharing->count == 1 && executed == 1;
 	return ret;
+}
+
+void sharing_name(struct holders *holders, pid_t pid, const char prog[16])
+{
+	holders->pid = pid;
+	memcpy(holders->prog, prog, sizeof(holders->prog));
+}
+
+void sharing_tell(struct holders *holders, uint32_t others, struct shared how)
+{
+	holders->others = others;
+	holders->inherited = how.by_exec;
+	holders->or_inherited = how.or_exec;
+	holders->shared_by_fork = how.by_fork;
 }

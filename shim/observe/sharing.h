@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "reuse/event.h"
+
 struct sharer {
 	pid_t pid, parent;
 	int fd;	      /* its lowest number for the socket */
@@ -42,5 +44,9 @@ struct shared {
 };
 
 struct shared sharing_judge(const struct sharing *sharing);
+
+/* Into what is told of the socket: who has it, and how so many others came to it. */
+void sharing_name(struct holders *holders, pid_t pid, const char prog[16]);
+void sharing_tell(struct holders *holders, uint32_t others, struct shared how);
 
 #endif
