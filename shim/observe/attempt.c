@@ -7,15 +7,15 @@
 #include <fcntl.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "facts/endpoint.h"
 #include "observe/diag.h"
 #include "observe/fdtable.h"
+#include "observe/turns.h"
 #include "sys/apart.h"
-#include "sys/clock.h"
+#include "sys/process.h"
 #include "sys/sys.h"
 
 enum { NS_OF_MS = 1000000 };
@@ -121,9 +121,7 @@ static void look_for_bound(void *arg)
  */
 static bool is_bound_here(const struct event *ev)
 {
-	enum { BOUND = 1 << 13, EACH_MS = 1000 }; /* TCP_BOUND_INACTIVE */
-	static _Atomic(uint32_t) last;
-	const uint32_t now = attempt_begun(ev), before = atomic_load(&last);
+	enum { BOUND = 1 << 13 }; /* TCP_BOUND_INACTIVE */
 	struct look look = {
 		.scope =
 			{
@@ -137,9 +135,8 @@ static bool is_bound_here(const struct event *ev)
 	};
 
 	if (!endpoint_is_loopback(&look.peer) || sys_on_alternate_stack() ||
-	    (before && now - before < EACH_MS))
+	    !turn_is_due(&this_process.bound_here, ev))
 		return false;
-	atomic_store(&last, now);
 	if (!apart_run(look_for_bound, &look, sizeof(look)))
 		look.rc = diag_dump_kept(&look.scope, visit_bound, &look.peer);
 	return look.rc == FOUND;

@@ -6,20 +6,21 @@
 
 #include <stdatomic.h>
 
-enum { LISTENERS = 64, EVERY_NS = 100000000 };
+#include "observe/turns.h"
 
-/* When a number was last looked at, CLOCK_MONOTONIC; numbers that share a place share the time. */
-static _Atomic(uint64_t) looked_ns[LISTENERS];
+enum { LISTENERS = 64, EVERY_MS = 100 };
+
+/* When a number was last looked at; numbers that share a place share the turn. */
+static _Atomic(uint64_t) looked[LISTENERS];
 
 /* By cookie, whose lower half stands above them: the drops at the last look. */
 static _Atomic(uint64_t) known_drops[LISTENERS];
 
-static bool is_due(int fd, uint64_t now_ns)
+static bool is_due(const struct event *ev)
 {
-	_Atomic(uint64_t) *const place = &looked_ns[(unsigned int)fd % LISTENERS];
-	uint64_t last = atomic_load_explicit(place, memory_order_relaxed);
+	uint32_t nothing;
 
-	return now_ns - last >= EVERY_NS && atomic_compare_exchange_strong(place, &last, now_ns);
+	return turn_take(&looked[(unsigned int)ev->fd % LISTENERS], EVERY_MS, ev, &nothing);
 }
 
 /* What was known of this socket, and not of another one in its place; else nothing is new. */
@@ -81,7 +82,7 @@ void backlog_of_accept(struct event *ev, uint64_t listener)
 	struct backlog backlog;
 	struct tcp_facts facts;
 
-	if (!is_due(ev->fd, ev->began_ns + ev->dur_ns) || tcp_ask(ev->fd, &facts) < 0)
+	if (!is_due(ev) || tcp_ask(ev->fd, &facts) < 0)
 		return;
 	/* The number may be another listener's by now: accept may have waited. */
 	if (facts.state != STATE_LISTEN || sock_cookie(ev->fd) != listener)
@@ -96,7 +97,7 @@ void backlog_of_failed_accept(struct event *ev, const struct tcp_facts *facts)
 
 	if (facts->state != STATE_LISTEN)
 		return;
-	if (is_due(ev->fd, ev->began_ns + ev->dur_ns))
+	if (is_due(ev))
 		backlog = backlog_look(ev->fd, ev->sock.cookie, facts);
 	backlog_note(ev, &backlog);
 }

@@ -17,9 +17,11 @@
 #include "observe/choices.h"
 #include "observe/conflict.h"
 #include "observe/diag.h"
+#include "observe/explain_ports.h"
 #include "observe/fdtable.h"
 #include "observe/proc.h"
 #include "observe/tcp_state.h"
+#include "observe/turns.h"
 #include "sys/apart.h"
 #include "sys/clock.h"
 #include "sys/own.h"
@@ -115,9 +117,8 @@ static void name_owner(struct holders *holders)
 
 	if (holders->inode)
 		proc_find_keeper(holders->inode, -1, &owner);
-	holders->pid = owner.pid;
 	holders->looked_up = owner.looked_up;
-	memcpy(holders->prog, owner.prog, sizeof(holders->prog));
+	sharing_name(holders, owner.pid, owner.prog);
 }
 
 /* All that have it, and how they came to it. */
@@ -127,16 +128,13 @@ static void name_owners(struct holders *holders)
 
 	if (holders->inode)
 		proc_find_owner(holders->inode, &owner);
-	holders->pid = owner.pid;
 	holders->looked_up = owner.looked_up;
-	memcpy(holders->prog, owner.prog, sizeof(holders->prog));
-	holders->others = owner.others;
-	holders->inherited = owner.shared.by_exec;
-	holders->shared_by_fork = owner.shared.by_fork;
+	sharing_name(holders, owner.pid, owner.prog);
+	sharing_tell(holders, owner.others, owner.shared);
 	if (owner.pid && owner.pid == sys_getpid())
 		name_own(holders, &owner);
-	else
-		holders->or_inherited = owner.shared.or_exec && strcmp(owner.prog, shim.prog) != 0;
+	if (holders->own || strcmp(owner.prog, shim.prog) == 0)
+		holders->or_inherited = false;
 }
 
 /* What is asked for that socket on that address, of which nothing is known so far. */
@@ -179,37 +177,16 @@ bool explain_holders(int fd, const struct endpoint *asked, bool listens, bool fi
 	return inquiry.complete;
 }
 
-/*
- * A program that looks for a free port meets a thousand that are not. What takes long is
- * asked once a second, and remembered in a word: when, in milliseconds, which port or
- * ports, and what came of it. 0: nothing yet.
- */
-enum { PAUSE_MS = 1000 };
-
-static uint64_t remembered(uint64_t now_ms, uint16_t high, uint16_t low)
+/* What a turn keeps: two numbers. */
+static uint32_t pair_of(uint16_t high, uint16_t low)
 {
-	return now_ms << 32 | (uint64_t)high << 16 | low;
-}
-
-static bool is_recent(uint64_t word, uint64_t now_ms)
-{
-	return word && (uint32_t)now_ms - (uint32_t)(word >> 32) < PAUSE_MS;
-}
-
-/* Is it the caller's turn? Else *ret_last is what was explained a moment ago. */
-static bool take_turn(_Atomic(uint64_t) *word, uint64_t mine, uint64_t now_ms, uint64_t *ret_last)
-{
-	*ret_last = atomic_load(word);
-	return !is_recent(*ret_last, now_ms) &&
-	       atomic_compare_exchange_strong(word, ret_last, mine);
+	return (uint32_t)high << 16 | low;
 }
 
 /* Of a port without a listener: that of it which was known a moment ago. */
-static enum note_id note_without_listener(uint16_t port, uint64_t last)
+static enum note_id note_without_listener(uint16_t port, uint32_t known)
 {
-	return (uint16_t)(last >> 16) == port && (uint16_t)last == NOTE_IN_USE_DYING
-		       ? NOTE_IN_USE_DYING
-		       : NOTE_IN_USE_BOUND;
+	return known == pair_of(port, NOTE_IN_USE_DYING) ? NOTE_IN_USE_DYING : NOTE_IN_USE_BOUND;
 }
 
 static void inquire_listeners(void *arg)
@@ -225,7 +202,7 @@ static void inquire_listeners(void *arg)
  * its caller, whose other way goes deep.
  */
 __attribute__((noinline)) static enum note_id
-explain_briefly(struct event *ev, const struct endpoint *at, bool listens, uint64_t last)
+explain_briefly(struct event *ev, const struct endpoint *at, bool listens, uint32_t known)
 {
 	struct holders *holders = &ev->more.holders;
 	struct inquiry inquiry;
@@ -239,7 +216,7 @@ explain_briefly(struct event *ev, const struct endpoint *at, bool listens, uint6
 	if (holders->listeners)
 		return holders->unsure ? NOTE_COUNT : NOTE_IN_USE_LISTENER;
 	holders->local.port = at->port;
-	return note_without_listener(at->port, last);
+	return note_without_listener(at->port, known);
 }
 
 static enum note_id explain_in_full(struct event *ev, const struct endpoint *at, bool listens)
@@ -253,42 +230,43 @@ static enum note_id explain_in_full(struct event *ev, const struct endpoint *at,
 	return conflict_note(holders);
 }
 
+/* A program that looks for a free port meets a thousand that are not. */
 static void explain_in_use(struct event *ev, const struct endpoint *at, bool listens)
 {
-	const uint64_t now_ms = clock_ns(CLOCK_MONOTONIC) / 1000000;
 	enum note_id note;
-	uint64_t last;
+	uint32_t known;
 
-	if (take_turn(&this_process.explained, remembered(now_ms, at->port, NOTE_COUNT), now_ms,
-		      &last)) {
+	if (turn_take(&this_process.explained, TURN_MS, ev, &known)) {
 		note = explain_in_full(ev, at, listens);
-		atomic_store(&this_process.explained, remembered(now_ms, at->port, (uint16_t)note));
+		turn_keep(&this_process.explained, pair_of(at->port, (uint16_t)note));
 	} else {
-		note = explain_briefly(ev, at, listens, last);
+		note = explain_briefly(ev, at, listens, known);
 	}
 	if (note != NOTE_COUNT)
 		ev->notes |= NOTE_BIT(note);
 }
 
-/*
- * The owner of a port that is shared, where nothing went wrong that would be worth waiting for: a
- * server may have hundreds of such sockets. When 5 ms of a second have gone to it, no search is
- * begun any more.
- */
+/* Of a port that is shared: a server may have hundreds of sockets there, and each asks for all. */
+static _Atomic(uint64_t) spent_on_sharers, spent_on_their_owner;
+
+static void list_in_passing(struct inquiry *inquiry)
+{
+	const uint64_t begun_ns = spending_begin(&spent_on_sharers);
+
+	if (!begun_ns)
+		return;
+	inquiry->complete = ask_port(inquiry, 1u << TCP_LISTEN);
+	spending_end(&spent_on_sharers, begun_ns);
+}
+
 static void name_owner_in_passing(struct holders *holders)
 {
-	enum { MOST_US = 5000, A_SECOND_NS = 1000000000 };
-	static _Atomic(uint64_t) spent; /* the second, and the microseconds of it */
-	const uint64_t begin = clock_ns(CLOCK_MONOTONIC), second = begin / A_SECOND_NS;
-	const uint64_t before = atomic_load_explicit(&spent, memory_order_relaxed);
-	const uint32_t us = before >> 32 == (uint32_t)second ? (uint32_t)before : 0;
+	const uint64_t begun_ns = spending_begin(&spent_on_their_owner);
 
-	if (us >= MOST_US)
+	if (!begun_ns)
 		return;
 	name_owner(holders);
-	atomic_store_explicit(&spent,
-			      second << 32 | (us + (clock_ns(CLOCK_MONOTONIC) - begin) / 1000),
-			      memory_order_relaxed);
+	spending_end(&spent_on_their_owner, begun_ns);
 }
 
 /* Not where nobody has turned it on here: then it is not even asked for. */
@@ -306,7 +284,8 @@ static void inquire_sharers(void *arg)
 {
 	struct inquiry *inquiry = arg;
 
-	inquire_listeners(inquiry);
+	inquiry->may_open = true;
+	list_in_passing(inquiry);
 	if (inquiry->complete && inquiry->holders.listeners)
 		name_owner_in_passing(&inquiry->holders);
 }
@@ -320,171 +299,16 @@ void explain_shared(struct event *ev)
 	struct inquiry inquiry;
 
 	if (!ev->sock.local.port || !has_reuseport(ev->fd) || sys_on_alternate_stack() ||
-	    sock_option(ev->fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_TCP)
+	    sock_option(ev->fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_TCP ||
+	    !spending_begin(&spent_on_sharers))
 		return;
 	begin_inquiry(&inquiry, ev->fd, &ev->sock.local, ev->call == CALL_listen);
 	if (!apart_run(inquire_sharers, &inquiry, sizeof(inquiry)))
-		inquiry.complete = ask_port(&inquiry, 1u << TCP_LISTEN);
+		list_in_passing(&inquiry);
 	if (!inquiry.complete || !inquiry.holders.listeners)
 		return;
 	ev->more.holders = inquiry.holders;
 	ev->notes |= NOTE_BIT(NOTE_SHARED_PORT);
-}
-
-/* Ports, a bit each; and how many. */
-struct ports {
-	uint64_t bits[65536 / 64];
-	uint32_t count;
-};
-
-/*
- * The ports of the range that somebody has, and TIME_WAIT connections, all and by peer.
- * One port may be that of connections to several peers.
- */
-struct taken {
-	struct ports ports, waiting;
-	uint32_t first, last, seen;
-	uint64_t deadline_ns;
-	bool cut; /* there are more, that there was no time for */
-	struct {
-		struct endpoint end;
-		struct ports waiting;
-	} peers[16];
-};
-
-static void enter(struct ports *ports, uint16_t port)
-{
-	const uint64_t bit = UINT64_C(1) << port % 64;
-
-	ports->count += !(ports->bits[port / 64] & bit);
-	ports->bits[port / 64] |= bit;
-}
-
-/* One that most go to is among the first that are met. */
-static void enter_peer(struct taken *taken, const struct endpoint *end, uint16_t port)
-{
-	for (size_t i = 0; i < sizeof(taken->peers) / sizeof(taken->peers[0]); i++) {
-		if (!taken->peers[i].waiting.count)
-			taken->peers[i].end = *end;
-		else if (memcmp(&taken->peers[i].end, end, sizeof(*end)) != 0)
-			continue;
-		enter(&taken->peers[i].waiting, port);
-		return;
-	}
-}
-
-static int visit_taken(const struct diag_sock *sock, void *arg)
-{
-	struct taken *taken = arg;
-	const uint16_t port = sock->local.port;
-
-	if (port >= taken->first && port <= taken->last) {
-		enter(&taken->ports, port);
-		if (sock->state == STATE_TIME_WAIT) {
-			enter(&taken->waiting, port);
-			enter_peer(taken, &sock->peer, port);
-		}
-	}
-	/* All are taken, that is the answer; by whom, as far as there is time. */
-	if (++taken->seen < FEW || taken->ports.count <= taken->last - taken->first ||
-	    clock_ns(CLOCK_MONOTONIC) < taken->deadline_ns)
-		return 0;
-	taken->cut = true;
-	return OUT_OF_TIME;
-}
-
-/* Of the one peer that has most of the ports in TIME_WAIT, if that is more than half; else all. */
-static void tell_time_wait(const struct taken *taken, struct holders *ret)
-{
-	uint32_t most = taken->waiting.count / 2;
-
-	ret->dying = taken->waiting.count;
-	for (size_t i = 0; i < sizeof(taken->peers) / sizeof(taken->peers[0]); i++)
-		if (taken->peers[i].waiting.count > most) {
-			ret->dying = most = taken->peers[i].waiting.count;
-			ret->peer = taken->peers[i].end;
-		}
-}
-
-/* Who finds out how many of the local ports are taken, and what he found. */
-struct count {
-	uint64_t netns;
-	struct holders holders;
-	bool full;
-};
-
-/* Who has a port of the range; all else in *taken is zero. False where that can't be asked. */
-static bool count_taken(uint64_t netns, struct taken *taken)
-{
-	const struct diag_scope all = {
-		.netns = netns,
-		.protocol = IPPROTO_TCP,
-		.family = AF_UNSPEC,
-		.kernel_states = ~0u,
-	};
-	uint16_t first, last;
-
-	if (!proc_port_range(&first, &last))
-		return false;
-	taken->first = first;
-	taken->last = last;
-	taken->deadline_ns = clock_ns(CLOCK_MONOTONIC) + MOST_MS * UINT64_C(1000000);
-	diag_dump(&all, visit_taken, taken);
-	return true;
-}
-
-/*
- * Only a range that is full explains anything. But some may have gone since the call failed; a
- * socket may have a range of its own.
- */
-static void count_exhausted(void *arg)
-{
-	struct count *count = arg;
-	struct taken *taken = sys_mmap_pages(sizeof(*taken));
-
-	if (sys_failed(taken))
-		return;
-	if (count_taken(count->netns, taken) &&
-	    taken->ports.count >= (taken->last - taken->first + 1) / 20 * 19) {
-		count->full = true;
-		count->holders = (struct holders){
-			.first_port = (uint16_t)taken->first,
-			.last_port = (uint16_t)taken->last,
-			.taken = taken->ports.count,
-			.more = taken->cut,
-		};
-		tell_time_wait(taken, &count->holders);
-	}
-	sys_munmap(taken, sizeof(*taken));
-}
-
-static bool is_exhausted(struct event *ev)
-{
-	struct count count = {.netns = sock_netns(ev->fd)};
-
-	if (!apart_run(count_exhausted, &count, sizeof(count)) || !count.full)
-		return false;
-	ev->more.holders = count.holders;
-	return true;
-}
-
-static void explain_exhausted(struct event *ev)
-{
-	const uint64_t now_ms = clock_ns(CLOCK_MONOTONIC) / 1000000;
-	const uint64_t before = atomic_load(&this_process.exhausted);
-	struct holders *holders = &ev->more.holders;
-
-	if (is_recent(before, now_ms))
-		*holders = (struct holders){
-			.first_port = (uint16_t)(before >> 16),
-			.last_port = (uint16_t)before,
-		};
-	else if (is_exhausted(ev))
-		atomic_store(&this_process.exhausted,
-			     remembered(now_ms, holders->first_port, holders->last_port));
-	else
-		return;
-	ev->notes |= NOTE_BIT(NOTE_PORTS_EXHAUSTED);
 }
 
 static bool may_bind_privileged(void)
@@ -506,10 +330,12 @@ static void read_first_unprivileged(void *arg)
 
 static void explain_privileged(struct event *ev, const struct endpoint *asked)
 {
-	uint32_t first = 0;
+	uint32_t first;
 
-	if (may_bind_privileged() || !apart_run(read_first_unprivileged, &first, sizeof(first)) ||
-	    asked->port >= first)
+	if (may_bind_privileged())
+		return;
+	first = turn_read(&this_process.privileged, ev, read_first_unprivileged);
+	if (asked->port >= first)
 		return;
 	ev->notes |= NOTE_BIT(NOTE_PRIVILEGED_PORT);
 	ev->figures.first_port = (uint16_t)first;
@@ -607,9 +433,21 @@ static void search_same_tuple(void *arg)
 	name_owner(&same->owner);
 }
 
-static void explain_taken(struct event *ev)
+static void tell_taken(struct event *ev, const struct diag_sock *found)
 {
 	struct holders *holders = &ev->more.holders;
+
+	holders->inode = found->inode;
+	holders->local = found->local;
+	holders->peer = found->peer;
+	holders->uid = found->uid;
+	holders->state = found->state;
+	holders->had_option = sock_option(ev->fd, SOL_SOCKET, SO_REUSEADDR) > 0;
+	ev->notes |= NOTE_BIT(NOTE_ADDRESS_TAKEN);
+}
+
+static __attribute__((noinline)) void explain_taken_in_full(struct event *ev)
+{
 	const int ifindex = sock_ifindex(ev->fd);
 	struct same_tuple same = {
 		.ours = &ev->sock,
@@ -618,16 +456,40 @@ static void explain_taken(struct event *ev)
 		.ifindex = ifindex < 0 ? 0 : (uint32_t)ifindex,
 	};
 
-	if (!ev->sock.peer.port || !apart_run(search_same_tuple, &same, sizeof(same)) ||
-	    !same.known)
+	if (!apart_run(search_same_tuple, &same, sizeof(same)) || !same.known)
 		return;
-	*holders = same.owner;
-	holders->local = same.found.local;
-	holders->peer = same.found.peer;
-	holders->uid = same.found.uid;
-	holders->state = same.found.state;
-	holders->had_option = sock_option(ev->fd, SOL_SOCKET, SO_REUSEADDR) > 0;
-	ev->notes |= NOTE_BIT(NOTE_ADDRESS_TAKEN);
+	ev->more.holders = same.owner;
+	tell_taken(ev, &same.found);
+}
+
+/* By one question, where both addresses are known; who has it is not looked for. */
+static __attribute__((noinline)) void explain_taken_briefly(struct event *ev)
+{
+	const int ifindex = sock_ifindex(ev->fd);
+	const struct diag_id id = {
+		.cookie = DIAG_ANY_COOKIE,
+		.netns = sock_netns(ev->fd),
+		.local = ev->sock.local,
+		.peer = ev->sock.peer,
+		.protocol = IPPROTO_TCP,
+		.ifindex = ifindex < 0 ? 0 : (uint32_t)ifindex,
+	};
+	struct diag_sock found;
+
+	if (endpoint_is_wildcard(&id.local) || diag_find_exact(&id, &found) != 1)
+		return;
+	ev->more.holders = (struct holders){0};
+	tell_taken(ev, &found);
+}
+
+static void explain_taken(struct event *ev)
+{
+	if (!ev->sock.peer.port)
+		return;
+	if (turn_is_due(&this_process.taken, ev))
+		explain_taken_in_full(ev);
+	else
+		explain_taken_briefly(ev);
 }
 
 void explain_connect(struct event *ev)

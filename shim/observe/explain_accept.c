@@ -9,7 +9,7 @@
 
 #include "observe/fdtable.h"
 #include "observe/proc.h"
-#include "sys/apart.h"
+#include "observe/turns.h"
 #include "sys/clock.h"
 #include "sys/process.h"
 #include "sys/sys.h"
@@ -47,26 +47,25 @@ static struct tally count_sockets(void)
 	return tally;
 }
 
-/* As the process page keeps it: the second, never 0, above the number above the state. */
-enum { STATE_BITS = 8, SOCKETS_BITS = 24, SECOND_SHIFT = STATE_BITS + SOCKETS_BITS };
-
-static struct tally counted_lately(void)
+/* As the turn keeps it: the number above the state. */
+static struct tally counted_lately(const struct event *ev)
 {
-	const uint64_t second = clock_ns(CLOCK_MONOTONIC) / 1000000000 + 1;
-	uint64_t word = atomic_load_explicit(&this_process.counted, memory_order_relaxed);
+	enum { STATE_BITS = 8 };
+	uint32_t known;
 
-	if (word >> SECOND_SHIFT != (uint32_t)second) {
+	if (turn_take(&this_process.counted, TURN_MS, ev, &known)) {
 		const struct tally now = count_sockets();
 
-		word = second << SECOND_SHIFT | (uint64_t)now.sockets << STATE_BITS | now.mostly;
-		atomic_store_explicit(&this_process.counted, word, memory_order_relaxed);
+		known = now.sockets << STATE_BITS | now.mostly;
+		turn_keep(&this_process.counted, known);
 	}
 	return (struct tally){
-		.sockets = word >> STATE_BITS & ((1u << SOCKETS_BITS) - 1),
-		.mostly = word & ((1u << STATE_BITS) - 1),
+		.sockets = known >> STATE_BITS,
+		.mostly = known & ((1u << STATE_BITS) - 1),
 	};
 }
 
+/* fs.file-max. To read it takes a file: there may be none for us either. */
 static void read_limit_of_system(void *arg)
 {
 	enum { ALLOCATED, FREE, MOST, FIGURES };
@@ -74,15 +73,6 @@ static void read_limit_of_system(void *arg)
 
 	if (proc_numbers("/proc/sys/fs/file-nr", files, FIGURES) && files[MOST] != UINT32_MAX)
 		*ret = files[MOST];
-}
-
-/* fs.file-max. To read it takes a file: there may be none for us either. */
-static uint32_t limit_of_system(void)
-{
-	uint32_t limit = 0;
-
-	apart_run(read_limit_of_system, &limit, sizeof(limit));
-	return limit;
 }
 
 static uint32_t limit_of_process(void)
@@ -99,10 +89,10 @@ static void tell_descriptors(struct event *ev, uint32_t queued)
 	*ret = (struct descriptors){.queued = queued};
 	ev->notes |= NOTE_BIT(NOTE_NO_DESCRIPTORS);
 	if (ev->error == ENFILE) {
-		ret->limit = limit_of_system();
+		ret->limit = turn_read(&this_process.file_max, ev, read_limit_of_system);
 		return;
 	}
-	const struct tally tally = counted_lately();
+	const struct tally tally = counted_lately(ev);
 
 	ret->limit = limit_of_process();
 	ret->tcp_at_least = tally.sockets;

@@ -7,12 +7,11 @@
 #include "observe/keeper.h"
 
 #include <fcntl.h>
-#include <stdatomic.h>
-#include <string.h>
 
 #include "observe/closing.h"
 #include "observe/proc.h"
 #include "observe/tcp_state.h"
+#include "observe/turns.h"
 #include "observe/view.h"
 #include "sys/apart.h"
 #include "sys/sys.h"
@@ -31,16 +30,11 @@ static bool holds_something(const struct sock_view *view)
 }
 
 /* In memory that a fork copies: a child goes on from its parent's last search. */
-static _Atomic(uint64_t) searched_ns;
+static _Atomic(uint64_t) searched;
 
-static bool may_search(uint64_t now_ns)
+static bool may_search(const struct event *ev)
 {
-	enum { PAUSE_NS = 1000000000 };
-	uint64_t last = atomic_load(&searched_ns);
-
-	if (sys_on_alternate_stack() || (last && now_ns < last + PAUSE_NS))
-		return false;
-	return atomic_compare_exchange_strong(&searched_ns, &last, now_ns);
+	return !sys_on_alternate_stack() && turn_is_due(&searched, ev);
 }
 
 static bool is_open(int fd)
@@ -71,8 +65,7 @@ static void search(struct holders *holders, const struct event *ev, int closed)
 	if (owner.tid && is_open(closed))
 		owner = (struct proc_owner){0}; /* it may wait for what the number has become */
 	holders->looked_up = owner.looked_up;
-	holders->pid = owner.pid;
-	memcpy(holders->prog, owner.prog, sizeof(holders->prog));
+	sharing_name(holders, owner.pid, owner.prog);
 	holders->tid = owner.tid;
 	holders->own = owner.pid == ev->pid && !owner.tid;
 	holders->own_fd = holders->own ? owner.fd : 0;
@@ -93,11 +86,10 @@ bool keeper_note(struct event *ev, const struct closing *closing, const struct d
 			    ev->sock.state == STATE_TIME_WAIT,
 	};
 	if (copied) {
-		holders->pid = ev->pid;
-		memcpy(holders->prog, ev->prog, sizeof(holders->prog));
+		sharing_name(holders, ev->pid, ev->prog);
 		holders->own = true;
 		holders->own_fd = closing->copy;
-	} else if (may_search(ev->began_ns + ev->dur_ns)) {
+	} else if (may_search(ev)) {
 		search(holders, ev, closing->fd);
 	}
 	return true;

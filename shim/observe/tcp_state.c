@@ -82,6 +82,11 @@ int sock_ifindex(int fd)
 	return sock_option(fd, SOL_SOCKET, SO_BINDTOIFINDEX);
 }
 
+void sock_use_device(int fd, uint32_t ifindex)
+{
+	sys_setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &ifindex, sizeof(ifindex));
+}
+
 struct endpoint sock_local(int fd)
 {
 	union sock_addr addr;

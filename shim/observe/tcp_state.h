@@ -58,6 +58,9 @@ static inline int sock_option(int fd, int level, int option)
 /* The device that it is bound to, 0 for none; -errno where it can't be had (before 5.7). */
 int sock_ifindex(int fd);
 
+/* Bind one of our own to a device. */
+void sock_use_device(int fd, uint32_t ifindex);
+
 /* Family 0 where there is none. */
 struct endpoint sock_local(int fd);
 struct endpoint sock_peer(int fd);

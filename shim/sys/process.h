@@ -16,18 +16,19 @@
 #include <sys/types.h>
 
 enum { DIAG_SOCKETS = 2, RING_HELD_WORDS = 16, PROOF_BITS = 6, PROOFS = 1 << PROOF_BITS };
+enum { EXHAUSTED_BIND, EXHAUSTED_CONNECT4, EXHAUSTED_CONNECT6, EXHAUSTED_KINDS };
 
 struct process {
 	_Atomic(pid_t) owner;		      /* 0: not claimed since the fork */
 	_Atomic(uint64_t) born;		      /* CLOCK_MONOTONIC when it was claimed */
 	_Atomic(uint64_t) seq;		      /* events numbered so far */
 	_Atomic(uint64_t) lost;		      /* events lost and not yet told */
-	_Atomic(uint64_t) counted;	      /* sockets at the limit: observe/explain_accept.c */
 	_Atomic(uint64_t) diag[DIAG_SOCKETS]; /* who has our netlink sockets: observe/diag.c */
 	_Atomic(uint64_t) diag_netns[DIAG_SOCKETS]; /* theirs, for good; 0: not asked yet */
 	_Atomic(uint64_t) proofs[PROOFS];     /* observe/proofs.c */
-	/* What was explained in full, and when: observe/explain.c. */
-	_Atomic(uint64_t) explained, exhausted;
+	/* When what takes long was done last, and what came of it: observe/turns.h. */
+	_Atomic(uint64_t) explained, taken, privileged, bound_here, counted, file_max;
+	_Atomic(uint64_t) exhausted[EXHAUSTED_KINDS], exhausted_to;
 	/* Where in the flight recorder this process writes: log/ring.c. */
 	_Atomic(uint64_t) ring_at, ring_time;
 	_Atomic(uint64_t) ring_held[RING_HELD_WORDS];

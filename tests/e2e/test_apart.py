@@ -5,8 +5,9 @@ can't be had so, the question is not asked.
 import os
 import re
 import socket
+import time
 
-from harness import strace
+from harness import paths, strace
 from harness.case import Case, environment, needs_root, shimmed, timeout
 
 # A descriptor of ours at a low number was copied by half of the forks, and each jump left one.
@@ -54,22 +55,32 @@ class LeftBehind(Case):
         self.forks("bind", WAIT=1)
 
 
-class Seen(Case):
-    """By strace: after load, what opens something is a helper with descriptors of its own."""
+class Traced(Case):
+    """A program under strace, by what it opens."""
 
     # A helper's first act. In the order of the calls, each line as it begins.
     APART = re.compile(r"^(\d+) +close_range\(0, 4294967295, CLOSE_RANGE_UNSHARE\b")
-    OPENS = re.compile(r'^(\d+) +(?:openat\(AT_FDCWD(?:<[^>]*>)?, "/proc/|socket\(AF_NETLINK, )')
 
-    def opened(self, program, *args, **settings):
-        """How often a helper has opened something; and who else has."""
+    def traced(self, program, **settings):
+        """Where it stands what the program has opened."""
         if strace.available():
             self.skipTest(strace.available())
         trace = self.fresh("trace")
         status, _, err = self.run_program(strace.command(
-            trace, shimmed(**settings), [self.program(program)] + list(args),
+            trace, shimmed(**settings), program,
             traced=("close_range", "openat", "socket")), environment())
         self.assertEqual(status, 0, err)
+        return trace
+
+
+class Seen(Traced):
+    """By strace: after load, what opens something is a helper with descriptors of its own."""
+
+    OPENS = re.compile(r'^(\d+) +(?:openat\(AT_FDCWD(?:<[^>]*>)?, "/proc/|socket\(AF_NETLINK, )')
+
+    def opened(self, program, *args, **settings):
+        """How often a helper has opened something; and who else has."""
+        trace = self.traced([self.program(program)] + list(args), **settings)
         helpers, by_helpers, by_others = set(), 0, []
         with open(trace, errors="replace") as file:
             for line in file:
@@ -100,6 +111,76 @@ class Seen(Case):
     @timeout(90)
     def test_without_a_log(self):
         self.only_helpers("bind", 0, WAIT=1)
+
+
+class Storms(Traced):
+    """What a program does again and again is explained by a helper once a second, each kind."""
+
+    BEGIN = """
+import os, socket, struct, sys
+REUSE, TIMES = (socket.SOL_SOCKET, socket.SO_REUSEADDR, 1), 40
+def again(call):
+    for _ in range(TIMES):
+        try:
+            call()
+            sys.exit("it should fail")
+        except OSError:
+            pass
+"""
+
+    def helpers(self, program):
+        """How many helpers there were while the program ran, and how long that took."""
+        began = time.monotonic()
+        trace = self.traced([paths.PYTHON, "-I", "-S", "-c", self.BEGIN + program],
+                            LOG=self.path("text"))
+        with open(trace, errors="replace") as file:
+            count = len([line for line in file if self.APART.match(line)])
+        return count, time.monotonic() - began
+
+    def few(self, program):
+        count, seconds = self.helpers(program)
+        self.assertGreater(count, 0)
+        self.assertLessEqual(count, 1 + seconds)
+
+    @timeout(90)
+    def test_a_connection_that_exists(self):
+        self.few("""
+l = socket.create_server(('127.0.0.1', 0))
+a = socket.create_connection(l.getsockname())
+def dial():
+    s = socket.socket()
+    s.setsockopt(*REUSE)
+    s.bind(a.getsockname())
+    s.connect(l.getsockname())
+a.setsockopt(*REUSE)
+again(dial)
+""")
+
+    @timeout(90)
+    def test_no_port_is_free(self):
+        """In a range of one's own, so that the system's is not found full."""
+        self.few("""
+with open('/proc/sys/net/ipv4/ip_local_port_range') as file:
+    low = int(file.read().split()[0])
+def take():
+    s = socket.socket()
+    s.setsockopt(0, 51, struct.pack('=I', low << 16 | low))
+    s.bind(('127.0.0.1', 0))
+    return s
+try:
+    kept = take()
+except OSError:
+    pass
+again(take)
+""")
+
+    @needs_root
+    @timeout(90)
+    def test_a_port_that_is_not_for_everybody(self):
+        self.few("""
+os.setuid(65534)
+again(lambda: socket.socket().bind(('127.0.0.1', 1)))
+""")
 
 
 class Elsewhere(Case):

@@ -956,6 +956,47 @@ class Refusals(Notes):
         p("m = socket.create_server(('127.0.0.1', 30001))\n"
           "others = [socket.create_connection(('127.0.0.1', 30001)) for _ in range(4)]")
 
+    @needs_root
+    @needs_ipv6
+    def test_no_address_is_no_exhausted_range(self):
+        """EADDRNOTAVAIL too: there is nothing that the connection could come from."""
+        self.namespace(ip_local_port_range="40000 40003")
+        with open("/proc/sys/net/ipv6/conf/lo/disable_ipv6", "w") as file:
+            file.write("1")
+        log = self.log()
+        p = self.puppet(log)
+        p("l = socket.create_server(('127.0.0.1', 30000))\n"
+          "taken = [socket.create_connection(('127.0.0.1', 30000)) for _ in range(4)]\n"
+          "def dial(family, host): return error_of(socket.socket(family).connect, (host, 30000))\n"
+          "both = (socket.AF_INET6, '::1'), (socket.AF_INET, '127.0.0.1')")
+        # Whichever comes first.
+        for order in "both", "both[::-1]":
+            self.assertEqual(p.eval("[dial(*each) for each in %s]" % order), ["EADDRNOTAVAIL"] * 2)
+            events = [event for event in log.new() if event["call"] == "connect"][-2:]
+            for event in events:
+                if event["peer"].startswith("["):
+                    self.absent([event], "ports-exhausted")
+            if order == "both":
+                self.note(events[1], "ports-exhausted")
+
+    @needs_root
+    @needs_ipv6
+    def test_ports_exhausted_for_one_peer(self):
+        """What was counted for one says nothing of another that there is no address for."""
+        self.namespace(ip_local_port_range="40000 40003")
+        log = self.log()
+        p = self.puppet(log)
+        p("l = socket.create_server(('::1', 30000), family=socket.AF_INET6)\n"
+          "taken = [socket.create_connection(('::1', 30000)) for _ in range(4)]\n"
+          "def dial(port): return error_of(socket.socket(socket.AF_INET6).connect, ('::1', port))")
+
+        self.assertEqual(p.eval("dial(30000)"), "EADDRNOTAVAIL")
+        p("open('/proc/sys/net/ipv6/conf/lo/disable_ipv6', 'w').write('1')")
+        self.assertEqual(p.eval("dial(30001)"), "EADDRNOTAVAIL")
+        first, other = [event for event in log.read() if "error" in event]
+        self.note(first, "ports-exhausted")
+        self.absent([other], "ports-exhausted")
+
     def exhausted(self, log, call):
         """The figures of the note, without the range; and the text."""
         note, = [note for note in self.last(log, call)["notes"]
@@ -1233,6 +1274,29 @@ class Connects(Notes):
             return ", of %s;" % program_of(holder.pid) in self.note(event, "address-taken")
         for host in ("127.0.0.1", "0.0.0.0"):
             wait_until(lambda: found(host), "the owner")  # within 20 ms, on a busy machine
+
+    def test_address_taken_a_moment_later(self):
+        """Who has it is looked for once a second; that it is there, is told of each."""
+        log, bound = self.log(), self.port()
+        servers = [self.ours(self.port(), listens=True).getsockname() for _ in range(2)]
+        p = self.puppet(log)
+        p("def client(where):\n"
+          "    s = socket.socket(); s.bind(('127.0.0.1', %d)); s.connect(where); return s\n"
+          "have = [client(where) for where in %r]" % (bound, servers))
+        began = time.monotonic()
+        self.assertEqual(p.eval("[error_of(client, where) for where in %r]" % (servers,)),
+                         ["EADDRNOTAVAIL"] * 2)
+        took = time.monotonic() - began
+        inodes = [p.eval("os.fstat(have[%d].fileno()).st_ino" % n) for n in range(2)]
+        events = [event for event in log.read() if event["call"] == "connect"][-2:]
+        for event, where, inode in zip(events, servers, inodes):
+            note, = event["notes"]
+            self.assertEqual((note["code"], note["local"], note["peer"], note["state"]),
+                             ("address-taken", "127.0.0.1:%d" % bound, "%s:%d" % where,
+                              "ESTABLISHED"))
+            self.assertEqual(note.get("inode", inode), inode)
+        if took < 1:
+            self.assertIn("inode", events[1]["notes"][0])
 
     # self-connect
 
