@@ -21,6 +21,7 @@ enum shown {
 	SHOWN_MS_OF_NS,
 	SHOWN_ADDRESS, /* where it is known */
 	SHOWN_PEER,    /* where there is one */
+	SHOWN_TRIED,   /* of an attempt: unless it was to another peer than the event's */
 	SHOWN_CALL,
 	SHOWN_STATE,
 	SHOWN_ONLY_STATE, /* of a set: where all have the same */
@@ -173,8 +174,9 @@ static void key_refused_by(struct out *out, const char *key, uint64_t by)
 		key_name(out, key, by == REFUSED_BY_RST ? "rst" : "icmp");
 }
 
-static void out_key(struct out *out, const struct note_key *row, const void *at)
+static void out_key(struct out *out, const struct note_key *row, const struct event *ev)
 {
+	const void *at = (const char *)ev + row->at;
 	const struct endpoint *end = at;
 	const uint64_t number = row->size <= sizeof(number) ? number_at(at, row->size) : 0;
 
@@ -197,6 +199,10 @@ static void out_key(struct out *out, const struct note_key *row, const void *at)
 		return;
 	case SHOWN_PEER:
 		if (end->port)
+			key_endpoint(out, row->key, end);
+		return;
+	case SHOWN_TRIED:
+		if (!ev->figures.earlier)
 			key_endpoint(out, row->key, end);
 		return;
 	case SHOWN_ADDRESS:
@@ -247,5 +253,5 @@ static void out_key(struct out *out, const struct note_key *row, const void *at)
 void out_note_keys(struct out *out, enum note_id note, const struct event *ev)
 {
 	for (unsigned int i = first_key[note]; i < first_key[note + 1]; i++)
-		out_key(out, &note_keys[i], (const char *)ev + note_keys[i].at);
+		out_key(out, &note_keys[i], ev);
 }

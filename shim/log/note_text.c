@@ -618,7 +618,7 @@ static void out_backlog_cut(struct out *out, const struct event *ev)
 
 static void out_not_listening(struct out *out, const struct event *ev)
 {
-	if (ev->figures.listened)
+	if (ev->figures.earlier)
 		out_str(out, "it was a listener and has been shut down: "
 			     "it listens no more until listen is called again");
 	else if (ev->sock.state != STATE_CLOSED)
@@ -676,7 +676,9 @@ static void out_address_taken(struct out *out, const struct holders *holders)
 
 static void out_peer(struct out *out, const struct event *ev)
 {
-	if (ev->sock.peer.family)
+	if (ev->figures.earlier)
+		out_str(out, "the peer of the connect before, whose end this one tells");
+	else if (ev->sock.peer.family)
 		out_endpoint(out, &ev->sock.peer);
 	else
 		out_str(out, "the peer");

@@ -20,16 +20,20 @@
 
 enum { NS_OF_MS = 1000000 };
 
+/* Or has it been ended since, by a call that was not seen? Then the counts have begun anew. */
+static bool has_not_ended(const struct tcp_facts *facts)
+{
+	return facts->state == STATE_CLOSED ? facts->has_sent : facts->state != STATE_UNKNOWN;
+}
+
 void attempt_before(int fd, struct attempt *ret)
 {
+	const uint64_t cookie = fdtable_connects(fd);
+
 	*ret = (struct attempt){.facts.state = STATE_UNKNOWN};
-	ret->under_way = fdtable_connects(fd);
-	if (!ret->under_way)
-		ret->had_port = sock_local(fd).port != 0;
-	else if (tcp_ask(fd, &ret->facts) < 0 || ret->facts.state == STATE_UNKNOWN)
-		ret->under_way = false;
-	else
-		ret->had_port = true;
+	ret->under_way = cookie && cookie == sock_cookie(fd) && tcp_ask(fd, &ret->facts) == 0 &&
+			 has_not_ended(&ret->facts);
+	ret->had_port = ret->under_way || sock_local(fd).port != 0;
 }
 
 uint32_t attempt_begun(const struct event *ev)
@@ -83,6 +87,16 @@ bool attempt_sent_syn(const struct event *ev, const struct attempt *before)
 	default:
 		return is_of_the_way(ev->error) && !before->had_port && ev->sock.local.port;
 	}
+}
+
+/*
+ * Whose error has come instead, where one was under way, is over with it; others that come before
+ * a SYN change nothing.
+ */
+bool attempt_is_over(const struct event *ev, const struct attempt *before)
+{
+	return ev->error &&
+	       (before->under_way || is_of_the_way(ev->error) || attempt_sent_syn(ev, before));
 }
 
 enum { FOUND = 2 }; /* 1 is that the walk is complete */

@@ -25,12 +25,15 @@ void attempt_before(int fd, struct attempt *ret);
 /* Has this connect sent a SYN, as far as its error and port tell? */
 bool attempt_sent_syn(const struct event *ev, const struct attempt *before);
 
+/* Has it ended one by its failure? Of a socket that is CLOSED then. */
+bool attempt_is_over(const struct event *ev, const struct attempt *before);
+
 /* What fd_note keeps of the time at which one has begun. Never 0. */
 uint32_t attempt_begun(const struct event *ev);
 
 /*
- * After a connect that failed, ev->sock.peer being what it was to. connect_ms: of the attempt
- * that was under_way.
+ * After a connect that failed, ev->sock.peer being what it was to, or the attempt that was
+ * under_way. connect_ms: when that began.
  */
 void attempt_of_connect(struct event *ev, const struct attempt *before,
 			const struct tcp_facts *after, uint32_t connect_ms);

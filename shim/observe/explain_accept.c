@@ -116,6 +116,6 @@ void explain_accept(struct event *ev, const struct tcp_facts *facts, bool had_li
 		tell_descriptors(ev, facts->queued);
 	if (ev->error == EINVAL && facts->state != STATE_LISTEN) {
 		ev->notes |= NOTE_BIT(NOTE_NOT_LISTENING);
-		ev->figures.listened = had_listened;
+		ev->figures.earlier = had_listened;
 	}
 }

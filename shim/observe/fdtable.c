@@ -30,6 +30,9 @@ struct piece {
 
 static _Atomic(struct piece *) pieces[PIECES];
 
+/* How far a ring of copies is followed: it may have been broken, and closed anew without one. */
+enum { MOST_COPIES = 16 };
+
 /* The slot of a number that was used before; NULL where there is none. */
 static struct slot *slot_of(int fd)
 {
@@ -110,22 +113,33 @@ void fdtable_set(int fd, const struct fd_note *note)
 		write_slot(slot, note);
 }
 
-void fdtable_connect(int fd, uint64_t cookie, uint32_t connect_ms)
+/* Return the number after it in the ring of its copies, or a negative one. */
+static int note_connect(int fd, uint64_t cookie, uint32_t connect_ms)
 {
-	struct fd_note note;
+	struct fd_note note = fdtable_get(fd);
 
-	fdtable_about(fd, cookie, &note);
-	if (!note.cookie || note.connect_ms == connect_ms)
-		return;
-	note.connect_ms = connect_ms;
-	fdtable_set(fd, &note);
+	if (note.cookie != cookie)
+		return -1;
+	if (!note.closed_ns && note.connect_ms != connect_ms) {
+		note.connect_ms = connect_ms;
+		fdtable_set(fd, &note);
+	}
+	return note.next_copy - 1;
 }
 
-bool fdtable_connects(int fd)
+void fdtable_connect(int fd, uint64_t cookie, uint32_t connect_ms)
+{
+	int at = cookie ? note_connect(fd, cookie, connect_ms) : -1;
+
+	for (int i = 0; i < MOST_COPIES && !connect_ms && at >= 0 && at != fd; i++)
+		at = note_connect(at, cookie, 0);
+}
+
+uint64_t fdtable_connects(int fd)
 {
 	const struct fd_note note = fdtable_get(fd);
 
-	return note.cookie && !note.closed_ns && note.connect_ms;
+	return note.closed_ns || !note.connect_ms ? 0 : note.cookie;
 }
 
 void fdtable_copy(int fd, int newfd)
@@ -143,10 +157,9 @@ void fdtable_copy(int fd, int newfd)
 
 int fdtable_other(int fd, const struct fd_note *note)
 {
-	enum { MOST = 16 }; /* a ring may have been broken, and closed anew without fd */
 	int at = note->next_copy - 1;
 
-	for (int i = 0; i < MOST && at >= 0 && at != fd; i++) {
+	for (int i = 0; i < MOST_COPIES && at >= 0 && at != fd; i++) {
 		const struct fd_note other = fdtable_get(at);
 
 		if (other.cookie != note->cookie)

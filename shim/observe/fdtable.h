@@ -48,11 +48,17 @@ void fdtable_about(int fd, uint64_t cookie, struct fd_note *ret);
 
 void fdtable_set(int fd, const struct fd_note *note);
 
-/* Of the open socket with this cookie: a connect has begun then, or (0) its end is told. */
+/*
+ * Of the open socket with this cookie: a connect has begun then, or (0) its end is told, whichever
+ * of the socket's numbers it has begun through.
+ */
 void fdtable_connect(int fd, uint64_t cookie, uint32_t connect_ms);
 
-/* Has a connect begun through this number, whose end is not told? It may be another socket now. */
-bool fdtable_connects(int fd);
+/*
+ * Has a connect begun through this number, whose end is not told? The cookie of the socket that it
+ * was then, or 0.
+ */
+uint64_t fdtable_connects(int fd);
 
 /* The same socket has another number as well. */
 void fdtable_copy(int fd, int newfd);

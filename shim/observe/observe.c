@@ -283,6 +283,8 @@ bool observe_shutdown(struct event *ev, const struct tcp_facts *at_first)
 		necessary = STATE_LAST_ACK; /* a shutdown never resets */
 	view_trace(&ev->sock, before, necessary);
 	view_keep(&ev->sock, ev->fd, ev->stack, &note);
+	if (!ev->error && at_first->state == STATE_SYN_SENT)
+		fdtable_connect(ev->fd, ev->sock.cookie, 0); /* it has ended the attempt */
 	surprises_of_shutdown(ev, at_first);
 	return true;
 }
@@ -294,19 +296,30 @@ static bool has_begun(const struct event *ev, uint8_t state)
 	       (state == STATE_CLOSED && (ev->error == EINPROGRESS || ev->error == EINTR));
 }
 
+/* That of an attempt that has failed. */
+static void forget_peer(struct event *ev, uint8_t state, const struct attempt *before)
+{
+	if (state == STATE_CLOSED && attempt_is_over(ev, before))
+		ev->sock.peer = (struct endpoint){0};
+}
+
 /* The addresses that connect has given to the socket, which is in that state now. */
-static void learn_connection(struct event *ev, uint8_t state, const struct endpoint *asked)
+static void learn_connection(struct event *ev, uint8_t state, const struct endpoint *asked,
+			     const struct attempt *before)
 {
 	struct sock_view *view = &ev->sock;
 	const bool made = state_is_synchronized(state);
+	static const struct endpoint nowhere;
 
 	if (made && view->was && !state_is_synchronized(view->was))
 		return; /* view_begin has asked for them */
 	view->local = sock_local(ev->fd);
 	if (made)
 		view->peer = sock_peer(ev->fd);
-	else if (has_begun(ev, state) && asked->family && !endpoint_is_wildcard(asked))
-		view->peer = *asked;
+	else if (!has_begun(ev, state))
+		forget_peer(ev, state, before);
+	else if (!before->under_way && ev->error != EALREADY)
+		view->peer = endpoint_is_wildcard(asked) ? nowhere : *asked;
 }
 
 /* Nobody listens there, and the kernel has given it the port that it was to reach; or it had it. */
@@ -319,16 +332,38 @@ static void tell_self_connect(struct event *ev, const struct attempt *before)
 	ev->figures.connect_how = before->had_port ? SELF_BOUND : SELF_CHOSEN;
 }
 
-/* Why it failed; and whether there is an end to be told later. connect_ms: of the one before. */
-static void follow_attempt(struct event *ev, const struct attempt *before,
-			   const struct tcp_facts *facts, uint32_t connect_ms)
+/* Was the attempt, that was under way to that peer as far as is known, to another than this one? */
+static bool is_elsewhere(const struct endpoint *peer, const struct endpoint *asked)
 {
+	return peer->family ? !endpoint_same(peer, asked) : !endpoint_is_wildcard(asked);
+}
+
+/* Of the attempt that was under way, if one was, which may be another's than the event's peer. */
+static __attribute__((noinline)) void tell_attempt(struct event *ev, const struct attempt *before,
+						   const struct tcp_facts *facts,
+						   const struct fd_note *earlier)
+{
+	const struct endpoint asked = ev->sock.peer;
+
+	if (before->under_way && earlier->connect_ms && is_elsewhere(&earlier->peer, &asked)) {
+		ev->figures.earlier = true;
+		ev->sock.peer = earlier->peer;
+	}
+	attempt_of_connect(ev, before, facts, earlier->connect_ms);
+	ev->sock.peer = asked;
+}
+
+/* Why it failed; and whether there is an end to be told later. earlier: what was noted before. */
+static void follow_attempt(struct event *ev, const struct attempt *before,
+			   const struct tcp_facts *facts, const struct fd_note *earlier)
+{
+	const uint32_t connect_ms = earlier->connect_ms;
 	uint32_t begun = 0;
 
 	if (has_begun(ev, facts->state))
-		begun = connect_ms || ev->error == EALREADY ? connect_ms : attempt_begun(ev);
+		begun = before->under_way || ev->error == EALREADY ? connect_ms : attempt_begun(ev);
 	else if (ev->error && !state_is_synchronized(ev->sock.was))
-		attempt_of_connect(ev, before, facts, connect_ms);
+		tell_attempt(ev, before, facts, earlier);
 	if (begun != connect_ms)
 		fdtable_connect(ev->fd, ev->sock.cookie, begun);
 	explain_connect(ev);
@@ -352,7 +387,7 @@ bool observe_connect(struct event *ev, const struct endpoint *asked, const struc
 	} else {
 		look(ev, ev->fd, &facts, STATE_UNKNOWN, &note);
 	}
-	learn_connection(ev, facts.state, asked);
+	learn_connection(ev, facts.state, asked, before);
 	if (asked->family && !state_is_synchronized(ev->sock.was)) {
 		ev->sock.opened = OPENED_BY_US;
 		if (ev->sock.was != STATE_SYN_SENT && !(before->under_way && note.connect_ms) &&
@@ -364,7 +399,7 @@ bool observe_connect(struct event *ev, const struct endpoint *asked, const struc
 	tell_self_connect(ev, before);
 	if (asked->family)
 		ev->sock.peer = *asked;
-	follow_attempt(ev, before, &facts, note.connect_ms);
+	follow_attempt(ev, before, &facts, &note);
 	return true;
 }
 

@@ -1146,19 +1146,18 @@ class Connects(Notes):
 
     def test_refused_without_waiting(self):
         """On loopback it is over when connect returns; the RST can still be seen later."""
-        log, port = self.log(), self.port()
-        p = self.puppet(log)
-        event = self.connect(p, log, ("127.0.0.1", port), "c.setblocking(0)")
-        self.match(event, error="EINPROGRESS", via=["SYN_SENT"], state="CLOSED", notes=None)
-        again = self.connect_again(p, log, port)
-        self.match(again, error="ECONNREFUSED", via=None, was="CLOSED")
-        note, = again["notes"]
-        self.assertEqual((note["code"], note["by"], note["peer"]),
-                         ("refused", "rst", "127.0.0.1:%d" % port))
-
-    def connect_again(self, p, log, port):
-        p("error_of(c.connect, ('127.0.0.1', %d))" % port)
-        return self.last(log, "connect")
+        for host in "127.0.0.1", "0.0.0.0":
+            log, port = self.log(self.fresh("log").rpartition("/")[2]), self.port()
+            p = self.puppet(log)
+            event = self.connect(p, log, (host, port), "c.setblocking(0)")
+            self.match(event, error="EINPROGRESS", via=["SYN_SENT"], state="CLOSED", notes=None)
+            p("error_of(c.connect, (%r, %d))" % (host, port))
+            again = self.last(log, "connect")
+            self.match(again, error="ECONNREFUSED", via=None, was="CLOSED")
+            note, = again["notes"]
+            self.assertEqual((note["code"], note["by"], note["peer"]),
+                             ("refused", "rst", "%s:%d" % (host, port)))
+            self.assertNotIn("earlier", note)
 
     @needs_bound
     def test_bound_and_not_listening(self):

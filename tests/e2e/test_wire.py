@@ -127,8 +127,8 @@ class Wired(Case):
         self.p(LOOK % "c")
         return self.event("setsockopt", was=was, via=via, state=state, **keys)
 
-    def shut(self, was, state, via=None):
-        self.p("c.shutdown(socket.SHUT_WR)")
+    def shut(self, was, state, via=None, how="SHUT_WR"):
+        self.p("c.shutdown(socket.%s)" % how)
         return self.event("shutdown", was=was, via=via, state=state)
 
     def close(self, was, state, via=None, notes=(), **keys):
@@ -1121,6 +1121,74 @@ class Attempts(Wired):
         self.p(self.SO_ERROR)
         self.assertEqual(self.p.eval("error"), "ETIMEDOUT")
         self.assertEqual(self.notes(self.event("getsockopt", state="CLOSED")), ["peer-reset"])
+
+    BEFORE = "the peer of the connect before, whose end this one tells"
+
+    @of_both_families
+    def test_of_the_peer_that_it_was_to(self, family):
+        """A connect to another peer tells of the one before; nothing has been sent to its own."""
+        for what, error, code, keys, text in self.ANSWERS:
+            peer, other = self.begun(family), self.wire.peer(family)
+            self.answer(peer, what)
+            self.reaches("CLOSED")
+            self.assertEqual(self.p.eval("error_of(c.connect, %r)" % (other.address,)), error)
+            event = self.event("connect", state="CLOSED", peer=other.name)
+            self.assertEqual(event["notes"], [dict(code=code, text=text % self.BEFORE,
+                                                   earlier=True, **keys)])
+            self.assertEqual(other.arrived, [])
+            self.close("CLOSED", "CLOSED", peer=None)  # neither is its peer
+
+    @of_both_families
+    def test_of_the_first_peer_of_two(self, family):
+        """A connect to another peer while it is under way changes nothing of it."""
+        for what, _, code, keys, text in self.ANSWERS:
+            peer, other = self.begun(family), self.wire.peer(family)
+            self.assertEqual(self.p.eval("error_of(c.connect, %r)" % (other.address,)), "EALREADY")
+            self.assertEqual(self.notes(self.event("connect", peer=other.name)), [])
+            self.answer(peer, what)
+            self.reaches("CLOSED")
+            self.p(self.SO_ERROR)
+            self.told(self.event("getsockopt", state="CLOSED"), code, peer, text, **keys)
+            self.close("CLOSED", "CLOSED")
+
+    @of_both_families
+    def test_once_for_all_numbers(self, family):
+        """What was told through one of them is not told at the close of another."""
+        for _, peer, note, keys in self.attempts(family):
+            self.p("d = c.dup(); e = d.dup()")
+            self.p(self.SO_ERROR.replace("c.", "d.", 1))
+            self.told(self.events.new()[-1], *note, **keys)
+            self.p("d.close(); c.close(); e.close()")
+            for event in self.events.new():
+                self.absent([event], "refused", "unreachable", "timed-out")
+
+    @of_both_families
+    def test_ended_by_shutdown(self, family):
+        """What comes after it is another attempt, be it seen or not."""
+        for how in ("SHUT_RD", "SHUT_WR", "SHUT_RDWR"):
+            peer, other = self.begun(family), self.wire.peer(family)
+            self.shut("SYN_SENT", "CLOSED", how=how)
+            self.p("c.setblocking(1)")
+            self.p.begin("error = error_of(c.connect, %r)" % (other.address,))
+            other.expect("S")
+            other.send("RA")
+            event = self.connected(error="ECONNREFUSED", via=["SYN_SENT"], state="CLOSED")
+            self.told(event, "refused", other,
+                      "RST or ICMP came back from %s: " + self.LISTENS_NOT)
+            self.close("CLOSED", "CLOSED")
+            self.assertEqual(peer.arrived, [])
+
+    @of_both_families
+    def test_ended_by_shutdown_and_begun_unseen(self, family):
+        """Of that nothing is told: it has begun by no connect."""
+        self.begun(family)
+        self.shut("SYN_SENT", "CLOSED")
+        other = self.wire.peer(family)
+        self.p("error_of(c.sendto, b'x', %d, %r)" % (MSG_FASTOPEN, other.address))
+        other.expect("S")
+        other.send("RA")
+        self.reaches("CLOSED")
+        self.close("CLOSED", "CLOSED")
 
     @of_both_families
     def test_nothing_of_an_attempt_that_is_given_up(self, family):

@@ -46,9 +46,9 @@ NOTES = {
     "shared-port": "sockets OWNER",
     "address-taken": "local peer state OWNER",
     "self-connect": "port",
-    "refused": "by? peer?",
-    "unreachable": "peer?",
-    "timed-out": "peer? syns over_ms?",
+    "refused": "by? peer? earlier?",
+    "unreachable": "peer? earlier?",
+    "timed-out": "peer? earlier? syns over_ms?",
 }
 # The same of a failure within a second of one that was explained.
 BRIEF = {
@@ -57,7 +57,7 @@ BRIEF = {
     "in-use-dying": "port had_option?",
     "ports-exhausted": "first_port last_port",
 }
-FLAGS = ("incomplete", "had_option", "interrupted", "after_fin", "fin_sent",
+FLAGS = ("earlier", "incomplete", "had_option", "interrupted", "after_fin", "fin_sent",
          "self_connected", "inherited", "shared_by_fork", "dual_stack", "listen_fds")
 ADDRESSES = ("local", "peer")
 # The least that each number can be.
@@ -426,7 +426,8 @@ def _note_keys(note, event):
     if code == "not-local":
         _hold(note["local"] == event["local"], "not-local with another address")
     if code in ("refused", "unreachable", "timed-out"):
-        _hold(note.get("peer") == event.get("peer"), "%s by another peer" % code)
+        peer = None if "earlier" in note else event.get("peer")
+        _hold(note.get("peer") == peer, "%s by another peer" % code)
     if code == "self-connect":
         _hold(event["local"].rpartition(":")[2] == str(note["port"]), "another port than its own")
 

@@ -278,21 +278,39 @@ static void connects(void **state)
 	fdtable_connect(1234, 77, 5);
 	assert_none(1234);
 	set(1234, 77);
-	assert_false(fdtable_connects(1234));
+	assert_int_equal(fdtable_connects(1234), 0);
 	fdtable_connect(1234, 78, 5);
-	assert_false(fdtable_connects(1234));
+	assert_int_equal(fdtable_connects(1234), 0);
 	fdtable_connect(1234, 77, 5);
-	assert_true(fdtable_connects(1234));
+	assert_int_equal(fdtable_connects(1234), 77);
 	assert_int_equal(about(1234, 77).connect_ms, 5);
 	assert_noted(1234, 77);
 	fdtable_connect(1234, 77, 0);
-	assert_false(fdtable_connects(1234));
+	assert_int_equal(fdtable_connects(1234), 0);
+
+	/* Its end is told for all numbers of the socket, and for no other's. */
+	fdtable_connect(1234, 77, 5);
+	fdtable_copy(1234, 1235);
+	fdtable_copy(1235, 1236);
+	fdtable_close(1235, CALL_close, 42, 0, 99);
+	fdtable_connect(1236, 77, 0);
+	assert_int_equal(fdtable_connects(1234), 0);
+	assert_int_equal(fdtable_connects(1236), 0);
+	assert_int_equal(fdtable_get(1235).closed_by, 42);
+	fdtable_connect(1236, 77, 5);
+	set(1234, 78);
+	fdtable_connect(1234, 78, 6);
+	fdtable_connect(1236, 77, 0);
+	assert_int_equal(fdtable_connects(1234), 78);
+	forget(1235);
+	forget(1236);
+	set(1234, 77);
 
 	fdtable_connect(1234, 77, 5);
 	fdtable_close(1234, CALL_close, 42, 0, 99);
-	assert_false(fdtable_connects(1234));
+	assert_int_equal(fdtable_connects(1234), 0);
 	fdtable_reopen(1234);
-	assert_false(fdtable_connects(1234));
+	assert_int_equal(fdtable_connects(1234), 0);
 	forget(1234);
 }
 

@@ -246,6 +246,8 @@ static void assert_key(enum note_id note, const char *key, bool is_owner)
 
 	if (strcmp(key, "self_connected") == 0)
 		ev.more.holders.peer = ev.more.holders.local;
+	if (strcmp(key, "peer") == 0)
+		ev.figures.earlier = false; /* of an attempt to elsewhere the event's is none */
 	render(&lines, &ev);
 	if (!is_owner) {
 		if (!has_key(lines.json, key))
