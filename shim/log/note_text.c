@@ -704,6 +704,20 @@ static void out_refused(struct out *out, const struct event *ev)
 			     : ": nobody listens there, or a firewall rejects it");
 }
 
+/* The kernel's own, where there is no way from here. */
+static bool may_be_of_route(int error)
+{
+	return error == ENETUNREACH || error == EHOSTUNREACH;
+}
+
+/* TCP has no connections to many at once: the kernel says of these what it says of no route. */
+static void out_no_route(struct out *out, int error)
+{
+	out_str(out, "this machine has no route there (see ip route)");
+	if (error == ENETUNREACH)
+		out_str(out, ", or it is a broadcast or multicast address");
+}
+
 /* What the error can mean, if it is known. */
 static void out_unreachable(struct out *out, const struct event *ev, int error)
 {
@@ -712,22 +726,26 @@ static void out_unreachable(struct out *out, const struct event *ev, int error)
 	if (how == UNREACHABLE_UNREAD) {
 		out_str(out, "ICMP ended the attempt to reach ");
 		out_peer(out, ev);
-		out_str(out, ": it is unreachable, or a firewall rejects it; which, only the error "
-			     "tells, and no call that is seen has read it");
+		out_str(out, ", which is unreachable or rejected by a firewall, or somebody on "
+			     "this machine did (ss -K); which, only the error tells, and no call "
+			     "that is seen has read it");
 		return;
 	}
 	out_str(out, "no way to ");
 	out_peer(out, ev);
+	out_str(out, ": ");
+	if (how != UNREACHABLE_THERE)
+		out_no_route(out, error);
 	if (how == UNREACHABLE_HERE) {
-		out_str(out,
-			": this machine has no route there (see ip route), and nothing was sent");
+		out_str(out, ", and nothing was sent");
 		return;
 	}
-	out_str(out, how == UNREACHABLE_UNSURE ? ": this machine has no route there, or a router "
-						 "or firewall said so by ICMP"
-					       : ": a router or firewall said so by ICMP");
+	out_str(out, how == UNREACHABLE_UNSURE ? ", or a router or firewall said so by ICMP"
+					       : "a router or firewall said so by ICMP");
 	if (error == EHOSTUNREACH)
 		out_str(out, ", or the next host on the way does not answer");
+	if (how == UNREACHABLE_THERE && may_be_of_route(error))
+		out_str(out, ", or this machine has lost its route there since the first SYN");
 }
 
 static void out_timed_out(struct out *out, const struct event *ev)

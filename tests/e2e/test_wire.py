@@ -849,6 +849,9 @@ class Attempts(Wired):
     # Two SYNs: the kernel looks at the limit when the first has gone unanswered for a second.
     LIMIT = "c.setsockopt(6, %d, 1200)" % TCP_USER_TIMEOUT
     SILENT = "the host is down, a firewall drops them, or a listener's backlog is full"
+    LOST = ", or this machine has lost its route there since the first SYN"
+    NO_ROUTE = "this machine has no route there (see ip route)"
+    TO_MANY = ", or it is a broadcast or multicast address"
     # What the test sends, what the program may then read, and what is told.
     ANSWERS = (
         ("rst", "ECONNREFUSED", "refused", {"by": "rst"}, "RST came back from %s: " + LISTENS_NOT),
@@ -856,9 +859,9 @@ class Attempts(Wired):
          "ICMP (port unreachable) and no RST came back from %s: a firewall rejects it"),
         ("host", "EHOSTUNREACH", "unreachable", {},
          "no way to %s: a router or firewall said so by ICMP, or the next host on the way does "
-         "not answer"),
+         "not answer" + LOST),
         ("net", "ENETUNREACH", "unreachable", {},
-         "no way to %s: a router or firewall said so by ICMP"),
+         "no way to %s: a router or firewall said so by ICMP" + LOST),
     )
 
     def told(self, event, code, peer, text, **keys):
@@ -951,8 +954,9 @@ class Attempts(Wired):
     @of_both_families
     def test_never_read(self, family):
         """Without the error a RST is proven by what came in, ICMP by its absence."""
-        unread = ("ICMP ended the attempt to reach %s: it is unreachable, or a firewall rejects "
-                  "it; which, only the error tells, and no call that is seen has read it")
+        unread = ("ICMP ended the attempt to reach %s, which is unreachable or rejected by a "
+                  "firewall, or somebody on this machine did (ss -K); which, only the error tells, "
+                  "and no call that is seen has read it")
         for _, peer, note, keys in self.attempts(family):
             if "rst" not in keys.values():
                 note, keys = ("unreachable", peer, unread), {}
@@ -996,9 +1000,9 @@ class Attempts(Wired):
     @of_both_families
     def test_waited_for_when_bound(self, family):
         """Whether a SYN went out is not known: both possibilities are named."""
-        ways = ("this machine has no route there, or a router or firewall said so by ICMP",
-                "this machine has no route there, or a router or firewall said so by ICMP, or the "
-                "next host on the way does not answer")
+        ways = (self.NO_ROUTE + self.TO_MANY + ", or a router or firewall said so by ICMP",
+                self.NO_ROUTE + ", or a router or firewall said so by ICMP, or the next host on "
+                "the way does not answer")
         for what, text in zip(("net", "host"), ways):
             peer = self.connecting(family, "c.bind((%r, 0))" % wire.OURS[family])
             peer.unreachable(what)
@@ -1010,7 +1014,7 @@ class Attempts(Wired):
         peer = self.connecting(family)
         peer.unreachable(what)
         self.told(self.connected(state="CLOSED", error=error), "unreachable", peer,
-                  self.ANSWERS[3][4])
+                  self.ANSWERS[3][4].replace(self.LOST, ""))
 
     @of_both_families
     def test_no_route(self, family):
@@ -1025,8 +1029,34 @@ class Attempts(Wired):
             event, = self.events.new()
             self.assertEqual(self.notes(event), ["unreachable"])
             self.assertEqual(event["notes"][0]["text"],
-                             "no way to %s: this machine has no route there (see ip route), and "
-                             "nothing was sent" % event["peer"])
+                             "no way to %s: %s%s, and nothing was sent"
+                             % (event["peer"], self.NO_ROUTE, self.TO_MANY))
+
+    @of_both_families
+    def test_a_route_that_is_lost(self, family):
+        """It is there for the first SYN, and not any more for the second."""
+        if not shutil.which("ip"):
+            self.skipTest("no ip")
+        self.begun(family, self.LIMIT)
+        kind = "-4" if family == V4 else "-6"
+        status, _, err = self.run_program(["ip", kind, "route", "flush", "dev", "wire0"])
+        self.assertEqual((status, err), (0, b""))
+        self.p(self.CLOSED)
+        self.p(self.SO_ERROR)
+        event = self.event("getsockopt", state="CLOSED")
+        self.assertIn(self.LOST, event["notes"][0]["text"])
+        self.assertEqual(self.notes(event), ["unreachable"])
+
+    @of_both_families
+    def test_many_at_once(self, family):
+        """What TCP can't connect to: the route to there is not what is missing."""
+        host = "255.255.255.255" if family == V4 else "ff02::1"
+        self.p("l = c = None; c = socket.socket(%d)" % family)
+        self.events.new()
+        self.p("error = error_of(c.connect, (%r, 9))" % host)
+        self.assertEqual(self.p.eval("error"), "ENETUNREACH")
+        event, = self.events.new()
+        self.assertIn(self.TO_MANY, event["notes"][0]["text"])
 
     @of_both_families
     def test_a_neighbour_that_is_dead(self, family):
@@ -1238,7 +1268,7 @@ class Router(Case):
         event, = log.new()
         self.match(event, call="getsockopt", was="SYN_SENT", state="SYN_SENT")
         self.assertEqual(p.eval("error"), "ENETUNREACH")
-        text = "no way to 203.0.113.1:9: a router or firewall said so by ICMP"
+        text = "no way to 203.0.113.1:9: a router or firewall said so by ICMP" + Attempts.LOST
         self.assertEqual(event["notes"], [{
             "code": "unreachable", "peer": "203.0.113.1:9",
             "text": text + "; the kernel goes on trying"}])
