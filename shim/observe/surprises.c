@@ -8,6 +8,7 @@
 
 #include "observe/attempt.h"
 #include "observe/closing.h"
+#include "observe/migrate.h"
 #include "observe/tcp_state.h"
 #include "observe/view.h"
 
@@ -44,12 +45,18 @@ static void tell_what_ended_it(struct event *ev, const struct closing *closing)
 		note_peer_reset(ev, closing->retransmits);
 }
 
-/* Of a listener: who waited is dropped with it, and may have been too many for its queue. */
-static void tell_queue(struct event *ev, const struct backlog *queue, bool is_gone)
+/*
+ * Of a listener: who waited is dropped with it, and may have been too many for its queue. Where it
+ * had SO_REUSEPORT it was looked for among others.
+ */
+static void tell_queue(struct event *ev, const struct closing *closing, bool is_gone)
 {
-	backlog_note(ev, queue);
-	if (queue->queued && is_gone)
-		note_queue_reset(ev, queue->queued);
+	const uint32_t queued = closing->queue.queued;
+
+	backlog_note(ev, &closing->queue);
+	if (queued && is_gone &&
+	    !(closing->by_dump && migrate_may(closing->id.netns, &closing->view.local)))
+		note_queue_reset(ev, queued);
 }
 
 void surprises_of_close(struct event *ev, const struct closing *closing, bool still_open)
@@ -58,7 +65,7 @@ void surprises_of_close(struct event *ev, const struct closing *closing, bool st
 	const bool is_gone = !still_open && closing->view.state == STATE_CLOSED;
 
 	if (listened)
-		tell_queue(ev, &closing->queue, is_gone);
+		tell_queue(ev, closing, is_gone);
 	if (still_open)
 		return;
 	if (is_gone && !listened)
@@ -95,7 +102,9 @@ void surprises_of_shutdown(struct event *ev, const struct tcp_facts *before)
 	if (ev->error)
 		return;
 	tell_half(ev, before->state);
-	if (before->queued && ev->sock.state == STATE_CLOSED && is_plain_tcp(ev->fd))
+	if (before->queued && ev->sock.state == STATE_CLOSED && is_plain_tcp(ev->fd) &&
+	    !(sock_option(ev->fd, SOL_SOCKET, SO_REUSEPORT) != 0 &&
+	      migrate_may(sock_netns(ev->fd), &ev->sock.local)))
 		note_queue_reset(ev, before->queued);
 }
 

@@ -1507,6 +1507,33 @@ class Resets(Notes):
             self.assertIn("up to 3 connections", self.note(self.last(log, call), "queue-reset"))
             self.assertEqual(p.eval("[tcp_info_state(s) for s in c]"), [7] * 3)
 
+    @needs_root
+    def test_queue_that_goes_to_another_listener(self):
+        """With tcp_migrate_req connections are not reset: one of the same address takes them."""
+        for migrates in 0, 1:
+            self.namespace(tcp_migrate_req=migrates)
+            for end, call in (("a.close()", "close"), ("a.shutdown(socket.SHUT_RD)", "shutdown")):
+                log = self.log(self.fresh("log").rpartition("/")[2])
+                p = self.puppet(log)
+                p("def listener(host, port):\n"
+                  "    s = socket.socket()\n"
+                  "    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)\n"
+                  "    s.bind((host, port)); s.listen(); s.setblocking(0)\n"
+                  "    return s\n"
+                  "a = listener('127.0.0.1', 0); port = a.getsockname()[1]\n"
+                  "c = [socket.create_connection(('127.0.0.1', port)) for _ in range(3)]\n"
+                  "b = listener('127.0.0.1', port); " + end)
+                event = self.last(log, call)
+                self.assertEqual(self.notes(event), [] if migrates else ["queue-reset"])
+                # That is so.
+                self.assertEqual(p.eval("[tcp_info_state(s) for s in c]"), [1 if migrates else 7] * 3)
+                # The last one has nobody whom it could leave them to; nor another address.
+                p("d = listener('127.0.0.2', port)\n"
+                  "c = [socket.create_connection(('127.0.0.1', port)) for _ in range(3)]\n"
+                  + end.replace("a.", "b."))
+                self.note(self.last(log, call), "queue-reset")
+                self.assertEqual(p.eval("[tcp_info_state(s) for s in c]"), [7] * 3)
+
     def test_that_another_holder_prevents(self):
         """Unread bytes and linger 0 matter when the last descriptor goes."""
         log = self.log()
