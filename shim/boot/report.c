@@ -15,16 +15,12 @@
 #include "sys/process.h"
 #include "sys/sys.h"
 
-/*
- * An exit may take this much longer, and no more; but on a machine on which nothing is done in
- * time the first are told all the same.
- */
-enum { MOST_MS = 60, TOLD_ANYHOW = 32 };
+/* An exit may take this much longer, and no more. */
+enum { MOST_MS = 60 };
 
 struct report {
 	struct event totals;
 	uint64_t deadline_ns;
-	unsigned int told;
 	bool any;
 };
 
@@ -32,7 +28,7 @@ static void tell(struct report *report, int fd)
 {
 	struct event ev;
 
-	if (report->told >= TOLD_ANYHOW && clock_ns(CLOCK_MONOTONIC) > report->deadline_ns) {
+	if (clock_ns(CLOCK_MONOTONIC) > report->deadline_ns) {
 		report->totals.more.totals.unlisted++;
 		return;
 	}
@@ -40,7 +36,6 @@ static void tell(struct report *report, int fd)
 	event_end(&ev, 0, 0);
 	if (!observe_left_open(&ev))
 		return;
-	report->told++;
 	report->totals.more.totals.of_state[ev.sock.state]++;
 	event_emit(&ev);
 }
@@ -87,7 +82,6 @@ static void report_left_open(void)
 {
 	struct report report;
 
-	report.told = 0;
 	report.any = atomic_load(&this_process.seq) > 0;
 	begin_last(&report.totals);
 	report.totals.has_totals = true;
