@@ -15,12 +15,13 @@
 #include "sys/process.h"
 #include "sys/sys.h"
 
-/* An exit may take this much longer, and no more. */
-enum { MOST_MS = 60 };
+/* An exit may take this much longer, and no more; but a few take no time worth to be saved. */
+enum { MOST_MS = 60, FEW = 100 };
 
 struct report {
 	struct event totals;
 	uint64_t deadline_ns;
+	uint32_t seen;
 	bool any;
 };
 
@@ -28,7 +29,7 @@ static void tell(struct report *report, int fd)
 {
 	struct event ev;
 
-	if (clock_ns(CLOCK_MONOTONIC) > report->deadline_ns) {
+	if (++report->seen > FEW && clock_ns(CLOCK_MONOTONIC) > report->deadline_ns) {
 		report->totals.more.totals.unlisted++;
 		return;
 	}
@@ -82,6 +83,7 @@ static void report_left_open(void)
 {
 	struct report report;
 
+	report.seen = 0;
 	report.any = atomic_load(&this_process.seq) > 0;
 	begin_last(&report.totals);
 	report.totals.has_totals = true;

@@ -5,7 +5,7 @@ import re
 import signal
 import socket
 
-from harness import kernel
+from harness import kernel, strace
 from harness.case import Case, environment, paths, shimmed, wait_until
 from harness.events import Log
 
@@ -144,6 +144,20 @@ class Json(Report):
             p("s = socket.socket().detach()")
             p.close()
             self.assertEqual([event["call"] for event in log.read()], ["socket"])
+
+    def test_a_machine_that_has_other_things_to_do(self):
+        """Some are listed however long it takes: here, to read which numbers are open."""
+        if strace.available():
+            self.skipTest(strace.available())
+        log = self.log()
+        wrapper = strace.command(self.path("trace"), shimmed(LOG=log.path, FORMAT="json", REPORT=1),
+                                 [], traced=("getdents64",))
+        wrapper[1:1] = ["-e", "inject=getdents64:delay_enter=100000"]
+        p = self.puppet(env=environment(), wrapper=wrapper)
+        p("for _ in range(150): assert C.socket(2, 1, 0) >= 0")
+        p.close()
+        total = self.exits(log).pop()
+        self.match(total, totals={"CLOSED": 100}, unlisted=50)
 
     def test_ten_thousand(self):
         """Each is listed, or counted where the time was up."""
