@@ -377,7 +377,7 @@ struct same_tuple {
 	const struct sock_view *ours;
 	struct diag_sock found;
 	uint64_t netns, deadline_ns;
-	uint32_t ifindex;
+	uint32_t ifindex, seen;
 	struct holders owner;
 	bool known;
 };
@@ -391,7 +391,9 @@ static int visit_same_tuple(const struct diag_sock *sock, void *arg)
 		same->found = *sock;
 		return SAME_TUPLE;
 	}
-	return clock_ns(CLOCK_MONOTONIC) < same->deadline_ns ? 0 : -ETIME;
+	if (++same->seen < FEW || clock_ns(CLOCK_MONOTONIC) < same->deadline_ns)
+		return 0;
+	return -ETIME;
 }
 
 /*
@@ -446,7 +448,8 @@ static void tell_taken(struct event *ev, const struct diag_sock *found)
 	ev->notes |= NOTE_BIT(NOTE_ADDRESS_TAKEN);
 }
 
-static __attribute__((noinline)) void explain_taken_in_full(struct event *ev)
+/* False where no helper can be had. */
+static __attribute__((noinline)) bool explain_taken_in_full(struct event *ev)
 {
 	const int ifindex = sock_ifindex(ev->fd);
 	struct same_tuple same = {
@@ -456,10 +459,13 @@ static __attribute__((noinline)) void explain_taken_in_full(struct event *ev)
 		.ifindex = ifindex < 0 ? 0 : (uint32_t)ifindex,
 	};
 
-	if (!apart_run(search_same_tuple, &same, sizeof(same)) || !same.known)
-		return;
-	ev->more.holders = same.owner;
-	tell_taken(ev, &same.found);
+	if (!apart_run(search_same_tuple, &same, sizeof(same)))
+		return false;
+	if (same.known) {
+		ev->more.holders = same.owner;
+		tell_taken(ev, &same.found);
+	}
+	return true;
 }
 
 /* By one question, where both addresses are known; who has it is not looked for. */
@@ -486,9 +492,7 @@ static void explain_taken(struct event *ev)
 {
 	if (!ev->sock.peer.port)
 		return;
-	if (turn_is_due(&this_process.taken, ev))
-		explain_taken_in_full(ev);
-	else
+	if (!turn_is_due(&this_process.taken, ev) || !explain_taken_in_full(ev))
 		explain_taken_briefly(ev);
 }
 
