@@ -131,8 +131,8 @@ static void find_end(const char *piece, size_t len, uint64_t at, size_t *ret_see
 		if (size > len - here)
 			break; /* the rest of it is in the next piece */
 		memcpy(&time, piece + here + sizeof(struct ring_record), sizeof(time));
-		if (size && (time >= *newest ||
-			     (at + here == *ret_end && time + FOLLOWS_NS >= *newest))) {
+		if (size &&
+		    (time >= *newest || (at + here == *ret_end && time + FOLLOWS_NS >= *newest))) {
 			*newest = time >= *newest ? time : *newest;
 			*ret_end = at + here + size;
 		}

@@ -149,8 +149,7 @@ static int judge_front(int fd, const char *front, size_t len, uint64_t size, uin
 		if (sizes[i] < RING_SIZE_LEAST || sizes[i] > RING_SIZE_MOST)
 			continue;
 		this_ring = ring_head_of(sizes[i]);
-		if ((i == 1 || this_ring.size == size) &&
-		    is_rest_of(&this_ring, fd, front, len))
+		if ((i == 1 || this_ring.size == size) && is_rest_of(&this_ring, fd, front, len))
 			return 1;
 	}
 	return len >= sizeof(this_ring) && memcmp(front, RING_NAME, sizeof(RING_NAME)) == 0

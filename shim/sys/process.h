@@ -25,7 +25,7 @@ struct process {
 	_Atomic(uint64_t) lost;		      /* events lost and not yet told */
 	_Atomic(uint64_t) diag[DIAG_SOCKETS]; /* who has our netlink sockets: observe/diag.c */
 	_Atomic(uint64_t) diag_netns[DIAG_SOCKETS]; /* theirs, for good; 0: not asked yet */
-	_Atomic(uint64_t) proofs[PROOFS];     /* observe/proofs.c */
+	_Atomic(uint64_t) proofs[PROOFS];	    /* observe/proofs.c */
 	/* When what takes long was done last, and what came of it: observe/turns.h. */
 	_Atomic(uint64_t) explained, taken, privileged, bound_here, counted, file_max;
 	_Atomic(uint64_t) exhausted[EXHAUSTED_KINDS], exhausted_to;
