@@ -4,14 +4,12 @@
  */
 #include "records.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "facts/callsite.h"
 #include "facts/event_shape.h"
-#include "facts/frames.h"
 #include "facts/ring_file.h"
-#include "facts/sum.h"
+#include "places.h"
 
 size_t record_size(const struct ring_format *format, const void *bytes, size_t len)
 {
@@ -43,50 +41,6 @@ struct record_key record_key(const struct ring_format *format, const void *recor
 	return key;
 }
 
-/* The renderers look places up in tables, which here hold those of the records. */
-static bool tables_ready(bool anew)
-{
-	static void *frames, *callsites;
-
-	if (!frames) {
-		frames = calloc(1, frames_size());
-		callsites = calloc(1, callsites_size());
-		if (!frames || !callsites)
-			return false;
-		frames_init(frames);
-		callsites_init(callsites);
-	} else if (anew) {
-		memset(frames, 0, frames_size());
-		memset(callsites, 0, callsites_size());
-	}
-	return true;
-}
-
-/* A place by what it is called, in the stead of its address in a process that has gone. */
-static struct frame *enter(const struct ring_place *place, const char *names)
-{
-	uint64_t words[2 + (FRAME_MODULE_MAX + FRAME_SYMBOL_MAX) / sizeof(uint64_t)] = {0};
-	uint64_t address;
-	struct frame *frame;
-
-	memcpy(words, place->offset, sizeof(place->offset));
-	memcpy(words + 1, place->symbol_offset, sizeof(place->symbol_offset));
-	memcpy(words + 2, names, (size_t)place->module_len + place->symbol_len);
-	address = sum_words(SUM_BEGIN + place->module_len, words, sizeof(words) / sizeof(words[0]));
-	frame = frames_find(address);
-	if (frame)
-		return frame;
-	frame = frames_claim(address);
-	if (!frame)
-		return NULL;
-	memcpy(frame->module, names, place->module_len);
-	memcpy(frame->symbol, names + place->module_len, place->symbol_len);
-	memcpy(&frame->offset, place->offset, sizeof(place->offset));
-	memcpy(&frame->symbol_offset, place->symbol_offset, sizeof(place->symbol_offset));
-	frames_enter(frame, address);
-	return frame;
-}
-
 /* The places of a record: into the tables, and their numbers into the event. */
 static bool read_places(const char *at, const char *end, struct event *ret)
 {
@@ -95,7 +49,7 @@ static bool read_places(const char *at, const char *end, struct event *ret)
 	struct ring_place place;
 
 	while ((size_t)(end - at) >= sizeof(place)) {
-		struct frame *frame;
+		struct place_name name;
 		uint64_t number;
 
 		memcpy(&place, at, sizeof(place));
@@ -105,11 +59,15 @@ static bool read_places(const char *at, const char *end, struct event *ret)
 		if (place.module_len >= FRAME_MODULE_MAX || place.symbol_len >= FRAME_SYMBOL_MAX ||
 		    (size_t)(end - at) < (size_t)place.module_len + place.symbol_len)
 			break;
-		frame = enter(&place, at);
-		if (!frame)
+		name = (struct place_name){.module = at,
+					   .symbol = at + place.module_len,
+					   .module_len = place.module_len,
+					   .symbol_len = place.symbol_len};
+		memcpy(&name.offset, place.offset, sizeof(name.offset));
+		memcpy(&name.symbol_offset, place.symbol_offset, sizeof(name.symbol_offset));
+		if (!places_enter(&name, &number))
 			return false;
 		at += place.module_len + place.symbol_len;
-		number = frames_number(frame);
 		if (place.kind == PLACE_CLOSED)
 			ret->figures.closed_at = callsite_id(&number, 1);
 		else if (n < CALLSITE_FRAMES)
@@ -136,6 +94,6 @@ bool record_read(const struct ring_format *format, const void *record, struct ev
 	const char *end = (const char *)record + head.size;
 
 	/* Full after some thousand places: begin anew. */
-	return tables_ready(false) &&
-	       (read_places(at, end, ret) || (tables_ready(true) && read_places(at, end, ret)));
+	return places_ready(false) &&
+	       (read_places(at, end, ret) || (places_ready(true) && read_places(at, end, ret)));
 }

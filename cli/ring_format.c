@@ -8,7 +8,7 @@
 
 #include "facts/description.h"
 #include "facts/event_shape.h"
-#include "facts/names.h"
+#include "numbers.h"
 
 static const char *const member_names[] = {
 #define MEMBER(part, path, kind) #path,
@@ -75,33 +75,6 @@ static bool read_names(struct cursor *cursor, int (*find)(const char *name), uns
 			return false;
 		ret[i] = (uint8_t)find(name);
 	}
-}
-
-static int find_call(const char *name)
-{
-	int call = 0;
-
-	while (call < CALL_COUNT && strcmp(call_name((enum call_id)call), name) != 0)
-		call++;
-	return call;
-}
-
-static int find_note(const char *name)
-{
-	int note = 0;
-
-	while (note < NOTE_COUNT && strcmp(note_code((enum note_id)note), name) != 0)
-		note++;
-	return note;
-}
-
-static int find_state(const char *name)
-{
-	int state = STATE_UNKNOWN + 1;
-
-	while (state < STATE_COUNT && strcmp(state_name((enum tcp_state_id)state), name) != 0)
-		state++;
-	return state;
 }
 
 /* Without these nothing could be sorted, nor told from what else it may be. */
