@@ -80,8 +80,8 @@ LOG_OPEN := $(addprefix $(OUT)/shim/boot/,open_log.o log_path.o complain.o told.
 
 CLI_OBJ  := $(patsubst %.c,$(OUT)/%.o,$(sort $(wildcard cli/*.c)))
 # Of the tool what tests link too.
-PURE_CLI := $(addprefix $(OUT)/cli/,run_options.o records.o ring_format.o numbers.o places.o cli.o \
-	unclosed.o)
+PURE_CLI := $(addprefix $(OUT)/cli/,run_options.o records.o ring_format.o numbers.o places.o \
+	json.o json_take.o note_json.o event_json.o endpoint_parse.o lines.o cli.o unclosed.o)
 
 UNIT     := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
 DEMOS    := $(patsubst demo/%.c,$(OUT)/demo/%,$(wildcard demo/*.c))

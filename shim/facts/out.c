@@ -141,11 +141,8 @@ void out_column(struct out *out, size_t column)
 	while (out_len(out) < column && !out->truncated);
 }
 
-/*
- * How many bytes the UTF-8 character at text has, 0 where there is none: RFC
- * 3629, so no overlong form, no surrogate and nothing above U+10FFFF.
- */
-static size_t utf8_len(const unsigned char *text, size_t len)
+/* RFC 3629: no overlong form, no surrogate and nothing above U+10FFFF. */
+size_t utf8_len(const unsigned char *text, size_t len)
 {
 	const unsigned char c = text[0];
 	size_t n = 0;

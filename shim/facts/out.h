@@ -75,6 +75,8 @@ void out_plain(struct out *out, const char *text, size_t len);
 void out_as_ascii(struct out *out, char *from);
 /* How many places on a screen that takes; colours (ESC [ … m) take none. */
 size_t out_width(const char *text, const char *end);
+/* How many bytes the UTF-8 character has with which these begin; 0 where there is none. */
+size_t utf8_len(const unsigned char *text, size_t len);
 /* What stands between the quotes of a JSON string; bytes that are no UTF-8 become U+FFFD. */
 void out_json(struct out *out, const char *text, size_t len);
 

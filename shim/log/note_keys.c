@@ -13,28 +13,19 @@
 #include "log/json_key.h"
 #include "log/note_text.h"
 
-enum shown {
-	SHOWN_NUMBER,
-	SHOWN_SIGNED,
-	SHOWN_COUNT, /* a number, where it is not 0 */
-	SHOWN_FLAG,  /* where it is true */
-	SHOWN_MS_OF_NS,
-	SHOWN_ADDRESS, /* where it is known */
-	SHOWN_PEER,    /* where there is one */
-	SHOWN_TRIED,   /* of an attempt: unless it was to another peer than the event's */
-	SHOWN_CALL,
-	SHOWN_STATE,
-	SHOWN_ONLY_STATE, /* of a set: where all have the same */
-	SHOWN_PLACE,	  /* the nearest of a stack, as an entry of "stack" */
-	SHOWN_MODE,	  /* the word of TCPSHIM_REUSE */
-	SHOWN_OPTIONS,
-	SHOWN_RESET_CAUSE,
-	SHOWN_REFUSED_BY,  /* where it is known */
-	SHOWN_DYING_CAUSE, /* where it is known */
-	SHOWN_OWNER,	   /* of struct holders: pid and prog, else inode and uid */
-	SHOWN_INCOMPLETE,  /* of struct holders: where time ran out */
-	SHOWN_OWN_FD,	   /* of struct holders: where this process has it open */
-	SHOWN_TO_ITSELF,   /* of struct holders: a connection whose peer it is itself */
+const note_word reset_cause_words[RESET_CAUSES] = {
+	[RESET_UNREAD] = "unread",
+	[RESET_LINGER] = "linger",
+	[RESET_LINGER2] = "linger2",
+};
+const note_word dying_cause_words[DYING_CAUSES] = {
+	[CAUSE_OUTGOING] = "outgoing",
+	[CAUSE_EITHER] = "either",
+	[CAUSE_NO_SHIM] = "no-shim",
+};
+const note_word refused_by_words[REFUSED_WAYS] = {
+	[REFUSED_BY_RST] = "rst",
+	[REFUSED_BY_ICMP] = "icmp",
 };
 
 /* The key with its comma stands in the row itself: no pointer is to be relocated at load. */
@@ -150,28 +141,20 @@ static bool is_incomplete(const struct holders *holders)
 
 static void key_cause(struct out *out, const char *key, uint64_t cause)
 {
-	static const char *const causes[] = {
-		[RESET_UNREAD] = "unread",
-		[RESET_LINGER] = "linger",
-		[RESET_LINGER2] = "linger2",
-	};
-	const bool known = cause < sizeof(causes) / sizeof(causes[0]);
-
-	key_constant(out, key, known ? causes[cause] : NULL, (int64_t)cause);
+	key_constant(out, key, cause < RESET_CAUSES ? reset_cause_words[cause] : NULL,
+		     (int64_t)cause);
 }
 
 static void key_dying_cause(struct out *out, const char *key, uint64_t cause)
 {
-	static const char causes[][12] = {"", "outgoing", "either", "no-shim"};
-
 	if (cause != CAUSE_UNKNOWN)
-		key_name(out, key, causes[cause]);
+		key_name(out, key, dying_cause_words[cause]);
 }
 
 static void key_refused_by(struct out *out, const char *key, uint64_t by)
 {
-	if (by == REFUSED_BY_RST || by == REFUSED_BY_ICMP)
-		key_name(out, key, by == REFUSED_BY_RST ? "rst" : "icmp");
+	if (refused_by_words[by][0])
+		key_name(out, key, refused_by_words[by]);
 }
 
 static void out_key(struct out *out, const struct note_key *row, const struct event *ev)

@@ -13,6 +13,8 @@
 #include "facts/names.h"
 #include "facts/settings.h"
 
+const struct note_said *note_said;
+
 static void out_mode(struct out *out, const struct event *ev)
 {
 	out_str(out, " (TCPSHIM_REUSE=");
@@ -802,6 +804,10 @@ void out_note(struct out *out, enum note_id note, const struct event *ev)
 {
 	const struct note_figures *figures = &ev->figures;
 
+	if (note_said && note_said->text[note]) {
+		out_program(out, note_said->text[note]);
+		return;
+	}
 	switch (note) {
 	case NOTE_REUSE_ENABLED:
 		out_enabled(out, ev);

@@ -10,12 +10,12 @@
 #include <stdint.h>
 #include <string.h>
 
-struct json {
+struct json_text {
 	const unsigned char *at, *end;
 	int depth;
 };
 
-static inline bool json_take(struct json *json, char c)
+static inline bool json_take(struct json_text *json, char c)
 {
 	if (json->at == json->end || *json->at != (unsigned char)c)
 		return false;
@@ -23,7 +23,7 @@ static inline bool json_take(struct json *json, char c)
 	return true;
 }
 
-static inline bool json_word(struct json *json, const char *word)
+static inline bool json_word(struct json_text *json, const char *word)
 {
 	while (*word)
 		if (!json_take(json, *word++))
@@ -32,7 +32,7 @@ static inline bool json_word(struct json *json, const char *word)
 }
 
 /* One character of UTF-8 by its code point: no overlong form, no surrogate. */
-static inline bool json_character(struct json *json)
+static inline bool json_character(struct json_text *json)
 {
 	static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
 	const unsigned char first = *json->at++;
@@ -49,7 +49,7 @@ static inline bool json_character(struct json *json)
 	return code >= least[more] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff);
 }
 
-static inline bool json_string(struct json *json)
+static inline bool json_quoted(struct json_text *json)
 {
 	if (!json_take(json, '"'))
 		return false;
@@ -78,7 +78,7 @@ static inline bool json_string(struct json *json)
 }
 
 /* Whole numbers are all that the shim writes. */
-static inline bool json_number(struct json *json)
+static inline bool json_number(struct json_text *json)
 {
 	const unsigned char *first;
 
@@ -89,9 +89,9 @@ static inline bool json_number(struct json *json)
 	return json->at > first && (*first != '0' || json->at == first + 1);
 }
 
-static inline bool json_value(struct json *json);
+static inline bool json_value(struct json_text *json);
 
-static inline bool json_list(struct json *json, char close, bool keyed)
+static inline bool json_list(struct json_text *json, char close, bool keyed)
 {
 	bool good = true;
 
@@ -99,13 +99,13 @@ static inline bool json_list(struct json *json, char close, bool keyed)
 		return true;
 	do {
 		if (keyed)
-			good = json_string(json) && json_take(json, ':');
+			good = json_quoted(json) && json_take(json, ':');
 		good = good && json_value(json);
 	} while (good && json_take(json, ','));
 	return good && json_take(json, close);
 }
 
-static inline bool json_value(struct json *json)
+static inline bool json_value(struct json_text *json)
 {
 	bool good = false;
 
@@ -121,7 +121,7 @@ static inline bool json_value(struct json *json)
 		good = json_list(json, ']', false);
 		break;
 	case '"':
-		good = json_string(json);
+		good = json_quoted(json);
 		break;
 	case 't':
 		good = json_word(json, "true");
@@ -138,8 +138,8 @@ static inline bool json_value(struct json *json)
 
 static inline bool json_is_one_value(const char *text, size_t len)
 {
-	struct json json = {.at = (const unsigned char *)text,
-			    .end = (const unsigned char *)text + len};
+	struct json_text json = {.at = (const unsigned char *)text,
+				 .end = (const unsigned char *)text + len};
 
 	return json_value(&json) && json.at == json.end;
 }

@@ -1,7 +1,7 @@
 /*
  * test_shape.c - facts/event_shape, and all that lives by it: an event of each row of
  * calls.def and notes.def, with every member of its parts, goes into a record of the
- * flight recorder and comes back the same.
+ * flight recorder, and into a line of JSON, and comes back the same.
  */
 #include "facts/event_shape.h"
 
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "event_json.h"
 #include "facts/callsite.h"
 #include "facts/description.h"
 #include "facts/frames.h"
@@ -165,18 +166,35 @@ static struct event through_record(const struct event *ev)
 	return read;
 }
 
+static void read_line(const char *line, struct event *ret)
+{
+	static struct event_json reader;
+
+	if (!reader.json)
+		assert_true(event_json_begin(&reader));
+	assert_int_equal(event_json_read(&reader, line, strlen(line) - 1, ret), LINE_EVENT);
+}
+
 /* What it shows, and each member of the parts that it has. */
 static void goes_and_comes_back(enum call_id call, uint64_t notes)
 {
 	static struct lines before, after;
 	const struct event ev = full_event(call, notes);
 	const struct event read = through_record(&ev);
+	struct event from_json;
 
 	assert_true(event_is_sound(&ev));
 	render(&before, &ev);
 	render(&after, &read);
 	assert_string_equal(before.json, after.json);
 	assert_string_equal(before.text, after.text);
+	read_line(before.json, &from_json);
+	render(&after, &from_json);
+	note_said = NULL;
+	assert_string_equal(before.json, after.json);
+	/* In JSON there is no way that a closed one took, no duration of what is no call. */
+	if (!ev.has_closed && call != CALL_exit && call != CALL_wait)
+		assert_string_equal(before.text, after.text);
 	for (unsigned int i = 0; i < event_member_count; i++) {
 		const struct event_member *member = &event_members[i];
 
