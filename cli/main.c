@@ -16,7 +16,7 @@ static const struct subcommand {
 } subcommands[] = {
 	{"run", run_main, "run a program under libreuse.so"},
 	{"why", why_main, "say who has a port, and whether a bind would work"},
-	{"dump", dump_main, "print what a flight recorder has kept"},
+	{"dump", dump_main, "print what a flight recorder or a log in JSON has kept"},
 };
 
 enum { SUBCOMMANDS = sizeof(subcommands) / sizeof(subcommands[0]) };

@@ -166,7 +166,8 @@ class File(RecorderCase):
                 self.assertEqual(file.read(), content)
             status, out, err = self.dump(log.path)
             self.assertEqual((status, out), (2, b""))
-            self.assertRegex(err, rb"^tcpshim dump: .*: not a flight recorder\n$")
+            self.assertRegex(err, rb"^tcpshim dump: .*: neither a flight recorder nor a "
+                             rb"log in JSON\n$")
         os.unlink(log.path)
         os.mkfifo(log.path)
         self.refused(log, "no plain file")
@@ -509,7 +510,7 @@ class Dump(RecorderCase):
         self.assertEqual(len([contract.parse(line) for line in as_json.splitlines(True)]), 2)
 
     def test_usage(self):
-        for words, why in (((), "one RING"), (("a", "b"), "one RING"), (("--x", "a"), "--x"),
+        for words, why in (((), "one FILE"), (("a", "b"), "one FILE"), (("--x", "a"), "--x"),
                            (("--format=xml", "a"), "xml"), (("--format",), "--format")):
             status, out, err = self.dump(*words)
             self.assertEqual((status, out, err.count(b"\n")), (2, b"", 1), words)
@@ -581,7 +582,8 @@ class Dump(RecorderCase):
             for words in ([path], ["--follow", path]):
                 status, out, err = self.dump(*words)
                 self.assertEqual((status, out, err.decode()), (
-                    2, b"", "tcpshim dump: %s: not a flight recorder\n" % path))
+                    2, b"", "tcpshim dump: %s: neither a flight recorder nor a log in JSON\n"
+                    % path))
         follower = self.start([paths.tool(), "dump", "-f", self.path("begun")])
         wait_until(lambda: is_waiting(follower), "it has looked")
         self.assertEqual(follower.error().decode(),
