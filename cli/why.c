@@ -1,31 +1,20 @@
 /*
  * why.c - tcpshim why: who has a port, and would a bind to it work now, without
  * SO_REUSEADDR and with it?
- *
- * Who has it, sock_diag tells. Without the option every socket that overlaps is in the
- * way, with it every listener. Of what does not listen the kernel alone knows whether it
- * was made with the option. So it is asked: a socket of ours is bound, with the option, and
- * closed. In that moment it can hinder a bind without the option to another address of the
- * port (docs/DECISIONS.md).
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "cli.h"
 #include "facts/endpoint.h"
 #include "facts/names.h"
 #include "log/note_text.h"
 #include "observe/conflict.h"
-#include "observe/explain.h"
-#include "observe/proc.h"
 #include "port.h"
 #include "unclosed.h"
+#include "verdict.h"
 #include "where.h"
 
 static const char me[] = "why";
@@ -98,145 +87,6 @@ static void print_rows(const struct port *port)
 		putchar('\n');
 }
 
-union address {
-	struct sockaddr any;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
-};
-
-static socklen_t address_of(const struct endpoint *at, uint16_t port, union address *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	ret->any.sa_family = at->family;
-	if (at->family == AF_INET) {
-		ret->in.sin_port = htons(port);
-		memcpy(&ret->in.sin_addr, at->addr, sizeof(ret->in.sin_addr));
-		return sizeof(ret->in);
-	}
-	ret->in6.sin6_port = htons(port);
-	ret->in6.sin6_scope_id = at->scope;
-	memcpy(&ret->in6.sin6_addr, at->addr, sizeof(ret->in6.sin6_addr));
-	return sizeof(ret->in6);
-}
-
-/* Bind a socket of ours there, and close it. Return 0 or errno. */
-static int try_bind(const struct endpoint *at, uint16_t port, bool reuse)
-{
-	const int fd = socket(at->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	const int on = reuse;
-	union address address;
-	const socklen_t len = address_of(at, port, &address);
-	int err = 0;
-
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	    bind(fd, &address.any, len) < 0)
-		err = errno;
-	if (fd >= 0)
-		close(fd);
-	return err;
-}
-
-/* Is the address one that can be bound at all? Return 0 or errno. */
-static int try_address(const struct endpoint *at)
-{
-	const int err = try_bind(at, 0, false);
-
-	return err == EADDRINUSE ? 0 : err; /* for want of a free port, which says nothing */
-}
-
-/* Is a socket of this machine's IPv6 for IPv6 alone, unless told otherwise? */
-static bool is_v6only(void)
-{
-	const int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int on = 0;
-	socklen_t len = sizeof(on);
-
-	if (fd >= 0) {
-		getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, &len);
-		close(fd);
-	}
-	return on;
-}
-
-/* What would become of a bind there, and why, as an event that has failed tells it. */
-struct verdict {
-	int without, with; /* errno, 0 where it works */
-	struct event why;
-};
-
-static void tell_sharing(struct holders *holders, const struct sharing *sharing)
-{
-	sharing_name(holders, sharing->named.pid, sharing->named.prog);
-	sharing_tell(holders, sharing->count - 1, sharing_judge(sharing));
-}
-
-static void name_owner(struct holders *holders, const struct port *port)
-{
-	for (size_t i = 0; holders->inode && i < port->count; i++) {
-		const struct port_sock *row = &port->socks[i];
-
-		if (row->sock.inode != holders->inode || !row->owners || !row->owners->count)
-			continue;
-		tell_sharing(holders, &row->owners->sharing);
-		return;
-	}
-}
-
-static void count_holders(struct holders *holders, const struct port *port,
-			  const struct endpoint *at)
-{
-	const struct conflict_sock asks = {
-		.local = *at,
-		.uid = geteuid(),
-		.state = STATE_CLOSED,
-		.v6only = at->family == AF_INET6 && is_v6only(),
-	};
-
-	proc_port_range(&holders->first_port, &holders->last_port);
-	for (size_t i = 0; i < port->count; i++)
-		conflict_count(holders, &asks, &port->socks[i].sock);
-	holders->had_option = true; /* said of what is in the way of a bind with it */
-	holders->looked_up = true;
-	conflict_cause(holders);
-	name_owner(holders, port);
-}
-
-/* Without the option whatever overlaps is in the way. With it a listener is; of the rest, ask. */
-static void judge_held(struct verdict *verdict, const struct port *port, const struct endpoint *at)
-{
-	const struct holders *holders = &verdict->why.more.holders;
-
-	count_holders(&verdict->why.more.holders, port, at);
-	if (!holders->listeners && !holders->bound && !holders->live && !holders->dying)
-		return;
-	verdict->without = EADDRINUSE;
-	verdict->with = holders->listeners ? EADDRINUSE : try_bind(at, port->number, true);
-	if (verdict->with == EADDRINUSE && conflict_note(holders) != NOTE_COUNT)
-		verdict->why.notes |= NOTE_BIT(conflict_note(holders));
-}
-
-/* Is it for want of an address, or of a right, whoever is there? */
-static bool is_refused(struct verdict *verdict, const struct endpoint *at, int err)
-{
-	struct event *why = &verdict->why;
-
-	why->error = err ? err : EACCES;
-	explain_bind(why, at);
-	if (!err && why->notes)
-		err = EACCES; /* the port is privileged */
-	verdict->without = verdict->with = err;
-	return err != 0;
-}
-
-static struct verdict judge(const struct port *port, const struct endpoint *at)
-{
-	struct verdict verdict = {.why.sock.local = *at};
-
-	if (!is_refused(&verdict, at, try_address(at)))
-		judge_held(&verdict, port, at);
-	return verdict;
-}
-
 static void print_answer(const char *option, int err)
 {
 	if (err)
@@ -287,16 +137,10 @@ static void print_verdict(const struct verdict *verdict, const char *where)
 	print_advice(verdict);
 }
 
-static bool is_same(const struct verdict *a, const struct verdict *b)
-{
-	return a->without == b->without && a->with == b->with && a->why.notes == b->why.notes &&
-	       memcmp(&a->why.more.holders, &b->why.more.holders, sizeof(a->why.more.holders)) == 0;
-}
-
 /* Of one address. Return whether a bind there would work with SO_REUSEADDR. */
 static bool answer(const struct port *port, const struct endpoint *at)
 {
-	const struct verdict verdict = judge(port, at);
+	const struct verdict verdict = verdict_of(port, at);
 	char where[128];
 	struct out out = out_into(where, sizeof(where) - 1);
 
@@ -311,13 +155,13 @@ static bool answer_any(const struct port *port)
 {
 	const struct endpoint v4 = {.family = AF_INET, .port = port->number};
 	const struct endpoint v6 = {.family = AF_INET6, .port = port->number};
-	const struct verdict verdict4 = judge(port, &v4), verdict6 = judge(port, &v6);
+	const struct verdict verdict4 = verdict_of(port, &v4), verdict6 = verdict_of(port, &v6);
 	char where[64];
 	bool good;
 
-	if (try_address(&v6) != 0)
+	if (verdict_try_address(&v6) != 0)
 		return answer(port, &v4);
-	if (!is_same(&verdict4, &verdict6)) {
+	if (!verdict_same(&verdict4, &verdict6)) {
 		good = answer(port, &v4);
 		return answer(port, &v6) && good;
 	}
