@@ -3,7 +3,6 @@
  */
 #include "owners.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -17,6 +16,9 @@
 struct search {
 	struct owners *owners;
 	size_t count;
+	pid_t *last; /* for each: the last process that was counted */
+	pid_t pid;   /* whose descriptors are looked at */
+	int fds;
 	bool sees_all, sees_us;
 };
 
@@ -25,19 +27,6 @@ static int by_inode(const void *a, const void *b)
 	const struct owners *x = a, *y = b;
 
 	return x->inode < y->inode ? -1 : x->inode > y->inode;
-}
-
-/* The inode of "socket:[123]"; 0 where the link is something else. */
-static uint32_t socket_inode(int folder, const char *name)
-{
-	char link[64];
-	const ssize_t len = readlinkat(folder, name, link, sizeof(link) - 1);
-	uint32_t inode;
-
-	if (len < 0)
-		return 0;
-	link[len] = '\0';
-	return sscanf(link, "socket:[%u]", &inode) == 1 ? inode : 0;
 }
 
 /* A process may have a socket open under several numbers: it is one owner. */
@@ -57,48 +46,50 @@ static void add_owner(struct owners *owners, pid_t pid, int fd, pid_t *last)
 	sharing_add(&owners->sharing, &sharer, 0);
 }
 
-/* The last process that was counted for each entry stands in last[]. */
-static void search_process(struct search *search, pid_t pid, pid_t *last)
+static int visit_fd(int fd, void *arg)
 {
-	char path[64];
-	struct dirent *entry;
-	DIR *folder;
+	struct search *search = arg;
+	const int64_t inode = proc_socket_inode(search->fds, fd);
+	const struct owners key = {.inode = inode > 0 ? (uint32_t)inode : 0};
+	struct owners *found = NULL;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	folder = opendir(path);
-	if (!folder) {
+	if (key.inode)
+		found = bsearch(&key, search->owners, search->count, sizeof(key), by_inode);
+	if (found)
+		add_owner(found, search->pid, fd, &search->last[found - search->owners]);
+	return 0;
+}
+
+static int visit_process(int pid, void *arg)
+{
+	struct search *search = arg;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	search->fds = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (search->fds < 0) {
 		search->sees_all &= errno == ENOENT; /* it has ended */
-		return;
+		return 0;
 	}
 	search->sees_us |= pid == getpid();
-	while ((entry = readdir(folder))) {
-		const struct owners key = {.inode = socket_inode(dirfd(folder), entry->d_name)};
-		struct owners *found = NULL;
-
-		if (key.inode)
-			found = bsearch(&key, search->owners, search->count, sizeof(key), by_inode);
-		if (found)
-			add_owner(found, pid, atoi(entry->d_name), &last[found - search->owners]);
-	}
-	closedir(folder);
+	search->pid = pid;
+	proc_list(search->fds, ".", visit_fd, search);
+	close(search->fds);
+	return 0;
 }
 
 enum sight owners_find(struct owners *owners, size_t count)
 {
-	struct search search = {.owners = owners, .count = count, .sees_all = true};
-	pid_t *last = calloc(count + 1, sizeof(*last));
-	DIR *processes = opendir("/proc");
-	struct dirent *entry;
+	struct search search = {
+		.owners = owners,
+		.count = count,
+		.last = calloc(count + 1, sizeof(*search.last)),
+		.sees_all = true,
+	};
 
-	while (search.owners && last && processes && (entry = readdir(processes))) {
-		const long pid = strtol(entry->d_name, NULL, 10);
-
-		if (pid > 0)
-			search_process(&search, (pid_t)pid, last);
-	}
-	if (processes)
-		closedir(processes);
-	free(last);
+	if (search.last)
+		proc_list(AT_FDCWD, "/proc", visit_process, &search);
+	free(search.last);
 	if (!search.sees_us)
 		return SEES_NONE;
 	return search.sees_all ? SEES_ALL : SEES_OURS;

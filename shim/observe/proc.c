@@ -198,8 +198,7 @@ struct processes {
 };
 
 struct search {
-	char wanted[32]; /* "socket:[12345]" */
-	size_t wanted_len;
+	uint32_t inode; /* the socket's */
 	uint64_t deadline_ns;
 	unsigned int left;
 	int fds;     /* /proc/PID/fd */
@@ -216,23 +215,35 @@ static bool may_look(struct search *search)
 	return search->left-- != 0 && clock_ns(CLOCK_MONOTONIC) <= search->deadline_ns;
 }
 
+/* "socket:[12345]" */
+int64_t proc_socket_inode(int fds, int number)
+{
+	static const char begin[] = "socket:[";
+	char name[12], link[32];
+	struct out out = out_into(name, sizeof(name) - 1);
+	const char *at = link + sizeof(begin) - 1;
+	long len;
+
+	out_i64(&out, number);
+	*out.at = '\0';
+	len = sys_readlinkat(fds, name, link, sizeof(link) - 1);
+	if (len < 0)
+		return len;
+	link[len] = '\0';
+	return strncmp(link, begin, sizeof(begin) - 1) == 0 ? number_at(&at) : 0;
+}
+
 static int visit_fd(int number, void *arg)
 {
 	struct search *search = arg;
-	char name[12], link[32];
-	struct out out = out_into(name, sizeof(name) - 1);
-	long len;
+	int64_t inode;
 
 	if (!may_look(search))
 		return GIVEN_UP;
 	search->fd = number;
-	out_i64(&out, number);
-	*out.at = '\0';
-	len = sys_readlinkat(search->fds, name, link, sizeof(link));
-	search->missed |= len < 0 && len != -ENOENT; /* else it was closed a moment ago */
-	if (len != (long)search->wanted_len || memcmp(link, search->wanted, search->wanted_len))
-		return 0;
-	return FOUND;
+	inode = proc_socket_inode(search->fds, number);
+	search->missed |= inode < 0 && inode != -ENOENT; /* else it was closed a moment ago */
+	return inode > 0 && inode == search->inode ? FOUND : 0;
 }
 
 /* Apart from its caller, whose walk goes deep. */
@@ -370,19 +381,13 @@ static int search_all(struct search *search, struct processes *all)
 	return rc <= 0 && (own < 0 || threads < 0 || listed != 0) ? GIVEN_UP : rc;
 }
 
-static void find_owner(uint32_t inode, struct search *search, struct proc_owner *ret)
+static void find_owner(struct search *search, struct proc_owner *ret)
 {
-	struct out out = out_into(search->wanted, sizeof(search->wanted));
 	struct processes *all;
 	const pid_t self = sys_getpid();
 	int rc;
 
 	*ret = (struct proc_owner){0};
-	out_str(&out, "socket:[");
-	out_u64(&out, inode);
-	out_char(&out, ']');
-	search->wanted_len = out_len(&out);
-
 	if (self < 0)
 		return;
 	all = sys_mmap_pages(sizeof(*all));
@@ -409,12 +414,13 @@ void proc_find_keeper_within(uint32_t inode, int closed, uint64_t most_ns,
 			     unsigned int most_descriptors, struct proc_owner *ret)
 {
 	struct search search = {
+		.inode = inode,
 		.deadline_ns = clock_ns(CLOCK_MONOTONIC) + most_ns,
 		.left = most_descriptors,
 		.closed = closed,
 	};
 
-	find_owner(inode, &search, ret);
+	find_owner(&search, ret);
 }
 
 enum { NOT_CLOSED = -1, MOST_DESCRIPTORS = 2000, MOST_NS = 20000000 };
@@ -428,13 +434,14 @@ void proc_find_owner_within(uint32_t inode, uint64_t most_ns, unsigned int most_
 			    struct proc_owner *ret)
 {
 	struct search search = {
+		.inode = inode,
 		.deadline_ns = clock_ns(CLOCK_MONOTONIC) + most_ns,
 		.left = most_descriptors,
 		.closed = NOT_CLOSED,
 		.every = true,
 	};
 
-	find_owner(inode, &search, ret);
+	find_owner(&search, ret);
 }
 
 void proc_find_owner(uint32_t inode, struct proc_owner *ret)

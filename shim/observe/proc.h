@@ -31,6 +31,12 @@ typedef int proc_visit(int number, void *arg);
 int proc_list(int dir, const char *path, proc_visit *visit, void *arg);
 
 /*
+ * The inode of the socket that a descriptor is, by the folder of a process's descriptors; 0: it is
+ * none, -errno: that can't be seen.
+ */
+int64_t proc_socket_inode(int fds, int number);
+
+/*
  * What a process is, and its descriptor. False where that can't be read. The room is for
  * the texts: a caller's stack may be too small for them.
  */
