@@ -196,9 +196,8 @@ static bool begin_to_follow(struct source *source)
 
 	if (fstat(source->fd, &stat) == 0 && !S_ISREG(stat.st_mode))
 		return true;
-	source->ring.watch = inotify_init1(IN_CLOEXEC);
-	return (source->ring.watch >= 0 &&
-		inotify_add_watch(source->ring.watch, path, IN_MODIFY) >= 0) ||
+	source->watch = inotify_init1(IN_CLOEXEC);
+	return (source->watch >= 0 && inotify_add_watch(source->watch, path, IN_MODIFY) >= 0) ||
 	       failed(source, strerror(errno));
 }
 
@@ -206,7 +205,7 @@ bool source_open(struct source *source)
 {
 	bool good;
 
-	source->fd = source->ring.watch = -1;
+	source->fd = source->watch = -1;
 	if (is_stdin(source)) {
 		good = look_at_stdin(source);
 	} else {
@@ -225,7 +224,7 @@ static bool await_more(struct source *source)
 {
 	_Alignas(struct inotify_event) char said[4096];
 	struct source_ring *ring = &source->ring;
-	struct pollfd wait = {.fd = ring->watch, .events = POLLIN};
+	struct pollfd wait = {.fd = source->watch, .events = POLLIN};
 	const int64_t due =
 		source->kind == SOURCE_RING ? reader_due(&ring->reader, ring->written) : -1;
 	const int ready = poll(&wait, 1, due < 0 ? -1 : (int)(due / 1000000) + 1);
@@ -234,7 +233,7 @@ static bool await_more(struct source *source)
 		return errno == EINTR ? true : failed(source, strerror(errno));
 	if (ready == 0)
 		return true;
-	if (read(ring->watch, said, sizeof(said)) < 0)
+	if (read(source->watch, said, sizeof(said)) < 0)
 		return failed(source, strerror(errno));
 	ring->written = reader_now();
 	return true;
@@ -370,7 +369,7 @@ static enum source_got fetch_lines(struct source *source, struct event *ret)
 		return SOURCE_PAUSE;
 	if (got < 0)
 		return failed(source, strerror(errno)) ? SOURCE_END : SOURCE_FAILED;
-	if (source->ring.watch < 0)
+	if (source->watch < 0)
 		return end_lines(source, ret);
 	if (begin_anew(source))
 		return SOURCE_PAUSE;
@@ -441,8 +440,8 @@ void source_close(struct source *source)
 	if (left_out && (source->events || unknown))
 		cli_say(source->who, "%s: %" PRIu64 " line%s left out: no event of libreuse",
 			name_of(source), left_out, plural(left_out));
-	if (source->ring.watch >= 0)
-		close(source->ring.watch);
+	if (source->watch >= 0)
+		close(source->watch);
 	if (source->fd > STDIN_FILENO)
 		close(source->fd);
 	reader_end(&source->ring.reader);

@@ -20,7 +20,6 @@ struct source_ring {
 	unsigned int looks;
 	bool more;	 /* something has come since */
 	bool waits;	 /* for a ring that is to be, which has been told */
-	int watch;	 /* inotify, on what is followed; -1: none */
 	int64_t written; /* when somebody did */
 };
 
@@ -37,6 +36,7 @@ struct source {
 	const char *path; /* "-": standard input */
 	bool follow;
 	int fd;
+	int watch; /* inotify, on what is followed; -1: none */
 	enum { SOURCE_UNDECIDED, SOURCE_RING, SOURCE_LINES } kind;
 	bool paused;	  /* since the last event */
 	uint64_t events;  /* until now */
