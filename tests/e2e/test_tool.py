@@ -10,6 +10,7 @@ import subprocess
 
 from harness import paths
 from harness.case import Case, environment, needs_root, read_line, timeout
+from harness.trees import Trees
 
 STATIC = "int main(void) { return 5; }"
 DESCRIPTORS = "import os; print(sorted(map(int, os.listdir('/proc/self/fd'))))"
@@ -517,36 +518,11 @@ class Install(ToolCase):
         self.assertEqual(self.installed(), {})
 
 
-SOURCES = ("Makefile", "cli", "demo", "docs", "include", "shim")
 MADE = ("libreuse.so", "tcpshim", "server")
 
 
-class Make(ToolCase):
+class Make(Trees, ToolCase):
     """What packagers and builders of packages expect of a Makefile."""
-
-    def setUp(self):
-        super().setUp()
-        if not paths.find("make"):
-            self.skipTest("no make")
-        self.env = environment()
-        for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "CC", "SAN", "VARIANT"):
-            self.env.pop(name, None)
-
-    def make(self, folder, *words):
-        """As long as it takes on this machine."""
-        process = self.start(["make", "-s", "-j2", *words], self.env, cwd=folder)
-        out, _ = process.communicate()
-        self.assertEqual((process.returncode, process.error()), (0, b""), words)
-        return out.decode()
-
-    def tree(self, *names):
-        """A copy of the sources in a folder of that name."""
-        folder = self.path(os.path.join(*names))
-        os.makedirs(folder)
-        for name in SOURCES:
-            copy = shutil.copytree if os.path.isdir(os.path.join(paths.ROOT, name)) else shutil.copy
-            copy(os.path.join(paths.ROOT, name), os.path.join(folder, name))
-        return folder
 
     def files(self, folder):
         return sorted(os.path.join(where, name) for where, _, names in os.walk(folder)
