@@ -236,6 +236,19 @@ static void check_way(struct sock_view *view)
 		}
 }
 
+/*
+ * Any number is a call to the other build, a 0 that no note tells as well. An event that tells of
+ * one without a name here is left out, as those of that call are.
+ */
+static void check_figures(struct event *ev)
+{
+	if (ev->figures.closed_call < CALL_COUNT)
+		return;
+	ev->figures.closed_call = 0;
+	if (ev->notes & NOTE_BIT(NOTE_DOUBLE_CLOSE))
+		ev->call = CALL_COUNT;
+}
+
 void format_event(const struct ring_format *format, const char *bytes, size_t size,
 		  struct event *ret)
 {
@@ -247,6 +260,7 @@ void format_event(const struct ring_format *format, const char *bytes, size_t si
 	take_part(format, PART_EVENT, bytes, size, ret);
 	take_part(format, PART_FIGURES, bytes, size, ret);
 	check_way(&ret->sock);
+	check_figures(ret);
 	if (ret->call >= CALL_COUNT)
 		return;
 

@@ -1,16 +1,19 @@
 """Recorders of other builds of libreuse: read by their description, and left as they are.
 
-The other build is a writer here: of include/reuse/ring.h it knows what that file says, and of
-events what it likes. Its layout is that of no build that there was: 32-bit numbers where this one
-has 64, another order of members, calls, notes and states, and some of each that nobody knows.
+In OtherBuilds the other one is a writer here: of include/reuse/ring.h it knows what that file says,
+and of events what it likes. Its layout is that of no build that there was: 32-bit numbers where
+this one has 64, another order of members, calls, notes and states, and some of each that nobody
+knows. In TwoBuilds it is made by the compiler, of a copy of the sources that says other things.
 """
 
+import json
 import os
 import re
 import struct
 
 from harness import contract, paths
-from harness.case import Case, shimmed
+from harness.case import Case, shimmed, timeout
+from harness.trees import Trees
 
 MASK = (1 << 64) - 1
 TIMES, DATA, SIZE, CHUNK = 4096, 12288, 65536, 4096
@@ -25,11 +28,12 @@ MEMBERS = {
     "sock.state": (72, "B"), "sock.was": (73, "B"), "sock.n_via": (74, "B"),
     "sock.via": (75, "4s"), "sock.cookie": (80, "Q"), "figures.lost": (88, "I"),
     "figures.novelty": (92, "I"), "dur_ns": (96, "Q"),
+    "figures.closed_by": (104, "i"), "figures.closed_call": (108, "B"),
 }
-CALLS = ("fcntl", "novel", "bind", "close")
-NOTES = ("novel-note", "lost-events", "half-closed")
+CALLS = ("novel", "fcntl", "bind", "close")
+NOTES = ("novel-note", "lost-events", "half-closed", "double-close")
 STATES = ("LISTEN", "NOVEL", "ESTABLISHED", "CLOSED")
-EVENT = 104
+EVENT = 112
 
 
 def checksum(words, value=14695981039346656037):
@@ -71,9 +75,16 @@ def ring(described, *records, version=2):
 
 def event(seq, call, **values):
     """One that worked, on descriptor 3."""
-    return record(seq=seq, time_ns=1700000000 * 10 ** 9 + seq * 1000, pid=42, tid=43,
-                  prog=b"elder", call=CALLS.index(call), has_fd=True, fd=3, has_ret=True,
-                  has_sock=True, sock__cookie=17, sock__state=4, dur_ns=5, **values)
+    usual = {"seq": seq, "time_ns": 1700000000 * 10 ** 9 + seq * 1000, "pid": 42, "tid": 43,
+             "prog": b"elder", "call": CALLS.index(call), "has_fd": True, "fd": 3, "has_ret": True,
+             "has_sock": True, "sock__cookie": 17, "sock__state": 4, "dur_ns": 5}
+    return record(**dict(usual, **values))
+
+
+# What writes a recorder as this build does, of 32 bits too.
+NARROW = ("tests/data/narrow_ring.c", "shim/log/record.c", "shim/facts/callsite.c",
+          "shim/facts/description.c", "shim/facts/event_shape.c", "shim/facts/frames.c",
+          "shim/facts/ring_file.c")
 
 
 class OtherBuilds(Case):
@@ -96,16 +107,20 @@ class OtherBuilds(Case):
             event(2, "novel"),
             event(3, "bind", notes=0b011, figures__lost=7, figures__novelty=9),
             event(4, "close", sock__was=4, sock__n_via=2, sock__via=bytes((1, 3))),
-            event(5, "close", sock__was=2, sock__n_via=2, sock__via=bytes((1, 2)))))
+            event(5, "close", sock__was=2, sock__n_via=2, sock__via=bytes((1, 2))),
+            *(event(seq, "close", ret=-1, error=9, notes=0b1010, figures__lost=1, has_sock=False,
+                    sock__cookie=0, sock__state=0, figures__closed_by=44,
+                    figures__closed_call=CALLS.index(by))
+              for seq, by in ((6, "close"), (7, "novel")))))
         status, events, err = self.dump(path)
-        self.assertEqual((status, [one["seq"] for one in events]), (0, [1, 3, 4, 5]))
-        self.assertEqual(err, "tcpshim dump: %s: 1 event left out: of a call that this build "
+        self.assertEqual((status, [one["seq"] for one in events]), (0, [1, 3, 4, 5, 6]))
+        self.assertEqual(err, "tcpshim dump: %s: 2 events left out: of a call that this build "
                          "does not know\n" % path)
         expected = {"v": 1, "pid": 42, "tid": 43, "prog": "elder", "fd": 3, "sock": 17,
                     "state": "CLOSED", "dur_ns": 5}
-        for one in events:
+        for one in events[:4]:
             self.assertEqual({key: one[key] for key in expected}, expected)
-        first, third, fourth, fifth = events
+        first, third, fourth, fifth, sixth = events
         self.assertEqual(first["time"], "2023-11-14T22:13:20.000001Z")
         self.assertEqual((first["call"], first["ret"], first["error"], first["was"]),
                          ("fcntl", -1, "EINVAL", "ESTABLISHED"))
@@ -115,6 +130,8 @@ class OtherBuilds(Case):
         self.assertEqual((fourth["was"], fourth["via"]), ("CLOSED", ["LISTEN", "ESTABLISHED"]))
         for key in ("was", "via"):    # of a state that has no name here
             self.assertNotIn(key, fifth)
+        self.assertEqual(sorted(self.notes(sixth)), ["double-close", "lost-events"])
+        self.assertEqual(sixth["notes"][0]["by_call"], "close")
 
     def test_is_not_read_wrongly(self):
         described = description()
@@ -187,3 +204,228 @@ class OtherBuilds(Case):
         self.assertEqual(lists[2].decode().split("\0"), list(contract.STATES))
         self.assertLessEqual(set(contract.CALLS), set(lists[0].decode().split("\0")))
         self.assertEqual(sorted(lists[1].decode().split("\0")), sorted(contract.NOTES))
+
+    @timeout(120)
+    def test_one_of_32_bits_is_read_as_this_one(self):
+        """Of the same sources: other sizes and places, and the same events."""
+        lines = []
+        for word in ("-m32", "-m64"):
+            writer, path = self.path("writer" + word), self.path("ring" + word)
+            sources = [os.path.join(paths.ROOT, name) for name in NARROW]
+            status, _, err = self.run_program(
+                ["gcc", word, "-std=gnu11", "-D_GNU_SOURCE", "-Wno-psabi",
+                 *("-I" + os.path.join(paths.ROOT, name) for name in ("include", "shim")),
+                 "-o", writer, *sources]) if paths.find("gcc") else (1, b"", b"no gcc")
+            if status and word == "-m32":
+                self.skipTest("gcc makes nothing of 32 bits here: " + err.decode()[-200:])
+            self.assertEqual((status, err), (0, b""))
+            status, size, err = self.run_program([writer, path])
+            self.assertEqual((status, err), (0, b""))
+            status, events, err = self.dump(path)
+            self.assertEqual((status, err), (0, ""))
+            lines.append((events, int(size)))
+        (narrow, narrow_size), (wide, wide_size) = lines
+        self.assertNotEqual(narrow_size, wide_size)
+        self.assertEqual(narrow, wide)
+        self.assertEqual([one["call"] for one in narrow], ["fcntl", "dup2", "close"])
+        self.assertEqual(narrow[0]["args"], {"command": "F_DUPFD", "newfd": -2})
+        self.assertEqual(narrow[1]["closed"], {"fd": 7, "sock": 18, "state": "TIME_WAIT"})
+        self.assertEqual([note.get("events") for note in narrow[2]["notes"]], [None, 1 << 34])
+
+
+# What the other build's sources say: (file, what stands there once, what in its place).
+HOOK = """/* getpeername.c - a hook that this build alone has. */
+#include "hooks/hook.h"
+#include "log/log.h"
+#include "observe/event.h"
+#include "observe/observe.h"
+
+HOOK int getpeername(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	struct event ev;
+	int rc, err;
+
+	event_begin(&ev, CALL_getpeername, fd);
+	rc = libc.getpeername(fd, addr, len);
+	err = hook_error(rc);
+	event_end(&ev, rc, err);
+	if (observe_call(&ev))
+		event_emit(&ev);
+	return hook_result(rc, err);
+}
+"""
+KERNEL = """static int kernel_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	return (int)libc.syscall(SYS_getpeername, fd, addr, len);
+}
+
+"""
+BACKLOG = "NOTE(BACKLOG_CUT, \"backlog-cut\", FIGURES)\n"
+HALF_CLOSED = "NOTE(HALF_CLOSED, \"half-closed\", PLAIN)\n"
+NO_WIRE_EFFECT = "NOTE(NO_WIRE_EFFECT, \"no-wire-effect\", PLAIN)\n"
+EDITS = (
+    # A call more, before all others, and two that have changed places.
+    ("include/reuse/calls.def", "CALL(socket, ",
+     "CALL(getpeername, NOTHING, NOTHING)\nCALL(socket, "),
+    ("include/reuse/calls.def", "CALL(bind, NOTHING, HOLDERS)\nCALL(listen, BACKLOG, HOLDERS)\n",
+     "CALL(listen, BACKLOG, HOLDERS)\nCALL(bind, NOTHING, HOLDERS)\n"),
+    ("shim/libreuse.map", "socket;", "socket; getpeername;"),
+    ("shim/hooks/libc.c", "/* A call without", KERNEL + "/* A call without"),
+    # A note more with a figure, and two that have changed places.
+    ("include/reuse/notes.def", BACKLOG,
+     "NOTE(NOVEL, \"novel-note\", FIGURES)\nSHOWS(NOVEL, novelty, NUMBER, figures.novelty)\n"
+     + BACKLOG),
+    ("include/reuse/notes.def", HALF_CLOSED + NO_WIRE_EFFECT, NO_WIRE_EFFECT + HALF_CLOSED),
+    ("include/reuse/figures.def", "FIGURE(uint64_t, lost, NUMBER)",
+     "FIGURE(uint64_t, novelty, NUMBER)\nFIGURE(uint64_t, lost, NUMBER)"),
+    ("shim/log/note_text.c", "	case NOTE_BACKLOG_CUT:",
+     "	case NOTE_NOVEL:\n		out_str(out, \"a novelty\");\n		return;\n	case NOTE_BACKLOG_CUT:"),
+    ("shim/hooks/listen.c", "	reuse_note(&ev, policy);",
+     "	reuse_note(&ev, policy);\n	ev.notes |= NOTE_BIT(NOTE_NOVEL);\n	ev.figures.novelty = 9;"),
+    # A member more, one elsewhere, and one of another size.
+    ("include/reuse/event.h", "	uint64_t began_ns;", "	uint32_t novel;\n	uint64_t began_ns;"),
+    ("include/reuse/event.h", "	uint64_t seq;\n", ""),
+    ("include/reuse/event.h", "	union event_args args;", "	uint64_t seq;\n	union event_args args;"),
+    ("include/reuse/event.h", "	int backlog; /* listen */", "	long backlog;"),
+    ("include/reuse/members.def", "MEMBER(EVENT, time_ns,",
+     "MEMBER(EVENT, novel, NUMBER)\nMEMBER(EVENT, time_ns,"),
+)
+
+STORY = """
+import ctypes, os, socket
+l = socket.socket()
+l.bind(("127.0.0.1", 0))
+l.listen(2000000000)
+c = socket.create_connection(l.getsockname())
+a, _ = l.accept()
+c.getpeername()
+c.shutdown(socket.SHUT_WR)
+c.shutdown(socket.SHUT_RD)
+os.dup2(c.fileno(), 77)
+c.close()
+a.close()
+os.close(77)
+l.close()
+"""
+CALLED = ("socket", "bind", "listen", "socket", "connect", "accept4", "getpeername",
+          "shutdown", "shutdown", "dup2", "close", "close", "close", "close")
+MANY = 300
+RUSH = "import socket\nfor _ in range(%d): socket.socket().close()" % MANY
+
+
+class Build:
+    """A library and its tool."""
+
+    def __init__(self, library, tool):
+        self.library, self.tool = library, tool
+
+
+class TwoBuilds(Trees, Case):
+    """This build, and one with other calls, notes, members and orders of them."""
+
+    def setUp(self):
+        super().setUp()
+        self.one = Build(paths.preload(), paths.tool())
+        folder = self.tree("other")
+        with open(os.path.join(folder, "shim/hooks/getpeername.c"), "w") as file:
+            file.write(HOOK)
+        for name, old, new in EDITS:
+            self.edit(os.path.join(folder, name), old, new)
+        self.make(folder, "CFLAGS=-O0")
+        self.other = Build(os.path.join(folder, "libreuse.so"), os.path.join(folder, "tcpshim"))
+
+    def edit(self, path, old, new):
+        with open(path) as file:
+            text = file.read()
+        self.assertEqual(text.count(old), 1, "%r in %s" % (old, path))
+        with open(path, "w") as file:
+            file.write(text.replace(old, new))
+
+    def recording(self, build, path):
+        return dict(shimmed(LOG="ring:%s:1M" % path), LD_PRELOAD=build.library)
+
+    def recorded(self, build, name):
+        """What it has recorded of the story."""
+        path = self.path(name)
+        status, _, err = self.run_program([paths.PYTHON, "-c", STORY], self.recording(build, path))
+        self.assertEqual((status, err), (0, b""))
+        return path
+
+    def dump(self, build, path):
+        status, out, err = self.run_program([build.tool, "dump", "--json", path])
+        self.assertEqual(status, 0, err)
+        return [json.loads(line) for line in out.splitlines()], err.decode()
+
+    def check_story(self, events, called):
+        """By what is known without any reader: the program, and the kernel."""
+        self.assertEqual([one["call"] for one in events], called)
+        by_call = {}
+        for one in events:
+            by_call.setdefault(one["call"], []).append(one)
+        bound, listening = by_call["bind"][0], by_call["listen"][0]
+        with open("/proc/sys/net/core/somaxconn") as file:
+            most = int(file.read())
+        self.assertEqual(listening["args"], {"backlog": 2000000000})
+        cut = [note for note in listening["notes"] if note["code"] == "backlog-cut"]
+        self.assertEqual([(note["asked"], note["somaxconn"]) for note in cut],
+                         [(2000000000, most)])
+        self.assertEqual((listening["state"], listening["was"]), ("LISTEN", "CLOSED"))
+        self.assertEqual(by_call["connect"][0]["peer"], bound["local"])
+        self.assertEqual([self.notes(one) for one in by_call["shutdown"]],
+                         [["half-closed"], ["no-wire-effect"]])
+        self.assertEqual(by_call["dup2"][0]["args"], {"newfd": 77})
+        for one in events:
+            self.assertEqual(one["prog"], os.path.basename(paths.PYTHON)[:15])
+        return listening
+
+    @timeout(300)
+    def test_each_reads_the_other_by_name(self):
+        path = self.recorded(self.one, "one.ring")
+        events, err = self.dump(self.one, path)
+        self.check_story(events, [call for call in CALLED if call != "getpeername"])
+        self.assertEqual((self.dump(self.other, path), err), ((events, ""), ""))
+
+        path = self.recorded(self.other, "other.ring")
+        events, err = self.dump(self.other, path)
+        listening = self.check_story(events, list(CALLED))
+        self.assertEqual(self.notes(listening), ["novel-note", "backlog-cut"])
+        self.assertEqual((listening["notes"][0]["novelty"], err), (9, ""))
+        # What this build has no name for is left out, and nothing else.
+        known = [one for one in events if one["call"] != "getpeername"]
+        del listening["notes"][0]
+        self.assertEqual(self.dump(self.one, path),
+                         (known, "tcpshim dump: %s: 1 event left out: of a call that this build "
+                          "does not know\n" % path))
+
+    @timeout(300)
+    def test_both_on_one_path_lose_nothing(self):
+        """Which of them makes the file there, and which the one beside, the start decides."""
+        for attempt in range(4):
+            path = self.path("both%d.ring" % attempt)
+            pair = [(build, self.puppet(env=self.recording(build, path), silent=False))
+                    for build in (self.one, self.other)]
+            for _, puppet in pair:
+                puppet.begin(RUSH)
+            for _, puppet in pair:
+                puppet.result()
+                self.assertEqual(puppet.close(), 0)
+            beside = [name for name in os.listdir(self.folder)
+                      if name.startswith(os.path.basename(path) + ".")]
+            said = sorted(puppet.error() for _, puppet in pair)
+            self.assertEqual((len(beside), said[0]), (1, b""))
+            self.assertRegex(said[1].decode(), r"^libreuse: TCPSHIM_LOG=ring:%s: [^\n]*\n$"
+                             % re.escape(self.path(beside[0])))
+            seen = {}
+            for build, _ in pair:
+                for name in (path, self.path(beside[0])):
+                    events, err = self.dump(build, name)
+                    self.assertEqual(err, "" if name != path else
+                                     "tcpshim dump: %s: another build recorded into %s\n"
+                                     % (path, self.path(beside[0])))
+                    self.assertEqual([one["seq"] for one in events], list(range(1, 2 * MANY + 1)))
+                    self.assertEqual([one["call"] for one in events], ["socket", "close"] * MANY)
+                    seen.setdefault(name, []).append(events)
+            for events in seen.values():
+                self.assertEqual(events[0], events[1])
+            self.assertEqual({events[0][0]["pid"] for events in seen.values()},
+                             {puppet.pid for _, puppet in pair})
