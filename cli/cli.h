@@ -1,7 +1,7 @@
 /*
  * cli.h - what the subcommands of tcpshim share.
  *
- * A subcommand is a file of cli/ with its name, a function here, and a row in main.c.
+ * A subcommand is a row of subcommands.def, and a file of cli/ with its name.
  */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
@@ -18,9 +18,8 @@ enum status {
 };
 
 /* The subcommands: argv[0] is the subcommand's own name. Return the exit status. */
-int run_main(int argc, char **argv);
-int dump_main(int argc, char **argv);
-int why_main(int argc, char **argv);
+#define SUBCOMMAND(name, about) int name##_main(int argc, char **argv);
+#include "subcommands.def"
 
 /*
  * One line on standard error, "tcpshim NAME: …" (no name: "tcpshim: …"). What the user gave may

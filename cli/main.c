@@ -14,9 +14,8 @@ static const struct subcommand {
 	int (*main)(int argc, char **argv);
 	const char *about;
 } subcommands[] = {
-	{"run", run_main, "run a program under libreuse.so"},
-	{"why", why_main, "say who has a port, and whether a bind would work"},
-	{"dump", dump_main, "print what a flight recorder or a log in JSON has kept"},
+#define SUBCOMMAND(name, about) {#name, name##_main, about},
+#include "subcommands.def"
 };
 
 enum { SUBCOMMANDS = sizeof(subcommands) / sizeof(subcommands[0]) };
