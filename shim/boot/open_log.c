@@ -199,32 +199,40 @@ static const char *open_ring_or_beside(char *path, size_t room, size_t len,
 	return fault;
 }
 
+/* path: of the sinks that have one, expanded; len: of that. */
+static const char *open_sink(const struct settings *set, char *path, size_t room, size_t len)
+{
+	switch (set->log) {
+	case LOG_STDERR:
+		return open_descriptor(STDERR_FILENO);
+	case LOG_STDOUT:
+		return open_descriptor(STDOUT_FILENO);
+	case LOG_FILE:
+		return open_file(path);
+	case LOG_UNIX:
+		return open_unix(path, len);
+	case LOG_RING:
+		return open_ring_or_beside(path, room, len, set);
+	case LOG_OFF:
+	case LOG_KINDS:
+		break;
+	}
+	return "no place for a log";
+}
+
 bool log_open(const struct settings *set, const char *prog)
 {
-	static const char *const kinds[] = {[LOG_UNIX] = "unix:", [LOG_RING] = "ring:"};
-	const char *kind = kinds[set->log] ? kinds[set->log] : "";
-	const char *what = set->log == LOG_STDERR ? "stderr" : "stdout";
 	const char *fault = error_words(-ENAMETOOLONG);
 	char path[4096];
 	int len = 0;
 
-	if (set->log >= LOG_FILE) {
+	*path = '\0';
+	if (set->log >= LOG_FILE)
 		len = expand_path(path, sizeof(path), set, prog);
-		what = path;
-	}
-	if (set->log == LOG_STDERR)
-		fault = open_descriptor(STDERR_FILENO);
-	else if (set->log == LOG_STDOUT)
-		fault = open_descriptor(STDOUT_FILENO);
-	else if (set->log == LOG_FILE && len >= 0)
-		fault = open_file(path);
-	else if (set->log == LOG_UNIX && len >= 0)
-		fault = open_unix(path, (size_t)len);
-	else if (set->log == LOG_RING && len >= 0)
-		fault = open_ring_or_beside(path, sizeof(path), (size_t)len, set);
-
+	if (len >= 0)
+		fault = open_sink(set, path, sizeof(path), (size_t)len);
 	if (fault)
-		COMPLAIN("TCPSHIM_LOG", set, "TCPSHIM_LOG=", kind, what, " can't be opened (",
-			 fault, "); nothing is logged");
+		COMPLAIN("TCPSHIM_LOG", set, "TCPSHIM_LOG=", log_words[set->log], path,
+			 " can't be opened (", fault, "); nothing is logged");
 	return !fault;
 }

@@ -88,23 +88,37 @@ static const char *after(const char *text, const char *prefix)
 	return strncmp(text, prefix, len) == 0 ? text + len : NULL;
 }
 
+const char *const log_words[LOG_KINDS] = {
+#define SINK(kind, word) word,
+#define SINK_AT(kind, prefix) prefix,
+#include "reuse/sinks.def"
+};
+
+/* Which of them text says; of a path without a prefix: LOG_FILE. */
+static enum log_kind log_kind_of(const char *text)
+{
+	int kind = LOG_KINDS - 1;
+
+	while (kind > LOG_FILE && !after(text, log_words[kind]))
+		kind--;
+	for (int word = 0; kind == LOG_FILE && word < LOG_FILE; word++)
+		if (strcmp(text, log_words[word]) == 0)
+			kind = word;
+	return (enum log_kind)kind;
+}
+
 static bool parse_log(struct settings *set, const char *text)
 {
-	static const char *const words[] = {"off", "stderr", "stdout", NULL};
-	static const enum log_kind kinds[] = {LOG_OFF, LOG_STDERR, LOG_STDOUT};
-	const int word = parse_word(text, words);
-	const char *ring_path = after(text, "ring:"), *unix_path = after(text, "unix:");
-	const char *path = unix_path ? unix_path : text;
+	const enum log_kind kind = log_kind_of(text);
+	const char *path = text + strlen(log_words[kind]);
 
-	if (word >= 0) {
-		set->log = kinds[word];
-		return true;
-	}
-	if (ring_path)
-		return parse_ring(set, ring_path);
-	if (!*path || (!unix_path && !is_path(text)))
+	if (kind == LOG_RING)
+		return parse_ring(set, path);
+	if (kind >= LOG_FILE && (!*path || (kind == LOG_FILE && !is_path(path))))
 		return false;
-	set->log = unix_path ? LOG_UNIX : LOG_FILE;
+	set->log = kind;
+	if (kind < LOG_FILE)
+		return true;
 	set->log_path = path;
 	set->log_path_len = strlen(path);
 	return true;
@@ -341,11 +355,13 @@ enum { MOST_SHOWN = 200 }; /* of a value: room is left for what is said of it */
 /* Of a log that is none of the words. */
 static void hint_log(struct out *out, const char *text)
 {
-	const char *ring = after(text, "ring:"), *colon = ring ? ring_colon(ring) : NULL;
+	const enum log_kind kind = log_kind_of(text);
+	const char *path = text + strlen(log_words[kind]);
+	const char *colon = kind == LOG_RING ? ring_colon(path) : NULL;
 
-	if (colon && colon > ring) {
+	if (colon && colon > path) {
 		out_str(out, ": a size from 64K to 1024G was probably meant behind the last colon");
-	} else if (ring || after(text, "unix:")) {
+	} else if (kind > LOG_FILE) {
 		out_str(out, ": a path is missing");
 	} else {
 		out_str(out, ": if a file is meant, write ./");

@@ -11,7 +11,14 @@
 
 #include "facts/out.h"
 
-enum log_kind { LOG_OFF, LOG_STDERR, LOG_STDOUT, LOG_FILE, LOG_UNIX, LOG_RING };
+enum log_kind {
+#define SINK(kind, word) LOG_##kind,
+#define SINK_AT(kind, prefix) LOG_##kind,
+#include "reuse/sinks.def"
+	LOG_KINDS
+};
+/* How TCPSHIM_LOG says it: the word, or what stands before the path. */
+extern const char *const log_words[LOG_KINDS];
 enum log_format { FORMAT_TEXT, FORMAT_JSON };
 enum reuse_mode { REUSE_AUTO, REUSE_FORCE, REUSE_GENTLE, REUSE_OFF };
 /* As the variable spells them; NULL ends them. */

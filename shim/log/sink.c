@@ -229,13 +229,23 @@ static long write_socket(int fd, const struct iovec *line)
 
 static long write_to(int fd, enum kind kind, const char *text, size_t len)
 {
-	static write_way *const ways[] = {
-		[PLAIN_FILE] = write_file, [DEVICE] = write_plainly, [TERMINAL] = write_terminal,
-		[PIPE] = write_pipe,	   [SOCKET] = write_socket,
-	};
 	const struct iovec line = {.iov_base = (void *)(uintptr_t)text, .iov_len = len};
 
-	return kind == NO_SINK ? -EBADF : ways[kind](fd, &line);
+	switch (kind) {
+	case NO_SINK:
+		break;
+	case PLAIN_FILE:
+		return write_file(fd, &line);
+	case DEVICE:
+		return write_plainly(fd, &line);
+	case TERMINAL:
+		return write_terminal(fd, &line);
+	case PIPE:
+		return write_pipe(fd, &line);
+	case SOCKET:
+		return write_socket(fd, &line);
+	}
+	return -EBADF;
 }
 
 void sink_write_once(int fd, const char *text, size_t len)

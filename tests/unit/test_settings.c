@@ -206,6 +206,22 @@ static void log_place(void **state)
 		assert_refused("TCPSHIM_LOG", words[i]);
 }
 
+/* Each row of sinks.def is understood as what it is, and told where a value was not. */
+static void every_sink(void **state)
+{
+	const char *accepted = setting_named("TCPSHIM_LOG")->accepted;
+
+	(void)state;
+#define SINK(kind, word)                                                                           \
+	assert_int_equal(parsed("TCPSHIM_LOG", word).log, LOG_##kind);                             \
+	assert_non_null(strstr(accepted, word));
+#define SINK_AT(kind, prefix)                                                                      \
+	assert_int_equal(parsed("TCPSHIM_LOG", prefix "./x").log, LOG_##kind);                     \
+	assert_refused("TCPSHIM_LOG", prefix);                                                     \
+	assert_non_null(strstr(accepted, prefix));
+#include "reuse/sinks.def"
+}
+
 /* What a value that is not understood probably meant is said between its name and the rest. */
 static void what_was_meant(void **state)
 {
@@ -482,13 +498,21 @@ static void program_without_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults),   cmocka_unit_test(every_row),
-		cmocka_unit_test(words),      cmocka_unit_test(seconds),
-		cmocka_unit_test(log_place),  cmocka_unit_test(what_was_meant),
-		cmocka_unit_test(ring_place), cmocka_unit_test(ports),
-		cmocka_unit_test(ports_anew), cmocka_unit_test(no_ports),
-		cmocka_unit_test(calls),      cmocka_unit_test(lists),
-		cmocka_unit_test(programs),   cmocka_unit_test(program_without_end),
+		cmocka_unit_test(defaults),
+		cmocka_unit_test(every_row),
+		cmocka_unit_test(words),
+		cmocka_unit_test(seconds),
+		cmocka_unit_test(log_place),
+		cmocka_unit_test(every_sink),
+		cmocka_unit_test(what_was_meant),
+		cmocka_unit_test(ring_place),
+		cmocka_unit_test(ports),
+		cmocka_unit_test(ports_anew),
+		cmocka_unit_test(no_ports),
+		cmocka_unit_test(calls),
+		cmocka_unit_test(lists),
+		cmocka_unit_test(programs),
+		cmocka_unit_test(program_without_end),
 	};
 
 	return cmocka_run_group_tests_name("settings", tests, NULL, NULL);
