@@ -12,8 +12,8 @@
 set -u
 LC_ALL=C
 export LC_ALL
-unset LD_PRELOAD TCPSHIM_LOG TCPSHIM_FORMAT TCPSHIM_REUSE TCPSHIM_REUSEPORT TCPSHIM_PORTS \
-	TCPSHIM_WAIT TCPSHIM_CALLS TCPSHIM_ONLY TCPSHIM_SKIP TCPSHIM_STACK TCPSHIM_REPORT TCPSHIM_COLOR
+# shellcheck disable=SC2046 # names hold no spaces
+unset LD_PRELOAD $(env | sed -n 's/^\(TCPSHIM_[A-Z]*\)=.*/\1/p')
 
 cd "$(dirname "$0")/.." || exit 1
 client_program=${OUT:-build/cc}/demo/client

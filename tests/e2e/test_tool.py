@@ -24,6 +24,10 @@ OPTIONS = {
 }
 
 
+with open(os.path.join(paths.ROOT, "cli", "subcommands.def")) as rows:
+    SUBCOMMANDS = re.findall(r"^SUBCOMMAND\((\w+),", rows.read(), re.M)
+
+
 class ToolCase(Case):
     """What the tests of the tool share."""
 
@@ -74,9 +78,8 @@ class Frame(ToolCase):
     """Help, version, and what is no subcommand."""
 
     def test_help(self):
-        each = ("run", "why", "dump")
         for words in [["--help"], ["-h"], ["help"], ["run", "--json", "--help", "nosuch"]] + [
-                [*words] for name in each
+                [*words] for name in SUBCOMMANDS
                 for words in ((name, "--help"), (name, "-h"), ("help", name))]:
             status, out, err = self.tcpshim(*words)
             self.assertEqual((status, err), (0, b""))
@@ -93,7 +96,7 @@ class Frame(ToolCase):
             self.assertIn("(%s)" % variable, out)
 
     def test_version(self):
-        for words in [[*name, word] for name in ((), ("run",), ("why",), ("dump",))
+        for words in [[*name, word] for name in [(), *zip(SUBCOMMANDS)]
                       for word in ("--version", "-V")]:
             status, out, err = self.tcpshim(*words)
             self.assertEqual((status, err), (0, b""))

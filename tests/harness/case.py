@@ -20,8 +20,8 @@ import unittest
 from harness import contract, kernel, paths
 from harness.events import DatagramLog, Log, PATIENCE, RingLog, Timeout, brief, wait_until
 
-SETTINGS = ("LOG", "FORMAT", "REUSE", "REUSEPORT", "PORTS", "WAIT", "CALLS", "ONLY", "SKIP",
-            "STACK", "REPORT", "COLOR")
+with open(os.path.join(paths.ROOT, "include", "reuse", "settings.def")) as _rows:
+    SETTINGS = re.findall(r'^SETTING\("TCPSHIM_(\w+)"', _rows.read(), re.M)
 
 
 def timeout(seconds):

@@ -215,6 +215,32 @@ static void every_call(void **state)
 		goes_and_comes_back((enum call_id)call, 0);
 }
 
+/* Each member of a call's arguments is told, in both formats: another value makes another line. */
+static void every_argument(void **state)
+{
+	static const char *const paths[] = {
+#define MEMBER(part, path, kind) #path,
+#include "reuse/members.def"
+	};
+	static struct lines before, after;
+
+	(void)state;
+	for (int call = 0; call < CALL_COUNT; call++)
+		for (unsigned int i = 0; i < event_member_count; i++) {
+			struct event ev = full_event((enum call_id)call, 0);
+
+			if (event_members[i].part != call_args((enum call_id)call))
+				continue;
+			render(&before, &ev);
+			memset((char *)&ev + event_members[i].at, 0, event_members[i].size);
+			render(&after, &ev);
+			if (strcmp(before.json, after.json) == 0)
+				fail_msg("json.c does not show %s", paths[i]);
+			if (strcmp(before.text, after.text) == 0)
+				fail_msg("text.c does not show %s", paths[i]);
+		}
+}
+
 static bool may_bear(enum call_id call, enum note_id note)
 {
 	const enum event_part holds = note_holds(note);
@@ -421,13 +447,10 @@ static void nothing_of_another_call(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_call),
-		cmocka_unit_test(every_note),
-		cmocka_unit_test(every_key),
-		cmocka_unit_test(nothing_to_say),
-		cmocka_unit_test(every_length),
-		cmocka_unit_test(nothing_unsound),
-		cmocka_unit_test(nothing_of_another_call),
+		cmocka_unit_test(every_call),	   cmocka_unit_test(every_argument),
+		cmocka_unit_test(every_note),	   cmocka_unit_test(every_key),
+		cmocka_unit_test(nothing_to_say),  cmocka_unit_test(every_length),
+		cmocka_unit_test(nothing_unsound), cmocka_unit_test(nothing_of_another_call),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
