@@ -155,7 +155,8 @@ static const char *open_ring(const char *path, uint64_t size, bool *ret_made)
 		return fault;
 	}
 	rc = ring_open(fd, size);
-	if (rc < 0 && *ret_made)
+	/* Our empty file may be another's ring by now. */
+	if (rc < 0 && *ret_made && rc != -EPROTO && rc != -EBUSY)
 		sys_unlinkat(AT_FDCWD, path);
 	if (rc == -EPROTO)
 		return of_another_build;

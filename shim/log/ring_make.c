@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include "facts/description.h"
 #include "facts/ring_file.h"
@@ -37,6 +38,33 @@ static int write_head(int fd)
 	if (rc < 0)
 		return (int)rc;
 	return rc == RING_TIMES_AT ? 0 : -ENOSPC;
+}
+
+/* Held for no longer than a look and a write, at load. */
+static int lock_head(int fd, short type)
+{
+	const struct flock range = {.l_type = type, .l_whence = SEEK_SET, .l_len = RING_TIMES_AT};
+
+	return sys_fcntl(fd, F_SETLK, (long)&range);
+}
+
+/*
+ * Of those that find the file empty one writes the head: another one may be of another build, and
+ * its records would be lost under ours. -EBUSY: somebody does, or has done so.
+ */
+static int write_first_head(int fd)
+{
+	const int locked = lock_head(fd, F_WRLCK);
+	char first;
+	int rc;
+
+	if (locked == -EAGAIN || locked == -EACCES)
+		return -EBUSY;
+	rc = (int)sys_pread(fd, &first, 1, 0);
+	rc = rc > 0 ? -EBUSY : rc < 0 ? rc : write_head(fd);
+	if (locked == 0)
+		lock_head(fd, F_UNLCK);
+	return rc;
 }
 
 /* For a file system that gives blocks only to what is written. */
@@ -76,7 +104,9 @@ static int make_new(int fd, uint64_t size)
 	this_ring = ring_head_of(size);
 	if (!ring_limit_allows())
 		return -EFBIG;
-	rc = write_head(fd);
+	rc = write_first_head(fd);
+	if (rc == -EBUSY)
+		return rc;
 	if (rc == 0)
 		rc = allocate(fd);
 	if (rc == -EOPNOTSUPP)
@@ -177,15 +207,30 @@ static int recognise(int fd, uint64_t size, uint64_t asked)
 	return ring_mend(fd) ? 0 : -ENOSPC;
 }
 
-int ring_make(int fd, uint64_t size)
+static int make_or_recognise(int fd, uint64_t size)
 {
 	struct statx stat;
 	int rc = sys_statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &stat);
 
-	work_init();
 	if (rc == 0 && !S_ISREG(stat.stx_mode))
 		rc = -EBADMSG;
 	if (rc == 0)
 		rc = stat.stx_size ? recognise(fd, stat.stx_size, size) : make_new(fd, size);
+	return rc;
+}
+
+/* Who writes the first head needs microseconds; -EBUSY: is stopped in the midst of them. */
+int ring_make(int fd, uint64_t size)
+{
+	static const struct timespec moment = {.tv_nsec = 1000000};
+	enum { TRIES = 1000 };
+	int rc;
+
+	work_init();
+	rc = make_or_recognise(fd, size);
+	for (int i = 0; i < TRIES && rc == -EBUSY; i++) {
+		sys_sleep(&moment);
+		rc = make_or_recognise(fd, size);
+	}
 	return rc;
 }

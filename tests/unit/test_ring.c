@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -162,6 +163,50 @@ static void foreign_body(void *arg)
 	MUST(ring_open(dup(reader), SMALL) == -EBADMSG);
 	MUST(pipe(pipes) == 0);
 	MUST(ring_open(pipes[1], SMALL) == -EBADMSG);
+}
+
+/* A process that holds the head as one does that makes the file, and gets no further. */
+static pid_t hold_head(int fd)
+{
+	struct flock head = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = RING_TIMES_AT};
+	int held[2];
+	pid_t child;
+	char byte;
+
+	MUST(pipe(held) == 0);
+	child = fork();
+	MUST(child >= 0);
+	if (child == 0) {
+		MUST(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
+		MUST(fcntl(fd, F_SETLK, &head) == 0 && write(held[1], "", 1) == 1);
+		for (;;)
+			pause();
+	}
+	MUST(read(held[0], &byte, 1) == 1);
+	return child;
+}
+
+/* Of two that find it empty one writes the head; it may be another build's. */
+static void one_makes_it_body(void *arg)
+{
+	const int fd = new_file();
+	struct stat stat;
+	pid_t child;
+
+	(void)arg;
+	MUST(process_init() == 0);
+	child = hold_head(fd);
+	MUST(ring_open(dup(fd), SMALL) == -EBUSY);
+	MUST(fstat(fd, &stat) == 0 && stat.st_size == 0);
+	MUST(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
+	MUST(ring_open(fd, SMALL) == 0);
+	MUST(append(1));
+}
+
+static void one_makes_it(void **state)
+{
+	(void)state;
+	in_child(one_makes_it_body, NULL);
 }
 
 static void foreign_is_left_alone(void **state)
@@ -525,6 +570,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(heads),
 		cmocka_unit_test(made_with_its_blocks),
+		cmocka_unit_test(one_makes_it),
 		cmocka_unit_test(foreign_is_left_alone),
 		cmocka_unit_test(no_signal_at_the_limit_of_file_size),
 		cmocka_unit_test(keeps_the_newest),
