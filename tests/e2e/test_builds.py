@@ -287,6 +287,8 @@ EDITS = (
     ("include/reuse/event.h", "	uint64_t seq;\n", ""),
     ("include/reuse/event.h", "	union event_args args;", "	uint64_t seq;\n	union event_args args;"),
     ("include/reuse/event.h", "	int backlog; /* listen */", "	long backlog;"),
+    ("cli/event_json.c", "take_i32(json, args, \"backlog\", &ret->args.backlog)",
+     "take_unsigned(json, args, \"backlog\", &ret->args.backlog, sizeof(long))"),
     ("include/reuse/members.def", "MEMBER(EVENT, time_ns,",
      "MEMBER(EVENT, novel, NUMBER)\nMEMBER(EVENT, time_ns,"),
 )

@@ -200,7 +200,7 @@ static void one_makes_it_body(void *arg)
 	MUST(fstat(fd, &stat) == 0 && stat.st_size == 0);
 	MUST(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
 	MUST(ring_open(fd, SMALL) == 0);
-	MUST(append(1));
+	MUST(append_listen(1));
 }
 
 static void one_makes_it(void **state)
