@@ -29,7 +29,6 @@ static inline void policy_of(int fd, const struct sockaddr *addr, socklen_t len,
 {
 	struct address_head head;
 
-	*ret = (struct policy){0};
 	if (!address_head(addr, len, &head))
 		return;
 	policy_bind(fd, head.family, head.port, ret);
@@ -47,15 +46,12 @@ static void remember_bound(int fd, const struct sockaddr *addr, socklen_t len)
 }
 
 /* Before the bind, unless gentle waits for a reason. */
-static struct policy before_bind(int fd, const struct sockaddr *addr, socklen_t len)
+static void before_bind(int fd, const struct sockaddr *addr, socklen_t len, struct policy *ret)
 {
-	struct policy policy = {0};
-
 	if (shim.set.reuse != REUSE_GENTLE && policy_acts()) {
-		policy_of(fd, addr, len, &policy);
-		reuse_enable(fd, &policy);
+		policy_of(fd, addr, len, ret);
+		reuse_enable(fd, ret);
 	}
-	return policy;
 }
 
 /*
@@ -120,13 +116,13 @@ static __attribute__((noinline)) int bind_watched(__typeof__(bind) *way, int fd,
 {
 	const bool logs = shim_logs(CALL_bind);
 	struct waited waited = {0};
-	struct policy policy;
+	struct policy policy = {.pid = shim.events ? process_owner() : 0};
 	uint64_t began_ns = 0;
 	int err;
 
-	if (shim.events && !process_owner())
+	if (shim.events && !policy.pid)
 		return way(fd, addr, len);
-	policy = before_bind(fd, addr, len);
+	before_bind(fd, addr, len, &policy);
 	if (logs)
 		began_ns = clock_ns(CLOCK_MONOTONIC);
 
@@ -142,7 +138,7 @@ static __attribute__((noinline)) int bind_watched(__typeof__(bind) *way, int fd,
 static __attribute__((noinline)) int bind_quietly(__typeof__(bind) *way, int fd,
 						  const struct sockaddr *addr, socklen_t len)
 {
-	struct policy policy;
+	struct policy policy = {0};
 
 	policy_of(fd, addr, len, &policy);
 	if (policy.enable)

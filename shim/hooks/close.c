@@ -36,7 +36,7 @@ int close_by(__typeof__(close) *way, int fd)
 		return way(fd);
 	if (own_is(fd))
 		return hook_refuse(EBADF);
-	kind = observe_closing(&closing, CALL_close, fd);
+	kind = observe_closing(&closing, CALL_close, fd, 0);
 	if (kind == CLOSING_NOT_OPEN)
 		return close_again(way, fd);
 	if (kind != CLOSING_TCP)

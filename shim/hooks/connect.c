@@ -43,7 +43,8 @@ int connect_by(__typeof__(connect) *way, int fd, const struct sockaddr *addr, so
 	if (hook_idle(CALL_connect))
 		return way(fd, addr, len);
 	if (shim.set.reuse == REUSE_GENTLE) {
-		if (shim.events && !process_owner())
+		policy.pid = shim.events ? process_owner() : 0;
+		if (shim.events && !policy.pid)
 			return way(fd, addr, len); /* a vfork child */
 		policy_late(fd, &policy);
 		reuse_enable(fd, &policy);

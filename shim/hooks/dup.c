@@ -69,13 +69,14 @@ static int dup_onto(union dup_onto way, enum call_id call, int fd, int newfd, in
 		return hook_refuse(EBADF);
 
 	const bool was_ours = own_is(newfd) && process_owner();
-	const bool closes =
-		fd != newfd && !was_ours && observe_closing(&closing, call, newfd) == CLOSING_TCP;
+	const bool closes = fd != newfd && !was_ours &&
+			    observe_closing(&closing, call, newfd, 0) == CLOSING_TCP;
 	/* What it closes may linger. */
 	const uint64_t began = closes ? observe_began(call, fd) : 0;
 	const bool moved = was_ours && own_move_away(newfd);
 
 	event_begin(&ev, call, fd);
+	ev.pid = closes ? closing.pid : 0;
 	ev.has_args = true;
 	ev.args.newfd = newfd;
 

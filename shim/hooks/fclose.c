@@ -23,7 +23,7 @@ HOOK int fclose(FILE *file)
 	int rc, err;
 
 	if (hook_idle(CALL_fclose) ||
-	    observe_closing(&closing, CALL_fclose, descriptor_of(file)) != CLOSING_TCP)
+	    observe_closing(&closing, CALL_fclose, descriptor_of(file), 0) != CLOSING_TCP)
 		return libc.fclose(file);
 	event_begin(&ev, CALL_fclose, closing.fd);
 

@@ -36,7 +36,8 @@ int listen_by(__typeof__(listen) *way, int fd, int backlog)
 	if (hook_idle(CALL_listen))
 		return way(fd, backlog);
 	if (shim.set.reuse == REUSE_GENTLE) {
-		if (shim.events && !process_owner())
+		policy.pid = shim.events ? process_owner() : 0;
+		if (shim.events && !policy.pid)
 			return way(fd, backlog); /* a vfork child */
 		policy_late(fd, &policy);
 		reuse_enable(fd, &policy);

@@ -19,6 +19,7 @@ static __attribute__((noinline)) bool set_option_logged(int fd, int option, int 
 	int rc;
 
 	event_begin(&ev, CALL_setsockopt, fd);
+	ev.pid = policy->pid;
 	ev.by_shim = ev.has_args = true;
 	ev.args.sockopt.level = SOL_SOCKET;
 	ev.args.sockopt.option = option;
@@ -61,6 +62,7 @@ void reuse_take_back(int fd, struct policy *policy)
 
 void reuse_note(struct event *ev, const struct policy *policy)
 {
+	ev->pid = policy->pid;
 	ev->prepared = policy->enable;
 	ev->reuse = shim.set.reuse & 3;
 	ev->tried_reuse = policy->tried;

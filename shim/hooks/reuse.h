@@ -14,7 +14,8 @@ void reuse_enable(int fd, struct policy *policy);
 /* Take back what reuse_enable did. */
 void reuse_take_back(int fd, struct policy *policy);
 
-/* Put the notes into the event of the program's own call. */
+/* Put the notes into the event of the program's own call, and what the policy knows of the caller.
+ */
 void reuse_note(struct event *ev, const struct policy *policy);
 
 #endif

@@ -157,7 +157,7 @@ static enum closing_kind unanswered(int fd, enum call_id call, int rc)
 	return CLOSING_UNLOGGED;
 }
 
-enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd)
+enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd, int32_t pid)
 {
 	struct tcp_facts facts;
 	struct fd_note note;
@@ -170,10 +170,12 @@ enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd
 		return unanswered(fd, call, rc);
 	if (rc < 0)
 		return rc == -EBADF ? CLOSING_NOT_OPEN : other(fd, call);
-	if (!process_owner())
+	if (!pid)
+		pid = process_owner();
+	if (!pid)
 		return CLOSING_UNLOGGED;
 
-	*ret = (struct closing){.fd = fd, .before = facts.state};
+	*ret = (struct closing){.fd = fd, .before = facts.state, .pid = pid};
 	view_begin(&ret->view, fd, facts.state, &note);
 	ret->copy = fdtable_other(fd, &note);
 	ret->unseen = view_unseen_syn(&ret->view, &facts);
@@ -232,6 +234,7 @@ bool observe_closed(struct closing *closing, struct event *ev)
 	struct diag_sock found = {0};
 
 	ev->stack = closing->stack;
+	ev->pid = closing->pid;
 	if (!event_caller(ev))
 		return false; /* a sandbox has come in the meantime */
 	ev->has_sock = true;

@@ -34,6 +34,7 @@ struct closing {
 	};
 	uint32_t stack; /* of the caller (facts/callsite.h) */
 	int32_t copy;	/* another number of the socket, by our notes; -1: none */
+	int32_t pid;	/* whose memory this is: process_owner() */
 	struct sock_view view;
 	struct diag_id id;
 };
@@ -45,8 +46,8 @@ enum closing_kind {
 	CLOSING_NOT_OPEN,
 };
 
-/* Before the real close. */
-enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd);
+/* Before the real close. pid: what process_owner() has said in this call; 0: it was not asked. */
+enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd, int32_t pid);
 
 /* After it: the state that is left, into the event. False where there is nothing to log. */
 bool observe_closed(struct closing *closing, struct event *ev);

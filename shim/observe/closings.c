@@ -17,7 +17,7 @@
 
 enum { FIRST_ROOM = 32 };
 
-static void consider(struct closings *closings, enum call_id call, int fd)
+static void consider(struct closings *closings, enum call_id call, int fd, int32_t pid)
 {
 	if (own_is(fd))
 		return;
@@ -27,35 +27,37 @@ static void consider(struct closings *closings, enum call_id call, int fd)
 			event_lost();
 		return;
 	}
-	if (observe_closing(&closings->list[closings->count], call, fd) == CLOSING_TCP)
+	if (observe_closing(&closings->list[closings->count], call, fd, pid) == CLOSING_TCP)
 		closings->count++;
 }
 
-static void find_seen(struct closings *closings, enum call_id call, unsigned int first,
+static void find_seen(struct closings *closings, enum call_id call, int32_t pid, unsigned int first,
 		      unsigned int last)
 {
 	if (first > INT_MAX)
 		return;
 	for (int fd = fdtable_next((int)first); fd >= 0 && (unsigned int)fd <= last;
 	     fd = fdtable_next(fd + 1))
-		consider(closings, call, fd);
+		consider(closings, call, fd, pid);
 }
 
 void closings_find(struct closings *ret, enum call_id call, unsigned int first, unsigned int last)
 {
+	const pid_t pid = shim_logs(call) ? process_owner() : 0;
+
 	*ret = (struct closings){0};
-	if (!shim_logs(call) || !process_owner())
+	if (!pid)
 		return;
 
 	struct open_files open;
 
 	if (!open_files_read(&open))
-		find_seen(ret, call, first, last);
+		find_seen(ret, call, pid, first, last);
 	for (size_t i = 0; i < open.count; i++) {
 		const unsigned int fd = (unsigned int)open.numbers[i];
 
 		if (fd >= first && fd <= last)
-			consider(ret, call, (int)fd);
+			consider(ret, call, (int)fd, pid);
 	}
 	open_files_done(&open);
 }

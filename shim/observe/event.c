@@ -56,7 +56,10 @@ void event_unanswered(int fd, int rc)
 
 bool event_caller(struct event *ev)
 {
-	ev->pid = shim_acts() ? process_owner() : 0;
+	if (!shim_acts())
+		return false;
+	if (!process_is_still(ev->pid))
+		ev->pid = process_owner();
 	if (!ev->pid)
 		return false;
 	ev->tid = process_tid();

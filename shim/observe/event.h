@@ -18,7 +18,8 @@ void event_next_socket(struct event *ev, int fd);
 
 /*
  * pid, tid, program and the caller's stack; false where there is nothing to log: in a
- * vfork child, whose memory is another process's, and in a sandbox.
+ * vfork child, whose memory is another process's, and in a sandbox. Where ev->pid is set already,
+ * process_owner() has said so in this call.
  */
 bool event_caller(struct event *ev);
 

@@ -16,6 +16,7 @@ struct policy {
 	bool respected; /* left alone, because the program itself had set it to 0 */
 	bool crowded;	/* another number was bound to that port: bound_refuses knows more */
 	uint8_t state;	/* with enable: of the socket, as TCP_INFO has it */
+	int32_t pid;	/* what process_owner() has said in this call; 0: it was not asked */
 };
 
 /* Is there anything that a bind may be prepared with? Else its address is not read. */
@@ -25,10 +26,10 @@ static inline bool policy_acts(void)
 }
 
 /*
- * What to enable for a bind to an address of that family and port, into *ret, which is
- * empty before. Nothing where it is not a TCP bind to a port (other than 0) that the settings
- * cover. At most two getsockopt with the log off; with it the options are read as well, to tell the
- * truth.
+ * What to enable for a bind to an address of that family and port, into *ret, where nothing
+ * is to be enabled before. Nothing where it is not a TCP bind to a port (other than 0) that the
+ * settings cover. At most two getsockopt with the log off; with it the options are read as well, to
+ * tell the truth.
  */
 void policy_bind(int fd, uint16_t family, uint16_t port, struct policy *ret);
 

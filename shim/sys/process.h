@@ -63,6 +63,15 @@ uint32_t process_generation(void);
 /* The caller's pid where this memory is its own, else 0 (a vfork child). */
 pid_t process_owner(void);
 
+/*
+ * Is that still so of the pid that it has said earlier in this call? No system call: a handler of
+ * a signal may have forked meanwhile and gone on here, where the page is empty or claimed anew.
+ */
+static inline bool process_is_still(pid_t pid)
+{
+	return pid && pid == atomic_load_explicit(&this_process.owner, memory_order_relaxed);
+}
+
 /* The caller's thread id, 0 where it can't be had. Only where process_owner() is not 0. */
 pid_t process_tid(void);
 

@@ -69,6 +69,17 @@ class Fork(Case):
         self.expect(log.new(), ("setsockopt", dict(was="ESTABLISHED", state="ESTABLISHED",
                                                    pid=p.pid)))
 
+    def test_a_call_that_ends_in_two_processes(self):
+        """A handler forks within a close: each tells of its end as its own."""
+        log = self.log()
+        status, out, err = self.run_program([self.program("forks_in_close")],
+                                            shimmed(LOG=log.path, FORMAT="json"))
+        self.assertEqual((status, err), (0, b""))
+        parent, child = map(int, out.split())
+        closes = {event["pid"]: event for event in log.read() if event["call"] == "close"}
+        self.assertEqual(set(closes), {parent, child})
+        self.match(closes[child], seq=1, tid=child, was="ESTABLISHED", sock=closes[parent]["sock"])
+
     def test_what_a_vfork_child_does_is_not_its_parents(self):
         log = self.log()
         status, out, err = self.run_program(
