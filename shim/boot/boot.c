@@ -36,6 +36,14 @@ static void thread_ends(void *key)
 	log_thread_ends();
 }
 
+/* With a log: which of libc's functions are known to be these. */
+static void know_libc(void)
+{
+	thread_end_use(libc_function("pthread_key_create"), libc_function("pthread_key_delete"),
+		       libc_function("pthread_setspecific"), thread_ends);
+	libc_own.socket = libc_function_surely("socket");
+}
+
 /* The hooks that act although their calls are not logged. */
 static uint32_t hooks_for_reuse(const struct settings *set)
 {
@@ -123,9 +131,7 @@ __attribute__((constructor)) static void boot(void)
 		diag_open();
 	own_load_end();
 	if (logs) {
-		thread_end_use(libc_function("pthread_key_create"),
-			       libc_function("pthread_key_delete"),
-			       libc_function("pthread_setspecific"), thread_ends);
+		know_libc();
 		shim.listen_fds = environment_listen_fds();
 		if (shim.set.stack)
 			stacks_open();

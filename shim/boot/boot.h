@@ -26,6 +26,9 @@ bool told_by_parent(const char *variable, const struct settings *acting);
 void *vdso_function(const char *name);
 void *libc_function(const char *name);
 
+/* The same, and NULL as well where it can't be told whose it is. */
+void *libc_function_surely(const char *name);
+
 /*
  * Read the environment into set, which is all zero; what is not understood is told
  * and left at its default.

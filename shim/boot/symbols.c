@@ -140,13 +140,18 @@ static int visit_object(struct dl_phdr_info *info, size_t size, void *arg)
 	return 1;
 }
 
-void *libc_function(const char *name)
+void *libc_function_surely(const char *name)
 {
 	struct symbols symbols = {0};
-	void *found;
 
 	dl_iterate_phdr(visit_object, &symbols);
-	found = find(&symbols, name);
+	return find(&symbols, name);
+}
+
+void *libc_function(const char *name)
+{
+	void *found = libc_function_surely(name);
+
 	/* Another libc, or an older one that has it in another library. */
 	return found ? found : dlsym(RTLD_NEXT, name);
 }

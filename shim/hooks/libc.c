@@ -171,6 +171,8 @@ const struct libc_calls by_syscall = {
 
 __typeof__(fileno) *libc_fileno;
 
+struct libc_own libc_own;
+
 /* dlsym gives a data pointer for a function; POSIX promises that they convert. */
 static void look_up(const char *name, void *slot)
 {

@@ -39,6 +39,14 @@ extern const struct libc_calls by_syscall;
  */
 extern __typeof__(fileno) *libc_fileno;
 
+/*
+ * Functions that are known to be libc's own: what these return is the kernel's word. NULL where
+ * that is not known, and where nobody asks. Set by boot.
+ */
+extern struct libc_own {
+	__typeof__(socket) *socket;
+} libc_own;
+
 /* Look up the next definition of every name. Called by boot; can be called again. */
 void libc_resolve(void);
 

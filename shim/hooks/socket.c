@@ -23,7 +23,7 @@ int socket_by(__typeof__(socket) *way, int domain, int type, int protocol)
 	err = hook_error(rc);
 
 	event_end(&ev, rc, err);
-	if (observe_socket(&ev))
+	if (observe_socket(&ev, way == libc_own.socket))
 		event_emit(&ev);
 
 	return hook_result(rc, err);

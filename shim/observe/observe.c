@@ -412,7 +412,7 @@ static bool asks_for_tcp(const struct event *ev)
 	       (protocol == 0 || protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP);
 }
 
-bool observe_socket(struct event *ev)
+bool observe_socket(struct event *ev, bool by_libc)
 {
 	if (!shim_logs(ev->call) || !asks_for_tcp(ev) || !event_caller(ev))
 		return false;
@@ -422,13 +422,16 @@ bool observe_socket(struct event *ev)
 		return true;
 	}
 
-	const int fd = (int)ev->ret, state = tcp_state(fd);
+	const int fd = (int)ev->ret;
+	const uint64_t cookie = sock_cookie(fd);
+	/* Without a cookie it may not even be open any more. */
+	const int state = by_libc && cookie ? STATE_CLOSED : tcp_state(fd);
 
 	if (tcp_is_none(state))
-		return false; /* another library has made something else in its place */
+		return false;
 	ev->has_sock = state != -EBADF;
 	if (ev->has_sock) {
-		ev->sock.cookie = sock_cookie(fd);
+		ev->sock.cookie = cookie;
 		ev->sock.state = state < 0 ? STATE_UNKNOWN : (uint8_t)state;
 		view_keep_new(&ev->sock, fd, ev->stack);
 	}

@@ -54,8 +54,11 @@ bool observe_shutdown(struct event *ev, const struct tcp_facts *before);
 bool observe_connect(struct event *ev, const struct endpoint *asked, const struct attempt *before,
 		     uint64_t began);
 
-/* socket(): what was asked for is in ev->args. */
-bool observe_socket(struct event *ev);
+/*
+ * socket(): what was asked for is in ev->args. by_libc: it was libc's own, which makes that or
+ * fails; another library may have made something else in its place.
+ */
+bool observe_socket(struct event *ev, bool by_libc);
 
 /* accept: the new connection, or where it failed the listener. */
 bool observe_accept(struct event *ev, uint64_t began);
