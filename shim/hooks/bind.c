@@ -106,6 +106,8 @@ static void report(int fd, const struct sockaddr *addr, socklen_t len, int err, 
 	event_end(&ev, err ? -1 : 0, err);
 	reuse_note(&ev, policy);
 	wait_note(&ev, waited);
+	if (!waited->began)
+		ev.sock.cookie = policy->cookie;
 	if (observe_bind(&ev, &asked, waited->began))
 		event_emit(&ev);
 }

@@ -13,13 +13,14 @@
 #include "sys/sys.h"
 
 static __attribute__((noinline)) bool set_option_logged(int fd, int option, int value,
-							const struct policy *policy)
+							struct policy *policy)
 {
 	struct event ev;
 	int rc;
 
 	event_begin(&ev, CALL_setsockopt, fd);
 	ev.pid = policy->pid;
+	ev.sock.cookie = policy->cookie;
 	ev.by_shim = ev.has_args = true;
 	ev.args.sockopt.level = SOL_SOCKET;
 	ev.args.sockopt.option = option;
@@ -32,10 +33,11 @@ static __attribute__((noinline)) bool set_option_logged(int fd, int option, int 
 	event_end(&ev, rc < 0 ? -1 : 0, -rc);
 	if (observe_own_call(&ev, policy->state))
 		event_emit(&ev);
+	policy->cookie = ev.sock.cookie;
 	return rc == 0;
 }
 
-static inline bool set_option(int fd, int option, int value, const struct policy *policy)
+static inline bool set_option(int fd, int option, int value, struct policy *policy)
 {
 	if (shim_logs(CALL_setsockopt))
 		return set_option_logged(fd, option, value, policy);

@@ -207,17 +207,41 @@ bool observe_setsockopt(struct event *ev, bool enables_reuse)
 	return true;
 }
 
+/* Is that a TCP socket which has neither listened nor been connected, as far as is known? */
+static bool is_unused(const struct fd_note *note)
+{
+	return note->state == STATE_CLOSED && !note->listened && !note->opened;
+}
+
+/*
+ * A bind works in CLOSED alone. So of a socket that is known, by its cookie, to be such a one
+ * nothing else need be asked.
+ */
+static __attribute__((noinline)) bool bind_has_told(struct event *ev, uint64_t began,
+						    struct fd_note *note)
+{
+	if (ev->call != CALL_bind || ev->error || began || !shim_logs(CALL_bind))
+		return false;
+	*note = fdtable_get(ev->fd);
+	if (note->closed_ns || !is_unused(note))
+		return false;
+	if (!ev->sock.cookie)
+		ev->sock.cookie = sock_cookie(ev->fd);
+	ev->has_sock = ev->sock.cookie == note->cookie && event_caller(ev);
+	return ev->has_sock;
+}
+
 /*
  * A call that may have given the socket a local address. On a stack frame of its
  * own: explaining why it failed needs what there is.
  */
 static __attribute__((noinline)) bool observe_binding(struct event *ev, uint64_t began)
 {
-	struct tcp_facts facts;
+	struct tcp_facts facts = {.state = STATE_CLOSED};
 	struct fd_note note;
 	bool learns, is_new;
 
-	if (!begin_as(ev, began, &facts))
+	if (!bind_has_told(ev, began, &note) && !begin_as(ev, began, &facts))
 		return false;
 	if (!ev->has_sock)
 		return true;
@@ -225,7 +249,7 @@ static __attribute__((noinline)) bool observe_binding(struct event *ev, uint64_t
 	learns = ev->call == CALL_bind ? !ev->error : !ev->sock.local.family;
 	if (learns)
 		ev->sock.local = sock_local(ev->fd);
-	is_new = note.state == STATE_CLOSED && !note.listened && !note.opened;
+	is_new = is_unused(&note);
 	if (ev->call == CALL_listen && !ev->error)
 		backlog_of_listen(ev, &facts, is_new);
 	view_trace(&ev->sock, STATE_UNKNOWN, STATE_UNKNOWN);

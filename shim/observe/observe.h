@@ -34,7 +34,8 @@ bool observe_setsockopt(struct event *ev, bool enables_reuse);
 uint64_t observe_began(enum call_id call, int fd);
 
 /*
- * The same; and the socket may have got a local address by it. asked: where it failed. began: what
+ * The same; and the socket may have got a local address by it. ev->sock.cookie: 0, or the bind's
+ * socket, which has been asked for it in this call. asked: where it failed. began: what
  * observe_began said, here and below; 0 where the call has not waited. Where the number is another
  * socket's by now, or nobody's, the event is there, but nothing in it about a socket.
  */

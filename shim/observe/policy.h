@@ -11,12 +11,13 @@
 #include "facts/shim.h"
 
 struct policy {
-	uint8_t enable; /* set of REUSED_ADDR, REUSED_PORT: to be enabled */
-	bool tried;	/* gentle: enabled, and taken back, for it did not help */
-	bool respected; /* left alone, because the program itself had set it to 0 */
-	bool crowded;	/* another number was bound to that port: bound_refuses knows more */
-	uint8_t state;	/* with enable: of the socket, as TCP_INFO has it */
-	int32_t pid;	/* what process_owner() has said in this call; 0: it was not asked */
+	uint64_t cookie;    /* of the socket that it was enabled on; 0: it was not asked for */
+	int32_t pid;	    /* what process_owner() has said in this call; 0: it was not asked */
+	uint8_t enable;	    /* set of REUSED_ADDR, REUSED_PORT: to be enabled */
+	uint8_t state;	    /* with enable: of the socket, as TCP_INFO has it */
+	bool crowded;	    /* another number was bound to that port: bound_refuses knows more */
+	bool tried : 1;	    /* gentle: enabled, and taken back, for it did not help */
+	bool respected : 1; /* left alone, because the program itself had set it to 0 */
 };
 
 /* Is there anything that a bind may be prepared with? Else its address is not read. */

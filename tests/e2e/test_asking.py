@@ -602,5 +602,20 @@ class Behind(Case):
                             via=lambda via: via in (None, ["CLOSED"]))),
             ("close", dict(sock=second, was="LISTEN", state="CLOSED")))
 
+    def test_numbers_used_again_for_a_bind(self):
+        """What was known of the number says nothing of the socket that has been bound."""
+        log = self.log()
+        status, out, err = self.run_program([self.program("behind_bind"), str(self.port())],
+                                            self.env(log))
+        if status == 77:
+            self.skipTest("no system call instruction known for this machine")
+        self.assertEqual((status, err), (0, b""))
+        first, second = (int(line) for line in out.split())
+        self.expect(
+            [event for event in log.read() if event["call"] != "socket"],
+            ("bind", dict(sock=first, was=None, state="CLOSED")),
+            ("setsockopt", dict(by="shim", sock=second, was=None, state="CLOSED")),
+            ("bind", dict(sock=second, was="CLOSED", state="CLOSED")))
+
     def env(self, log):
         return shimmed(LOG=log.path, FORMAT="json")
