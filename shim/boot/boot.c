@@ -42,6 +42,8 @@ static void know_libc(void)
 	thread_end_use(libc_function("pthread_key_create"), libc_function("pthread_key_delete"),
 		       libc_function("pthread_setspecific"), thread_ends);
 	libc_own.socket = libc_function_surely("socket");
+	libc_own.accept = libc_function_surely("accept");
+	libc_own.accept4 = libc_function_surely("accept4");
 }
 
 /* The hooks that act although their calls are not logged. */

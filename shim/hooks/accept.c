@@ -9,10 +9,10 @@
 #include "observe/observe.h"
 
 /* A connection that was reset already has forgotten its peer: accept itself knew who it was. */
-static void report(struct event *ev, uint64_t began, const struct sockaddr *addr,
+static void report(struct event *ev, uint64_t began, bool by_libc, const struct sockaddr *addr,
 		   const socklen_t *len)
 {
-	if (!observe_accept(ev, began))
+	if (!observe_accept(ev, began, by_libc))
 		return;
 	if (!ev->error && !ev->sock.peer.family) {
 		const struct endpoint peer = address_written(addr, len);
@@ -37,7 +37,7 @@ int accept_by(__typeof__(accept) *way, int fd, struct sockaddr *addr, socklen_t 
 	err = hook_error(rc);
 
 	event_end(&ev, rc, err);
-	report(&ev, began, addr, len);
+	report(&ev, began, way == libc_own.accept, addr, len);
 
 	return hook_result(rc, err);
 }
@@ -57,7 +57,7 @@ int accept4_by(__typeof__(accept4) *way, int fd, struct sockaddr *addr, socklen_
 	err = hook_error(rc);
 
 	event_end(&ev, rc, err);
-	report(&ev, began, addr, len);
+	report(&ev, began, way == libc_own.accept4, addr, len);
 
 	return hook_result(rc, err);
 }

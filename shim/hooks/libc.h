@@ -45,6 +45,8 @@ extern __typeof__(fileno) *libc_fileno;
  */
 extern struct libc_own {
 	__typeof__(socket) *socket;
+	__typeof__(accept) *accept;
+	__typeof__(accept4) *accept4;
 } libc_own;
 
 /* Look up the next definition of every name. Called by boot; can be called again. */

@@ -73,8 +73,7 @@ static void prepare_question(struct closing *closing)
 }
 
 /* What the question will be about; none where the socket itself tells of its end. */
-static void identify(struct closing *closing, const struct tcp_facts *facts,
-		     const struct fd_note *note)
+static void identify(struct closing *closing, const struct tcp_facts *facts, struct fd_note *note)
 {
 	struct sock_view *view = &closing->view;
 

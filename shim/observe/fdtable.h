@@ -37,6 +37,9 @@ struct fd_note {
 	bool closed_other : 1; /* what was closed last was no TCP socket any more */
 	bool listened : 1;     /* it was a listener, if it is none any more */
 	bool renewed : 1;      /* of a copy: it knows more than the table's */
+	/* What does not change in a socket's life; 0: not known. See view.h. */
+	unsigned int protocol : 2;
+	unsigned int netns : 3;
 	struct endpoint local, peer;
 };
 

@@ -28,7 +28,7 @@
  * kernel keeps apart from the socket. Only sock_diag knows, by both addresses.
  */
 static void look_behind(struct event *ev, int fd, const struct tcp_facts *facts,
-			const struct fd_note *note, uint8_t last)
+			struct fd_note *note, uint8_t last)
 {
 	struct sock_view *view = &ev->sock;
 	struct diag_id id;
@@ -94,6 +94,8 @@ uint64_t observe_began(enum call_id call, int fd)
 		return 0;
 	cookie = sock_cookie(fd);
 	fdtable_about(fd, cookie, &note);
+	if (note.state == STATE_LISTEN && (call == CALL_accept || call == CALL_accept4))
+		view_learn_listener(fd, &note);
 	return note.cookie || !tcp_is_none(tcp_state(fd)) ? cookie : NO_TCP_SOCKET;
 }
 
@@ -436,6 +438,8 @@ static bool asks_for_tcp(const struct event *ev)
 	       (protocol == 0 || protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP);
 }
 
+static const struct fd_note of_no_kind;
+
 bool observe_socket(struct event *ev, bool by_libc)
 {
 	if (!shim_logs(ev->call) || !asks_for_tcp(ev) || !event_caller(ev))
@@ -457,7 +461,7 @@ bool observe_socket(struct event *ev, bool by_libc)
 	if (ev->has_sock) {
 		ev->sock.cookie = cookie;
 		ev->sock.state = state < 0 ? STATE_UNKNOWN : (uint8_t)state;
-		view_keep_new(&ev->sock, fd, ev->stack);
+		view_keep_new(&ev->sock, fd, ev->stack, &of_no_kind);
 	}
 	return true;
 }
@@ -477,7 +481,22 @@ static __attribute__((noinline)) bool observe_failed_accept(struct event *ev, ui
 	return true;
 }
 
-bool observe_accept(struct event *ev, uint64_t began)
+/*
+ * Of which kind is the connection? Of its listener's: that which the call has begun with, if it is
+ * still the number's, and libc has asked it right away and not another library another one.
+ */
+static __attribute__((noinline)) void keep_accepted(const struct event *ev, uint64_t began,
+						    bool by_libc)
+{
+	struct fd_note listener;
+
+	fdtable_about(ev->fd, began, &listener);
+	if (!by_libc || !view_is_inherited(&listener) || listener.local.port != ev->sock.local.port)
+		listener = of_no_kind;
+	view_keep_new(&ev->sock, (int)ev->ret, ev->stack, &listener);
+}
+
+bool observe_accept(struct event *ev, uint64_t began, bool by_libc)
 {
 	const int fd = (int)ev->ret;
 	struct tcp_facts facts;
@@ -494,7 +513,7 @@ bool observe_accept(struct event *ev, uint64_t began)
 	/* Until its SYN is acknowledged it is there only by TCP Fast Open. */
 	view_trace(&ev->sock, STATE_SYN_RCVD,
 		   facts.has_delivered ? STATE_ESTABLISHED : STATE_UNKNOWN);
-	view_keep_new(&ev->sock, fd, ev->stack);
+	keep_accepted(ev, began, by_libc);
 	surprises_of_accept(ev, fd, &facts);
 	backlog_of_accept(ev, began);
 	return true;
@@ -503,7 +522,7 @@ bool observe_accept(struct event *ev, uint64_t began)
 void observe_accepted_from(struct event *ev, const struct endpoint *peer)
 {
 	ev->sock.peer = *peer;
-	view_keep_new(&ev->sock, (int)ev->ret, ev->stack);
+	view_keep_new(&ev->sock, (int)ev->ret, ev->stack, &of_no_kind);
 }
 
 bool observe_dup(struct event *ev, uint64_t began)

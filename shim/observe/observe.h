@@ -61,8 +61,8 @@ bool observe_connect(struct event *ev, const struct endpoint *asked, const struc
  */
 bool observe_socket(struct event *ev, bool by_libc);
 
-/* accept: the new connection, or where it failed the listener. */
-bool observe_accept(struct event *ev, uint64_t began);
+/* accept: the new connection, or where it failed the listener. by_libc: libc's own has made it. */
+bool observe_accept(struct event *ev, uint64_t began, bool by_libc);
 
 /* And where that left its peer unknown: the address that accept itself has told. */
 void observe_accepted_from(struct event *ev, const struct endpoint *peer);

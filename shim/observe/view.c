@@ -4,6 +4,7 @@
 #include "observe/view.h"
 
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -145,14 +146,86 @@ void view_keep(const struct sock_view *view, int fd, uint32_t stack, const struc
 	note.opened = view->opened;
 	note.listened = before->listened || view->state == STATE_LISTEN;
 	note.asked = before->asked;
+	note.protocol = before->protocol;
+	note.netns = before->netns;
 	fdtable_set(fd, &note);
 }
 
-void view_keep_new(const struct sock_view *view, int fd, uint32_t stack)
+void view_keep_new(const struct sock_view *view, int fd, uint32_t stack, const struct fd_note *kind)
 {
-	const struct fd_note nothing_noted = {.asked = asked_now(view)};
+	const struct fd_note nothing_noted = {
+		.asked = asked_now(view),
+		.protocol = kind->protocol,
+		.netns = kind->netns,
+	};
 
 	view_keep(view, fd, stack, &nothing_noted);
+}
+
+/* fd_note's protocol. */
+enum { NOTED_TCP = 1, NOTED_MPTCP = 2 };
+
+/* As the socket says, or -errno. Others than these two are asked each time. */
+static int protocol_of(int fd, struct fd_note *note)
+{
+	int protocol;
+
+	if (note->protocol)
+		return note->protocol == NOTED_MPTCP ? IPPROTO_MPTCP : IPPROTO_TCP;
+	protocol = sock_option(fd, SOL_SOCKET, SO_PROTOCOL);
+	if (protocol == IPPROTO_MPTCP)
+		note->protocol = NOTED_MPTCP;
+	else if (protocol == IPPROTO_TCP)
+		note->protocol = NOTED_TCP;
+	note->renewed |= note->protocol != 0;
+	return protocol;
+}
+
+/*
+ * The namespaces that sockets were found in. A note has the number of one of these, and 1. Those
+ * of more are asked each time.
+ */
+enum { NAMESPACES = 7 };
+static _Atomic(uint64_t) namespaces[NAMESPACES];
+
+static unsigned int number_of_netns(uint64_t netns)
+{
+	for (unsigned int i = 0; netns && i < NAMESPACES; i++) {
+		uint64_t there = 0;
+
+		if (atomic_compare_exchange_strong(&namespaces[i], &there, netns) || there == netns)
+			return i + 1;
+	}
+	return 0;
+}
+
+static uint64_t netns_of(int fd, struct fd_note *note)
+{
+	uint64_t netns;
+
+	if (note->netns)
+		return atomic_load_explicit(&namespaces[note->netns - 1], memory_order_relaxed);
+	netns = sock_netns(fd);
+	note->netns = number_of_netns(netns) & NAMESPACES;
+	note->renewed |= note->netns != 0;
+	return netns;
+}
+
+void view_learn_listener(int fd, struct fd_note *note)
+{
+	if (note->protocol && note->netns)
+		return;
+	protocol_of(fd, note);
+	netns_of(fd, note);
+	if (!note->renewed)
+		return;
+	note->renewed = false;
+	fdtable_set(fd, note);
+}
+
+bool view_is_inherited(const struct fd_note *listener)
+{
+	return listener->protocol == NOTED_TCP;
 }
 
 /*
@@ -166,21 +239,37 @@ static bool addresses_are_told(const struct sock_view *view, uint8_t state,
 	       (state_is_synchronized(view->was) && view_addresses_hold(note));
 }
 
-void view_identify(const struct sock_view *view, int fd, uint8_t state, const struct fd_note *note,
-		   struct diag_id *ret)
+bool view_locate(const struct sock_view *view, int fd, uint8_t state, const struct fd_note *note,
+		 struct diag_id *ret)
 {
 	const int ifindex = sock_ifindex(fd);
-	const int protocol = sock_option(fd, SOL_SOCKET, SO_PROTOCOL);
 
 	*ret = (struct diag_id){
 		.cookie = view->cookie,
-		.netns = ifindex < 0 ? 0 : sock_netns(fd),
 		.local = view->local,
 		.peer = view->peer,
 		.ifindex = ifindex < 0 ? 0 : (uint32_t)ifindex,
-		.protocol = (uint16_t)(protocol == IPPROTO_MPTCP ? IPPROTO_MPTCP : IPPROTO_TCP),
+		.protocol = IPPROTO_TCP,
 		.opened = addresses_are_told(view, state, note) ? view->opened : OPENED_UNKNOWN,
 	};
+	return ifindex >= 0;
+}
+
+void view_tell_kind(int fd, struct fd_note *note, struct diag_id *ret)
+{
+	if (protocol_of(fd, note) == IPPROTO_MPTCP)
+		ret->protocol = IPPROTO_MPTCP;
+	ret->netns = netns_of(fd, note);
+}
+
+void view_identify(const struct sock_view *view, int fd, uint8_t state, struct fd_note *note,
+		   struct diag_id *ret)
+{
+	const bool located = view_locate(view, fd, state, note, ret);
+
+	view_tell_kind(fd, note, ret);
+	if (!located)
+		ret->netns = 0;
 }
 
 void view_take_answer(struct sock_view *view, int rc, const struct diag_sock *found)

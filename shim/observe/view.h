@@ -62,15 +62,35 @@ uint8_t view_unseen_syn(struct sock_view *view, const struct tcp_facts *facts);
  */
 void view_keep(const struct sock_view *view, int fd, uint32_t stack, const struct fd_note *before);
 
-/* The same of a socket that the call has made, and whose addresses it was asked for. */
-void view_keep_new(const struct sock_view *view, int fd, uint32_t stack);
+/*
+ * The same of a socket that the call has made, and whose addresses it was asked for. kind: a note
+ * whose protocol and namespace are its own as well.
+ */
+void view_keep_new(const struct sock_view *view, int fd, uint32_t stack,
+		   const struct fd_note *kind);
 
 /*
  * Everything by which sock_diag will find this socket; fd must still be open. state: by TCP_INFO;
- * note: what view_begin has found.
+ * note: what view_begin has found. Protocol and namespace are asked for where the note does not
+ * have them, and noted.
  */
-void view_identify(const struct sock_view *view, int fd, uint8_t state, const struct fd_note *note,
+void view_identify(const struct sock_view *view, int fd, uint8_t state, struct fd_note *note,
 		   struct diag_id *ret);
+
+/*
+ * Its parts: all but protocol, which is TCP then, and namespace, which is not known; false where
+ * the device is not known, so that not to be found says nothing. And these two.
+ */
+bool view_locate(const struct sock_view *view, int fd, uint8_t state, const struct fd_note *note,
+		 struct diag_id *ret);
+void view_tell_kind(int fd, struct fd_note *note, struct diag_id *ret);
+
+/*
+ * Both of a listener that is about to accept, into its note: its connections have them, too. So
+ * they do not where it is one of MPTCP, with which a peer may speak TCP.
+ */
+void view_learn_listener(int fd, struct fd_note *note);
+bool view_is_inherited(const struct fd_note *listener);
 
 /* The state by sock_diag's answer rc: CLOSED where that is certain, else unknown. */
 void view_take_answer(struct sock_view *view, int rc, const struct diag_sock *found);

@@ -7,6 +7,7 @@ place, or cannot be asked. Then a state may be left out; it may never be CLOSED.
 import os
 import re
 import socket
+import subprocess
 from collections import Counter
 
 from harness import balancer, kernel, paths, strace
@@ -298,6 +299,18 @@ class Namespace(Asked):
         self.the_states_are_true(p, log, sure=False)
 
     @needs_root
+    def test_more_than_are_numbered(self):
+        """A note has a number for each of the first seven, of which the kernel's here is one."""
+        log = self.log()
+        p = self.puppet(log)
+        pair = self.PAIR.replace("0)", "%d)" % self.port())
+        p(pair + "; a.close(); c.close(); l.close()")
+        for _ in range(8):
+            p(self.LEAVE + "\n" + self.UP + "\n" + pair)
+            p("os.close(os.dup(a.fileno()))")
+            self.match(log.read()[-1], call="close", state=absent_or("ESTABLISHED"))
+
+    @needs_root
     def test_a_child_that_left(self):
         """The child's own netlink socket is of the new place, its sockets are of the old."""
         log = self.log()
@@ -503,6 +516,90 @@ class Elsewhere(Asked):
         p("C.close(n)")
         self.match(log.new()[-1], call="close", local="%s:%d" % self.client.getpeername(),
                    state=lambda state: state in ("FIN_WAIT_1", "FIN_WAIT_2"))
+
+
+# accept: of a listener of MPTCP that takes the place of the one it is called for, the second time.
+EXCHANGED = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#define NEXT(name) ((__typeof__(name) *)dlsym(RTLD_NEXT, #name))
+int close(int fd);
+
+static void replace(int fd)
+{
+	struct sockaddr_in addr;
+	socklen_t len = sizeof(addr);
+	int on = 1;
+
+	getsockname(fd, (struct sockaddr *)&addr, &len);
+	NEXT(close)(fd);
+	NEXT(socket)(AF_INET, SOCK_STREAM, 262);
+	NEXT(setsockopt)(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	NEXT(bind)(fd, (struct sockaddr *)&addr, len);
+	NEXT(listen)(fd, 4);
+	NEXT(connect)(NEXT(socket)(AF_INET, SOCK_STREAM, 262), (struct sockaddr *)&addr, len);
+}
+
+int accept(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	static int calls;
+
+	if (++calls == 2)
+		replace(fd);
+	return NEXT(accept)(fd, addr, len);
+}
+"""
+
+
+class Inherited(Case):
+    """What a connection has of its listener is asked of that once, where it is that."""
+
+    def closed(self, how, beside=""):
+        """The event of the close in replaced_listener."""
+        log = self.log(how)
+        env = shimmed(LOG=log.path, FORMAT="json")
+        env["LD_PRELOAD"] += beside
+        status, out, err = self.run_program([self.program("replaced_listener"), how], env)
+        if status == 77:
+            self.skipTest("no filter may be had here")
+        self.assertEqual((status, err), (0, b""))
+        event = log.read()[-1]
+        self.match(event, call="close", sock=int(out), was="ESTABLISHED")
+        return event
+
+    @needs_mptcp
+    def test_another_listener_in_its_place(self):
+        """One of MPTCP: where it is asked for as TCP's, the kernel does not find it."""
+        for how in ("raw", "seen", "not"):
+            self.assertIn(self.closed(how).get("state"), ("FIN_WAIT_1", "FIN_WAIT_2"), how)
+
+    @needs_mptcp
+    def test_by_another_library(self):
+        compiler = paths.find("cc")
+        if not compiler:
+            self.skipTest("no compiler")
+        library = self.path("exchanged.so")
+        done = subprocess.run([compiler, "-w", "-shared", "-fPIC", "-o", library, "-x", "c", "-",
+                               "-ldl"], input=EXCHANGED.encode(), stderr=subprocess.PIPE,
+                              check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(self.closed("left", ":" + library).get("state"),
+                      ("FIN_WAIT_1", "FIN_WAIT_2"))
+
+    @needs_mptcp
+    def test_a_peer_that_speaks_tcp(self):
+        """Its connection is TCP's, though the listener is not."""
+        log = self.log()
+        p = self.puppet(log)
+        p("l = socket.socket(2, 1, %d); l.bind(('127.0.0.1', 0)); l.listen()" % MPTCP)
+        for _ in range(2):
+            p("c = socket.create_connection(l.getsockname()); a, _ = l.accept()\n"
+              "c.send(b'unread'); select.select([a], [], []); a.close()")
+            self.match(log.read()[-1], call="close", was="ESTABLISHED", state="CLOSED")
+            self.assertEqual(self.notes(log.read()[-1]), ["reset"])
 
 
 class Costs(Case):
