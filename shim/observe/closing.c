@@ -52,24 +52,38 @@ static int find_what_is_left(struct closing *closing, struct diag_sock *ret)
  * find such a socket, the one that will be asked after the close must find it now.
  * What has ended could be found now in TIME_WAIT alone, as well as after the close.
  */
-static void prepare_question(struct closing *closing)
+static void prepare_question(struct closing *closing, struct fd_note *note)
 {
 	const bool listens = closing->before == STATE_LISTEN;
 	struct diag_sock found;
 
-	closing->by_dump = listens && (closing->id.protocol != IPPROTO_TCP ||
-				       sock_option(closing->fd, SOL_SOCKET, SO_REUSEPORT) != 0);
 	if (!closing->by_dump && closing->id.netns && proofs_have(&closing->id))
 		return;
 	if (closing->before != STATE_CLOSED || closing->id.protocol != IPPROTO_TCP)
 		closing->id.proven = find(closing, &found) == 1;
 	if (!closing->id.proven && listens && !closing->by_dump) {
-		/* One of a group, whose option is gone by now: the kernel picked another. */
+		/* One of MPTCP, or of a group, whose option is gone by now. */
+		view_tell_kind(closing->fd, note, &closing->id);
 		closing->by_dump = true;
 		closing->id.proven = find(closing, &found) == 1;
 	}
 	if (!closing->id.proven)
 		closing->id.netns = 0;
+}
+
+/*
+ * A listener is looked for before the close in any case: that TCP's question finds it says of which
+ * protocol and namespace it is. In a group of SO_REUSEPORT the kernel would pick one by hash.
+ */
+static void identify_listener(struct closing *closing, struct fd_note *note)
+{
+	const struct sock_view *view = &closing->view;
+
+	closing->by_dump = sock_option(closing->fd, SOL_SOCKET, SO_REUSEPORT) != 0;
+	if (closing->by_dump)
+		view_identify(view, closing->fd, STATE_LISTEN, note, &closing->id);
+	else
+		view_locate(view, closing->fd, STATE_LISTEN, note, &closing->id);
 }
 
 /* What the question will be about; none where the socket itself tells of its end. */
@@ -78,7 +92,7 @@ static void identify(struct closing *closing, const struct tcp_facts *facts, str
 	struct sock_view *view = &closing->view;
 
 	view_identify(view, closing->fd, facts->state, note, &closing->id);
-	if (closing->id.protocol == IPPROTO_MPTCP && facts->state != STATE_LISTEN)
+	if (closing->id.protocol == IPPROTO_MPTCP)
 		closing->unread = 0; /* MPTCP counts the peer's end as a byte */
 	if (facts->state != STATE_CLOSED || closing->id.protocol != IPPROTO_TCP)
 		return;
@@ -181,10 +195,12 @@ enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd
 	decide_question(ret, &facts);
 	ask_connection(ret, &facts);
 	ask_attempt(ret, &facts, note.connect_ms);
-	if (ret->ask)
+	if (facts.state == STATE_LISTEN)
+		identify_listener(ret, &note);
+	else if (ret->ask)
 		identify(ret, &facts, &note);
 	if (ret->ask)
-		prepare_question(ret);
+		prepare_question(ret, &note);
 	if (shim.set.stack)
 		ret->stack = walk_callers(shim.set.stack);
 	view_keep(&ret->view, fd, ret->stack, &note);
