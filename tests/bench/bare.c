@@ -10,10 +10,11 @@
  * and beside it:
  *
  *	bind	can the address be read? is the option on already? setsockopt, an event of its
- *		own; the address that the kernel gave
+ *		own; the address that the kernel gave. Both events are of one process and socket,
+ *		and that the bind has worked tells its state, as it does of socket()
  *	accept	which listener it is, before it waits there; both addresses
- *	close	of a connection: what speaks for a reset, and what sock_diag needs; the question
- *		after it. Of a listener: the question before it, as a proof, and after it
+ *	close	of a connection: what speaks for a reset, and what sock_diag needs, but for what
+ *		it has of its listener; the question after it. Of a listener: the question before it, as a proof, and after it
  *	dup, close of what is no TCP socket: TCP_INFO, which refuses
  *
  * The kernel's answers are not looked at, but for those that decide what is asked next.
@@ -43,9 +44,6 @@
 
 #ifndef SO_BINDTOIFINDEX
 #define SO_BINDTOIFINDEX 62
-#endif
-#ifndef SO_NETNS_COOKIE
-#define SO_NETNS_COOKIE 71
 #endif
 
 enum {
@@ -204,7 +202,8 @@ int do_socket(int domain, int type)
 	const int fd = socket(domain, type, 0);
 
 	if (bare) {
-		event(fd);
+		sys_getpid();
+		option_u64(fd, SO_COOKIE);
 		write_event();
 	}
 	return fd;
@@ -232,7 +231,6 @@ int do_bind(int fd, const struct sockaddr *addr, socklen_t len)
 		return bind(fd, addr, len);
 	prepare(fd, addr);
 	rc = bind(fd, addr, len);
-	event(fd);
 	ask_local(fd);
 	write_event();
 	return rc;
@@ -299,8 +297,6 @@ static void before_close_of_connection(int fd)
 	sys_getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &len);
 	len = sizeof(value);
 	sys_getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &value, &len);
-	sys_getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &value, &len);
-	option_u64(fd, SO_NETNS_COOKIE);
 }
 
 static int bare_close(int fd)
