@@ -47,6 +47,12 @@ int environment_listen_fds(void);
 /* The path that set->log_path stands for: %p, %n, %%. Return its length, or -1 (too long). */
 int expand_path(char *ret, size_t size, const struct settings *set, const char *prog);
 
+/*
+ * Open unix:PATH for the events; a path that begins with @ is of the abstract namespace. Return
+ * NULL, or in words why that can't be.
+ */
+const char *log_open_unix(const char *path, size_t len);
+
 /* Open the log. False where that can't be done, which has been told then. */
 bool log_open(const struct settings *set, const char *prog);
 

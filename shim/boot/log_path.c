@@ -48,6 +48,17 @@ int descriptor_named(const char *path)
 	return -1;
 }
 
+const char *descriptor_fault(int fd)
+{
+	const int flags = sys_fcntl(fd, F_GETFL, 0);
+
+	if (flags < 0)
+		return flags == -EBADF ? "a descriptor that is not open" : error_words(flags);
+	if ((flags & O_ACCMODE) == O_RDONLY)
+		return "a descriptor that is not open for writing";
+	return NULL;
+}
+
 /* /proc/PID/fd/N, a descriptor of another process: that link nobody but the kernel can make. */
 static bool is_link_of_the_kernel(const char *path)
 {
@@ -97,27 +108,34 @@ static int open_as(const char *path, const struct statx *stat, int flags)
 	return fd;
 }
 
+const char *log_path_judge(const char *path, int flags, int *ret_rc, struct statx *ret_stat)
+{
+	const int follow = is_link_of_the_kernel(path) ? 0 : AT_SYMLINK_NOFOLLOW;
+	const char *fault;
+
+	*ret_rc = sys_statx(AT_FDCWD, path, follow, STATX_BASIC_STATS, ret_stat);
+	fault = *ret_rc < 0 ? error_words(*ret_rc) : judge(ret_stat);
+	if (!fault && !S_ISREG(ret_stat->stx_mode) && !(flags & O_APPEND))
+		fault = "no plain file";
+	return fault;
+}
+
 static const char *open_existing(const char *path, int flags, int *ret_fd, struct statx *ret_stat)
 {
-	const bool follow = is_link_of_the_kernel(path);
-	const unsigned int mask = STATX_BASIC_STATS;
-	const char *fault;
+	const int follow = is_link_of_the_kernel(path) ? 0 : O_NOFOLLOW;
 	struct statx stat;
-	int rc = sys_statx(AT_FDCWD, path, follow ? 0 : AT_SYMLINK_NOFOLLOW, mask, &stat);
+	const char *fault = log_path_judge(path, flags, ret_fd, &stat);
+	int rc;
 
-	*ret_fd = rc;
-	fault = rc < 0 ? error_words(rc) : judge(&stat);
-	if (!fault && !S_ISREG(stat.stx_mode) && !(flags & O_APPEND))
-		fault = "no plain file";
 	if (fault)
 		return fault;
-	*ret_fd = open_as(path, &stat, flags | (follow ? 0 : O_NOFOLLOW));
+	*ret_fd = open_as(path, &stat, flags | follow);
 	if (*ret_fd == -ENXIO && S_ISFIFO(stat.stx_mode))
 		return "a FIFO that nobody reads";
 	if (*ret_fd < 0)
 		return error_words(*ret_fd);
 
-	rc = sys_statx(*ret_fd, "", AT_EMPTY_PATH, mask, ret_stat);
+	rc = sys_statx(*ret_fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, ret_stat);
 	fault = rc < 0 ? error_words(rc) : judge(ret_stat);
 	if (!fault && (stat.stx_mode ^ ret_stat->stx_mode) & S_IFMT)
 		fault = "another file at each look";

@@ -49,13 +49,11 @@ static const char *done(int rc)
 /* A copy of a descriptor of the program's, as it is at load. */
 static const char *open_descriptor(int fd)
 {
-	const int flags = sys_fcntl(fd, F_GETFL, 0);
+	const char *fault = descriptor_fault(fd);
 	int copy;
 
-	if (flags < 0)
-		return flags == -EBADF ? "a descriptor that is not open" : error_words(flags);
-	if ((flags & O_ACCMODE) == O_RDONLY)
-		return "a descriptor that is not open for writing";
+	if (fault)
+		return fault;
 	copy = sys_fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	return done(copy < 0 ? copy : sink_open_fd(copy));
 }
@@ -96,8 +94,7 @@ static const char *no_reader(const char *path, int rc)
 	return error_words(rc);
 }
 
-/* unix:PATH; a path that begins with @ is of the abstract namespace. */
-static const char *open_unix(const char *path, size_t len)
+const char *log_open_unix(const char *path, size_t len)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	const bool abstract = path[0] == '@';
@@ -211,7 +208,7 @@ static const char *open_sink(const struct settings *set, char *path, size_t room
 	case LOG_FILE:
 		return open_file(path);
 	case LOG_UNIX:
-		return open_unix(path, len);
+		return log_open_unix(path, len);
 	case LOG_RING:
 		return open_ring_or_beside(path, room, len, set);
 	case LOG_OFF:
