@@ -81,7 +81,8 @@ LOG_OPEN := $(addprefix $(OUT)/shim/boot/,open_log.o log_path.o complain.o told.
 CLI_OBJ  := $(patsubst %.c,$(OUT)/%.o,$(sort $(wildcard cli/*.c)))
 # Of the tool what tests link too.
 PURE_CLI := $(addprefix $(OUT)/cli/,run_options.o records.o ring_format.o numbers.o places.o \
-	json.o json_take.o note_json.o event_json.o endpoint_parse.o lines.o cli.o unclosed.o)
+	json.o json_take.o note_json.o event_json.o endpoint_parse.o lines.o cli.o unclosed.o elf_file.o \
+	script.o wrapper.o)
 
 UNIT     := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
 DEMOS    := $(patsubst demo/%.c,$(OUT)/demo/%,$(wildcard demo/*.c))
@@ -114,9 +115,9 @@ $(OUT)/shim/%.o: shim/%.S
 	$(Q)$(CC) -Ishim $(CPPFLAGS) $(CFLAGS) $(SHIM_CFLAGS) -g0 -MMD -MP -c -o $@ $<
 
 # The tool: a program of its own, so none of the library's restraints.
-$(OUT)/tcpshim: $(CLI_OBJ) $(CORE_OBJ)
+$(OUT)/tcpshim: $(CLI_OBJ) $(CORE_OBJ) $(LOG_OPEN)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $(CLI_OBJ) $(CORE_OBJ) $(LDFLAGS)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $(CLI_OBJ) $(CORE_OBJ) $(LOG_OPEN) $(LDFLAGS)
 
 $(OUT)/cli/%.o: cli/%.c
 	$(call say,CC,$<)

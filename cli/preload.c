@@ -109,7 +109,7 @@ static bool is_same_file(const char *entry, size_t len, const struct stat *libra
 	       status.st_ino == library->st_ino;
 }
 
-static bool list_has(const char *list, const char *library)
+bool preload_holds(const char *list, const char *library)
 {
 	struct stat status;
 
@@ -125,13 +125,32 @@ static bool list_has(const char *list, const char *library)
 	return false;
 }
 
+/* What ends an entry there: blanks, too; the rest of a line behind a # is a remark. */
+bool preload_everywhere(const char *library)
+{
+	FILE *file = fopen("/etc/ld.so.preload", "re");
+	char line[2 * PATH_MAX];
+	bool found = false;
+
+	while (file && !found && fgets(line, sizeof(line), file)) {
+		line[strcspn(line, "#\n")] = '\0';
+		for (char *at = line; *at; at++)
+			if (*at == '\t')
+				*at = ' ';
+		found = preload_holds(line, library);
+	}
+	if (file)
+		fclose(file);
+	return found;
+}
+
 char *preload_list(const char *before, const char *library)
 {
 	char *list;
 
 	if (!before || !*before)
 		return strdup(library);
-	if (list_has(before, library))
+	if (preload_holds(before, library))
 		return strdup(before);
 	return asprintf(&list, "%s:%s", library, before) < 0 ? NULL : list;
 }

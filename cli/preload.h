@@ -19,4 +19,10 @@ bool preload_find(char library[PATH_MAX], char why[4 * PATH_MAX]);
  */
 char *preload_list(const char *before, const char *library);
 
+/* Is the library in such a list? */
+bool preload_holds(const char *list, const char *library);
+
+/* Is it in the file of those that every program loads, also one with privileges? */
+bool preload_everywhere(const char *library);
+
 #endif

@@ -41,15 +41,6 @@ static int out_of_memory(void)
 	return OWN_FAILURE;
 }
 
-static bool set_variables(const struct run_options *options)
-{
-	for (int i = 0; i < SETTINGS; i++)
-		if (options->values[i] &&
-		    setenv(settings_table[i].variable, options->values[i], 1) < 0)
-			return false;
-	return true;
-}
-
 static bool set_preload(const char *library)
 {
 	char *list = preload_list(getenv("LD_PRELOAD"), library);
@@ -68,8 +59,7 @@ static enum reach warn(const char *program, const char *library)
 	snprintf(path, sizeof(path), "%s", program);
 	reach = reach_of(path, library);
 	if (reach != REACH_YES)
-		cli_say(me, "%s %s: libreuse.so can't be loaded into it, so it runs without", path,
-			reach_words(reach));
+		cli_say(me, "%s %s: %s", path, reach_words(reach), reach_effect(reach));
 	return reach;
 }
 
@@ -99,7 +89,7 @@ static int run(const struct run_options *options)
 	}
 	if (reach_find(options->command[0], program))
 		reach = warn(program, library);
-	if (!set_variables(options) || !set_preload(library))
+	if (!run_options_apply(options) || !set_preload(library))
 		return out_of_memory();
 	return become(options->command, program, reach);
 }
@@ -108,7 +98,7 @@ int run_main(int argc, char **argv)
 {
 	struct run_options options;
 
-	switch (run_options_parse(&options, argc, argv)) {
+	switch (run_options_parse(&options, RUN_RUN, argc, argv)) {
 	case RUN_HELP:
 		return help();
 	case RUN_VERSION:

@@ -5,6 +5,7 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
@@ -42,15 +43,19 @@ enum {
 };
 
 /* What getopt_long returns: a row's number above this, or one of these. */
-enum { FIRST = 256, JSON = FIRST + SETTINGS };
+enum { FIRST = 256, JSON = FIRST + SETTINGS, USER };
+
+/* Behind the rows of the settings; --user is the last one, which run has not. */
+enum { OTHERS = 5 };
 
 /* getopt_long's table; the rows come first. */
-static void list_options(struct option list[SETTINGS + 4])
+static void list_options(struct option list[SETTINGS + OTHERS], enum run_kind kind)
 {
-	const struct option others[4] = {
+	const struct option others[OTHERS] = {
 		{"json", no_argument, NULL, JSON},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
+		{kind == RUN_CHECK ? "user" : NULL, required_argument, NULL, USER},
 	};
 
 	for (int i = 0; i < SETTINGS; i++)
@@ -74,12 +79,13 @@ static bool take_value(struct run_options *options, int i, const char *value, st
 	return false;
 }
 
-static enum run_wish parse(struct run_options *options, int argc, char **argv, struct out *wrong)
+static enum run_wish parse(struct run_options *options, enum run_kind kind, int argc, char **argv,
+			   struct out *wrong)
 {
-	struct option list[SETTINGS + 4];
+	struct option list[SETTINGS + OTHERS];
 	int found;
 
-	list_options(list);
+	list_options(list, kind);
 	opterr = 0;
 	optind = 0; /* glibc: begin anew */
 	/* "+": the first word that is no option is the command. */
@@ -88,8 +94,12 @@ static enum run_wish parse(struct run_options *options, int argc, char **argv, s
 			return RUN_HELP;
 		if (found == 'V')
 			return RUN_VERSION;
-		if (found == JSON) {
+		if (found == JSON && kind == RUN_CHECK) {
+			options->json = true;
+		} else if (found == JSON) {
 			options->values[ROW_format] = "json";
+		} else if (found == USER) {
+			options->user = optarg;
 		} else if (found < FIRST) {
 			cli_refused(wrong, found, argv, list);
 			return RUN_WRONG;
@@ -105,15 +115,25 @@ static enum run_wish parse(struct run_options *options, int argc, char **argv, s
 	return RUN_COMMAND;
 }
 
-enum run_wish run_options_parse(struct run_options *options, int argc, char **argv)
+enum run_wish run_options_parse(struct run_options *options, enum run_kind kind, int argc,
+				char **argv)
 {
 	struct out wrong = out_into(options->wrong, sizeof(options->wrong) - 1);
 	enum run_wish wish;
 
 	memset(options, 0, sizeof(*options));
-	wish = parse(options, argc, argv, &wrong);
+	wish = parse(options, kind, argc, argv, &wrong);
 	*wrong.at = '\0';
 	return wish;
+}
+
+bool run_options_apply(const struct run_options *options)
+{
+	for (int i = 0; i < SETTINGS; i++)
+		if (options->values[i] &&
+		    setenv(settings_table[i].variable, options->values[i], 1) < 0)
+			return false;
+	return true;
 }
 
 void run_options_list(void)

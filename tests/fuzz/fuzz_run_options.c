@@ -73,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	HOLDS(settings_count == SETTINGS);
 	count = split(words, data, size);
 	memcpy(before, words, sizeof(before));
-	switch (run_options_parse(&options, count, words)) {
+	switch (run_options_parse(&options, size % 2 ? RUN_RUN : RUN_CHECK, count, words)) {
 	case RUN_COMMAND:
 		check_command(&options, words, count);
 		check_values(&options, words, count);
