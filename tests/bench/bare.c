@@ -14,8 +14,9 @@
  *		and that the bind has worked tells its state, as it does of socket()
  *	accept	which listener it is, before it waits there; both addresses
  *	close	of a connection: what speaks for a reset, and what sock_diag needs, but for what
- *		it has of its listener; the question after it. Of a listener: the question before it,
- *as a proof, and after it dup, close of what is no TCP socket: TCP_INFO, which refuses
+ *		it has of its listener; the question after it. Of a listener: the question
+ *		before it, as a proof, and after it
+ *	dup, close of what is no TCP socket: TCP_INFO, which refuses
  *
  * The kernel's answers are not looked at, but for those that decide what is asked next.
  */
