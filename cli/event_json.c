@@ -226,6 +226,7 @@ static void take_via(struct json *json, json_ref object, struct sock_view *ret)
 static void take_sock(struct json *json, json_ref object, struct sock_view *ret)
 {
 	take_unsigned(json, object, "sock", &ret->cookie, sizeof(ret->cookie));
+	take_unsigned(json, object, "netns", &ret->netns, sizeof(ret->netns));
 	take_endpoint(json, object, "local", &ret->local);
 	take_endpoint(json, object, "peer", &ret->peer);
 	take_state(json, object, "was", &ret->was);

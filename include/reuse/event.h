@@ -96,6 +96,7 @@ struct sock_view {
 	uint8_t opened; /* OPENED_…: who made the connection */
 	bool has_timer;
 	uint32_t timer_ms; /* how long the kernel still keeps the connection */
+	uint32_t netns;	   /* SO_NETNS_COOKIE, where nothing was known of it before; 0: not known */
 };
 
 union event_args {

@@ -145,6 +145,8 @@ static void sock_keys(struct out *out, const struct sock_view *sock, bool with_v
 {
 	if (sock->cookie)
 		key_u64(out, KEY("sock"), sock->cookie);
+	if (sock->netns && with_via)
+		key_u64(out, KEY("netns"), sock->netns);
 	key_endpoint(out, KEY("local"), &sock->local);
 	key_endpoint(out, KEY("peer"), &sock->peer);
 	key_state(out, KEY("was"), sock->was);

@@ -485,8 +485,7 @@ static __attribute__((noinline)) bool observe_failed_accept(struct event *ev, ui
  * Of which kind is the connection? Of its listener's: that which the call has begun with, if it is
  * still the number's, and libc has asked it right away and not another library another one.
  */
-static __attribute__((noinline)) void keep_accepted(const struct event *ev, uint64_t began,
-						    bool by_libc)
+static __attribute__((noinline)) void keep_accepted(struct event *ev, uint64_t began, bool by_libc)
 {
 	struct fd_note listener;
 

@@ -130,38 +130,6 @@ static bool is_known(const struct fd_note *note, const struct sock_view *view)
 	       memcmp(&note->peer, &view->peer, sizeof(note->peer)) == 0;
 }
 
-void view_keep(const struct sock_view *view, int fd, uint32_t stack, const struct fd_note *before)
-{
-	struct fd_note note = {.cookie = view->cookie};
-
-	if (!view->cookie || is_known(before, view))
-		return;
-	note.made_ns = before->made_ns ? before->made_ns : clock_ns(CLOCK_MONOTONIC);
-	note.made_at = before->made_ns ? before->made_at : stack;
-	note.next_copy = before->next_copy;
-	note.local = view->local;
-	note.peer = view->peer;
-	note.connect_ms = before->connect_ms;
-	note.state = view->state;
-	note.opened = view->opened;
-	note.listened = before->listened || view->state == STATE_LISTEN;
-	note.asked = before->asked;
-	note.protocol = before->protocol;
-	note.netns = before->netns;
-	fdtable_set(fd, &note);
-}
-
-void view_keep_new(const struct sock_view *view, int fd, uint32_t stack, const struct fd_note *kind)
-{
-	const struct fd_note nothing_noted = {
-		.asked = asked_now(view),
-		.protocol = kind->protocol,
-		.netns = kind->netns,
-	};
-
-	view_keep(view, fd, stack, &nothing_noted);
-}
-
 /* fd_note's protocol. */
 enum { NOTED_TCP = 1, NOTED_MPTCP = 2 };
 
@@ -209,6 +177,49 @@ static uint64_t netns_of(int fd, struct fd_note *note)
 	note->netns = number_of_netns(netns) & NAMESPACES;
 	note->renewed |= note->netns != 0;
 	return netns;
+}
+
+/* On a first event: which machine's 127.0.0.1 is meant, or which container's. */
+static void tell_netns(struct sock_view *view, int fd, struct fd_note *note)
+{
+	const uint64_t netns = netns_of(fd, note);
+
+	note->renewed = false;
+	view->netns = netns <= UINT32_MAX ? (uint32_t)netns : 0;
+}
+
+void view_keep(struct sock_view *view, int fd, uint32_t stack, const struct fd_note *before)
+{
+	struct fd_note note = {.cookie = view->cookie};
+
+	if (!view->cookie || is_known(before, view))
+		return;
+	note.made_ns = before->made_ns ? before->made_ns : clock_ns(CLOCK_MONOTONIC);
+	note.made_at = before->made_ns ? before->made_at : stack;
+	note.next_copy = before->next_copy;
+	note.local = view->local;
+	note.peer = view->peer;
+	note.connect_ms = before->connect_ms;
+	note.state = view->state;
+	note.opened = view->opened;
+	note.listened = before->listened || view->state == STATE_LISTEN;
+	note.asked = before->asked;
+	note.protocol = before->protocol;
+	note.netns = before->netns;
+	if (!view->was)
+		tell_netns(view, fd, &note);
+	fdtable_set(fd, &note);
+}
+
+void view_keep_new(struct sock_view *view, int fd, uint32_t stack, const struct fd_note *kind)
+{
+	const struct fd_note nothing_noted = {
+		.asked = asked_now(view),
+		.protocol = kind->protocol,
+		.netns = kind->netns,
+	};
+
+	view_keep(view, fd, stack, &nothing_noted);
 }
 
 void view_learn_listener(int fd, struct fd_note *note)

@@ -58,16 +58,16 @@ uint8_t view_unseen_syn(struct sock_view *view, const struct tcp_facts *facts);
 /*
  * Note down what the next event of this socket will want to know. before: the note
  * that view_begin found; where it is empty, this is the socket's first event, and
- * stack is where it was made.
+ * stack is where it was made. Where the event does not say in which state it was, it says
+ * in which network namespace.
  */
-void view_keep(const struct sock_view *view, int fd, uint32_t stack, const struct fd_note *before);
+void view_keep(struct sock_view *view, int fd, uint32_t stack, const struct fd_note *before);
 
 /*
  * The same of a socket that the call has made, and whose addresses it was asked for. kind: a note
  * whose protocol and namespace are its own as well.
  */
-void view_keep_new(const struct sock_view *view, int fd, uint32_t stack,
-		   const struct fd_note *kind);
+void view_keep_new(struct sock_view *view, int fd, uint32_t stack, const struct fd_note *kind);
 
 /*
  * Everything by which sock_diag will find this socket; fd must still be open. state: by TCP_INFO;

@@ -5,9 +5,11 @@ that one its event says nothing.
 """
 
 import platform
+import socket
+import sys
 
-from harness import kernel
-from harness.case import Case, wait_until
+from harness import kernel, paths
+from harness.case import Case, needs_root, shimmed, wait_until
 from harness.contract import VIEW_KEYS
 
 # As /proc/PID/task/TID/syscall has them.
@@ -273,3 +275,64 @@ class Numbers(Case):
         p = self.connected(log)
         p("k = cookie(a); m = a.detach(); d = os.dup(m); elsewhere(d); os.close(d)")
         self.closed_through(p, log, "m")
+
+
+SO_NETNS_COOKIE = 71
+
+
+class Namespaces(Case):
+    """The first event of a socket says where it is, as the kernel does."""
+
+    def setUp(self):
+        super().setUp()
+        try:
+            with socket.socket() as sock:
+                self.here = sock.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
+        except OSError:
+            self.skipTest("no SO_NETNS_COOKIE")
+
+    def number(self, cookie):
+        return int.from_bytes(cookie, sys.byteorder)
+
+    def told(self, log):
+        """By whether it is a first event: which namespaces."""
+        told = {True: set(), False: set()}
+        for event in log.read():
+            told["was" not in event].add(event.get("netns"))
+        return told
+
+    def test_first_events_alone(self):
+        log = self.log()
+        p = self.pair(log)
+        p("c.setsockopt(6, 1, 1); d = os.dup(a.fileno()); c.close(); a.close(); l.close()")
+        self.assertEqual(self.told(log), {True: {self.number(self.here)}, False: {None}})
+
+    def test_a_socket_that_was_inherited(self):
+        """Its first event here is whatever is done with it."""
+        log = self.log()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            fd = listener.fileno()
+            status, _, err = self.run_program(
+                [paths.PYTHON, "-I", "-S", "-c", "import os; os.close(%d)" % fd],
+                shimmed(LOG=log.path, FORMAT="json"), pass_fds=[fd])
+            self.assertEqual((status, err), (0, b""))
+        event, = log.read()
+        self.match(event, call="close", was=None, netns=self.number(self.here))
+
+    @needs_root
+    def test_another_namespace(self):
+        """And a socket that was made in the one before."""
+        log = self.log()
+        p = self.puppet(log)
+        p("before = socket.socket(); before.close()")
+        kernel.unshare(kernel.CLONE_NEWNET)
+        kernel.loopback_up()
+        with socket.socket() as sock:
+            there = sock.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
+        self.assertNotEqual(there, self.here)
+        other_log = self.log("other.json")
+        with socket.create_server(("127.0.0.1", 0)):
+            q = self.pair(other_log)
+            q("c.close()")
+        self.assertEqual(self.told(other_log)[True], {self.number(there)})
+        self.assertEqual(self.told(log)[True], {self.number(self.here)})

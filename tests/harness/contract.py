@@ -80,12 +80,13 @@ OPTIONS = (["SO_REUSEADDR"], ["SO_REUSEPORT"], ["SO_REUSEADDR", "SO_REUSEPORT"])
 
 KEYS = ("v", "time", "pid", "tid", "prog", "seq", "call", "by", "fd", "ret", "error", "repeated",
         "args",
-        "sock", "local", "peer", "was", "via", "state", "timer_ms", "closed", "age_ms", "totals",
+        "sock", "netns", "local", "peer", "was", "via", "state", "timer_ms", "closed", "age_ms",
+        "totals",
         "unlisted", "dur_ns", "notes", "stack")
 ALWAYS = ("v", "time", "pid", "tid", "prog", "seq", "call", "ret", "dur_ns")
 EXIT_KEYS = ("age_ms", "totals", "unlisted")
 # What is said of a socket.
-VIEW_KEYS = ("sock", "local", "peer", "was", "via", "state", "timer_ms")
+VIEW_KEYS = ("sock", "netns", "local", "peer", "was", "via", "state", "timer_ms")
 # A call that may wait: when it returns, its number may be another socket's, or nobody's.
 WAITING = ("bind", "connect", "accept", "accept4", "dup2", "dup3")
 CLOSED_KEYS = ("fd", "sock", "local", "peer", "was", "state", "timer_ms")
@@ -339,6 +340,9 @@ def _exit(event):
 def _view(view, what):
     if "sock" in view:
         _number(view["sock"], "sock", 1)
+    if "netns" in view:
+        _number(view["netns"], "netns", 1)
+        _hold("sock" in view and "was" not in view, "netns of %s that was known" % what)
     for key in ("local", "peer"):
         if key in view:
             _hold(isinstance(view[key], str) and ADDRESS.match(view[key]),

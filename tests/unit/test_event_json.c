@@ -162,7 +162,8 @@ static void torn_lines(void **state)
 static void unknown_keys(void **state)
 {
 	static const char line[] = HEAD
-		"\"call\":\"close\",\"netns\":4026531840,\"local\":\"nowhere\",\"was\":\"DOZING\","
+		"\"call\":\"close\",\"to_come\":4026531840,\"local\":\"nowhere\",\"was\":"
+		"\"DOZING\","
 		"\"via\":[\"ESTABLISHED\",\"DOZING\"],\"state\":\"CLOSED\",\"dur_ns\":5,"
 		"\"notes\":[{\"code\":\"to-come\",\"text\":\"it will\"},{\"code\":\"half-closed\"},"
 		"7,{\"code\":\"double-close\",\"by_call\":\"to-come\"}]}";
