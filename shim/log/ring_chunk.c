@@ -195,8 +195,11 @@ static int take_begun(int fd, struct ring_table *table, uint16_t size, uint64_t 
 	return -1;
 }
 
-/* Read the table of a whole ring; whoever truncates it may do so again and again. */
-static bool read_table(int fd, struct ring_table *ret)
+/*
+ * Read the table of a whole ring; whoever truncates it may do so again and again. Within its
+ * caller: a hook's stack has no room for another frame.
+ */
+static inline __attribute__((always_inline)) bool read_table(int fd, struct ring_table *ret)
 {
 	enum { TRIES = 20 };
 
