@@ -250,7 +250,11 @@ static bool await_look(struct source *source)
 	return source->ring.more || await_more(source);
 }
 
-/* What was there when the look began. */
+/*
+ * What was there when the look began. A second one finds what came in its way; and a third, what
+ * was overwritten while that took long: all that is older than an event that nobody has found was
+ * overwritten before it.
+ */
 static bool look(struct source *source)
 {
 	struct source_ring *ring = &source->ring;
@@ -268,7 +272,8 @@ static bool look(struct source *source)
 	first = reader->count;
 	if (first == 0)
 		return true;
-	if (!reader_look(reader) || !settled_sort(reader, first, source->follow, &ring->shown))
+	if (!reader_look(reader) || !reader_look(reader) ||
+	    !settled_sort(reader, first, source->follow, &ring->shown))
 		return failed(source, strerror(errno));
 	ring->more = ring->shown < reader->count;
 	return true;

@@ -247,7 +247,7 @@ class Recorder(Case):
         status, out, err = dump(self.ring)
         self.book.read(out)
         if status:
-            self.assertRegex(err, rb"^tcpshim dump: \S+: (empty|not a flight recorder)")
+            self.assertRegex(err, rb"^tcpshim dump: \S+: (empty|neither a flight recorder)")
 
     @timeout(LIMIT)
     def test_truncated_at_any_moment(self):
