@@ -82,7 +82,7 @@ CLI_OBJ  := $(patsubst %.c,$(OUT)/%.o,$(sort $(wildcard cli/*.c)))
 # Of the tool what tests link too.
 PURE_CLI := $(addprefix $(OUT)/cli/,run_options.o records.o ring_format.o numbers.o places.o \
 	json.o json_take.o note_json.o event_json.o endpoint_parse.o lines.o cli.o unclosed.o elf_file.o \
-	script.o wrapper.o)
+	script.o wrapper.o table.o lives.o)
 
 UNIT     := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
 DEMOS    := $(patsubst demo/%.c,$(OUT)/demo/%,$(wildcard demo/*.c))

@@ -179,6 +179,7 @@ static bool open_path(struct source *source)
 	source->fd = open(source->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (source->fd < 0 || fstat(source->fd, &stat) < 0)
 		return failed(source, strerror(errno));
+	source->log.until = stat.st_size;
 	if (S_ISREG(stat.st_mode))
 		return true;
 	if (!S_ISFIFO(stat.st_mode))
@@ -210,7 +211,8 @@ bool source_open(struct source *source)
 		good = look_at_stdin(source);
 	} else {
 		good = open_path(source);
-		name_others(source);
+		if (!source->quiet)
+			name_others(source);
 	}
 	source->ring.reader.fd = source->fd;
 	return good && (!source->follow || begin_to_follow(source));
@@ -366,9 +368,16 @@ static enum source_got end_lines(struct source *source, struct event *ret)
 	return was_log(source) ? SOURCE_END : SOURCE_FAILED;
 }
 
+/* Who does not follow a log that is written to reads what was there, and so comes to an end. */
+static bool has_read_all(const struct source *source)
+{
+	return !source->follow && source->log.until > 0 &&
+	       lseek(source->fd, 0, SEEK_CUR) >= source->log.until;
+}
+
 static enum source_got fetch_lines(struct source *source, struct event *ret)
 {
-	const ssize_t got = lines_read(&source->log.lines, source->fd);
+	const ssize_t got = has_read_all(source) ? 0 : lines_read(&source->log.lines, source->fd);
 
 	if (got > 0)
 		return SOURCE_PAUSE;
@@ -437,12 +446,12 @@ void source_close(struct source *source)
 	const bool lines = source->kind == SOURCE_LINES;
 	const uint64_t unknown = source->unknown, left_out = source->log.left_out;
 
-	if (unknown)
+	if (unknown && !source->quiet)
 		cli_say(source->who,
 			"%s: %" PRIu64 " event%s left out: of a %s that this build does not know",
 			name_of(source), unknown, plural(unknown),
 			lines ? "call or version" : "call");
-	if (left_out && (source->events || unknown))
+	if (left_out && (source->events || unknown) && !source->quiet)
 		cli_say(source->who, "%s: %" PRIu64 " line%s left out: no event of libreuse",
 			name_of(source), left_out, plural(left_out));
 	if (source->watch >= 0)

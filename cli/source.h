@@ -28,6 +28,7 @@ struct source_lines {
 	struct lines lines;
 	struct event_json reader;
 	uint64_t left_out; /* lines that are no event */
+	off_t until;	   /* what a plain file has when it is opened; 0: unknown */
 };
 
 /* All else is zero before source_open. */
@@ -35,6 +36,7 @@ struct source {
 	const char *who;  /* the subcommand, in whose name is told what is wrong */
 	const char *path; /* "-": standard input */
 	bool follow;
+	bool quiet; /* while it is opened, and closed: what others read it for is told there */
 	int fd;
 	int watch; /* inotify, on what is followed; -1: none */
 	enum { SOURCE_UNDECIDED, SOURCE_RING, SOURCE_LINES } kind;

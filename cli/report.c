@@ -1,0 +1,344 @@
+/*
+ * report.c - tcpshim report: what the events of any number of files tell, what is wrong first.
+ */
+#define _XOPEN_SOURCE 700
+#include "report.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "decimal.h"
+#include "numbers.h"
+
+/* Whoever waits for longer than a second sees how far it is. */
+struct progress {
+	bool shown, wanted;
+	int64_t next_ns;
+	off_t whole; /* bytes; 0: not known */
+};
+
+static bool out_of_memory(void)
+{
+	cli_say("report", "%s", strerror(ENOMEM));
+	return false;
+}
+
+/* The host's number. Files mostly follow others of the same. */
+static bool host_of(struct report *report, const char *name, uint32_t *ret)
+{
+	char **grown;
+
+	for (uint32_t i = report->host_count; i-- > 0;)
+		if (strcmp(report->hosts[i], name) == 0) {
+			*ret = i;
+			return true;
+		}
+	grown = realloc(report->hosts, (report->host_count + 1) * sizeof(*grown));
+	if (!grown)
+		return out_of_memory();
+	report->hosts = grown;
+	grown[report->host_count] = strdup(name);
+	if (!grown[report->host_count])
+		return out_of_memory();
+	*ret = report->host_count++;
+	return true;
+}
+
+static bool add_file(struct report *report, const char *host, const char *path)
+{
+	struct input *input = &report->inputs.all[report->inputs.count++];
+
+	input->path = path;
+	return host_of(report, host, &input->host);
+}
+
+/* Of whom nothing is said: what lies in one folder is of one host. */
+static bool add_path(struct report *report, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = strndup(slash ? path : ".", slash ? (size_t)(slash - path) + 1 : 1);
+	char real[PATH_MAX];
+	bool good;
+
+	if (!folder)
+		return out_of_memory();
+	good = add_file(report, realpath(folder, real) ? real : folder, path);
+	free(folder);
+	return good;
+}
+
+/* NAME=FILE */
+static bool add_named(struct report *report, char *text)
+{
+	char *sign = strchr(text, '=');
+
+	if (!sign || sign == text || !sign[1]) {
+		cli_usage("report", "--host needs NAME=FILE");
+		return false;
+	}
+	*sign = '\0';
+	return add_file(report, text, sign + 1);
+}
+
+/* "90s", "10m", "2h", "3d": before now. */
+static bool parse_ago(const char *text, uint64_t *ret)
+{
+	static const char letters[] = "smhd";
+	static const uint64_t seconds[] = {1, 60, 3600, 86400};
+	const size_t len = strlen(text);
+	const char *unit = len ? strchr(letters, text[len - 1]) : NULL;
+	char digits[16];
+	uint64_t number;
+	const uint64_t now = (uint64_t)time(NULL);
+
+	if (!unit || len > sizeof(digits))
+		return false;
+	memcpy(digits, text, len - 1);
+	digits[len - 1] = '\0';
+	if (!decimal(digits, 1000000, &number))
+		return false;
+	number *= seconds[unit - letters];
+	*ret = (number < now ? now - number : 0) * 1000000000;
+	return true;
+}
+
+/* "2026-11-24T17:02:11Z", the time in it or its seconds left out. */
+static bool parse_since(const char *text, uint64_t *ret)
+{
+	static const char *const forms[] = {"%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d"};
+
+	if (parse_ago(text, ret))
+		return true;
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		struct tm date = {0};
+		const char *end = strptime(text, forms[i], &date);
+		const time_t seconds = end ? timegm(&date) : -1;
+
+		if (!end || seconds < 0 || (*end && strcmp(end, "Z") != 0))
+			continue;
+		*ret = (uint64_t)seconds * 1000000000;
+		return true;
+	}
+	return false;
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+static struct progress progress_begin(const struct report *report)
+{
+	struct progress progress = {.wanted = isatty(STDERR_FILENO),
+				    .next_ns = now_ns() + 1000000000};
+
+	for (size_t i = 0; progress.wanted && i < report->inputs.count; i++) {
+		struct stat stat;
+
+		if (lstat(report->inputs.all[i].path, &stat) == 0 && S_ISREG(stat.st_mode))
+			progress.whole += stat.st_size;
+	}
+	return progress;
+}
+
+static void progress_show(struct progress *progress, const struct report *report)
+{
+	const int64_t now = now_ns();
+
+	if (!progress->wanted || now < progress->next_ns)
+		return;
+	progress->next_ns = now + 200000000;
+	progress->shown = true;
+	fprintf(stderr, "\rtcpshim report: %llu events, %lld of %lld MB ",
+		(unsigned long long)report->tally.events,
+		(long long)inputs_read(&report->inputs) / 1000000,
+		(long long)progress->whole / 1000000);
+}
+
+static void progress_end(const struct progress *progress)
+{
+	if (progress->shown)
+		fprintf(stderr, "\r%*s\r", 70, "");
+}
+
+/* Of many files, many may be open at a time. */
+static void open_many(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static bool read_all(struct report *report)
+{
+	struct progress progress = progress_begin(report);
+	const struct input_event *event;
+	unsigned int turn = 0;
+
+	if (!inputs_begin(&report->inputs, report->inputs.count) || !tally_begin(&report->tally))
+		return out_of_memory();
+	while ((event = inputs_next(&report->inputs))) {
+		tally_event(&report->tally, event);
+		if (++turn % 4096 == 0)
+			progress_show(&progress, report);
+	}
+	tally_finish(&report->tally);
+	progress_end(&progress);
+	return true;
+}
+
+static void forget(struct report *report)
+{
+	inputs_end(&report->inputs);
+	tally_end(&report->tally);
+	for (uint32_t i = 0; i < report->host_count; i++)
+		free(report->hosts[i]);
+	free(report->hosts);
+	free(report->inputs.all);
+}
+
+static int show(struct report *report, bool as_json)
+{
+	open_many();
+	if (!read_all(report))
+		return STATUS_NO;
+	if (report->tally.events || !report->inputs.failed)
+		(as_json ? report_json : report_text)(report);
+	return report->inputs.failed ? STATUS_NO : STATUS_FINE;
+}
+
+static int help(void)
+{
+	puts("Usage: tcpshim report [OPTION...] FILE...\n"
+	     "Say what the events of flight recorders and of logs in JSON tell together: what\n"
+	     "is wrong, the calls, and what became of the connections. - is standard input.\n"
+	     "Files in one folder are of one host.\n"
+	     "\n"
+	     "  --json  the figures, as one object (see tcpshim(1))\n"
+	     "  --host=NAME=FILE\n"
+	     "          FILE too, which is of that host\n"
+	     "  --since=TIME\n"
+	     "          no events before: 2026-11-24T17:02:11Z, or 90s, 10m, 2h, 3d ago\n"
+	     "  --program=NAME\n"
+	     "          events of that program alone\n"
+	     "  --port=PORT\n"
+	     "          events with that port at one end or the other\n"
+	     "  --state=STATE\n"
+	     "          events of sockets in that state, or passing it: CLOSE_WAIT, ...\n"
+	     "  -h, --help, -V, --version");
+	return STATUS_FINE;
+}
+
+static int refuse(int refused, char **argv, const struct option *options)
+{
+	char text[256];
+	struct out wrong = out_into(text, sizeof(text) - 1);
+
+	cli_refused(&wrong, refused, argv, options);
+	*wrong.at = '\0';
+	return cli_usage("report", text);
+}
+
+enum { JSON = 256, HOST, SINCE, PROGRAM, PORT, STATE };
+
+static bool wrong(const char *option, const char *value, const char *accepted)
+{
+	char text[400];
+
+	snprintf(text, sizeof(text), "%s=%.200s is not understood (accepted: %s)", option, value,
+		 accepted);
+	cli_usage("report", text);
+	return false;
+}
+
+/* An option with a value. False where that is wrong, which has been told. */
+static bool understand(struct report *report, int option, char *value)
+{
+	struct tally_filter *filter = &report->tally.filter;
+	uint64_t number;
+	int state;
+
+	switch (option) {
+	case HOST:
+		return add_named(report, value);
+	case SINCE:
+		return parse_since(value, &filter->since_ns) ||
+		       wrong("--since", value, "2026-11-24T17:02:11Z, 90s, 10m, 2h, 3d");
+	case PROGRAM:
+		filter->program = value;
+		return *value || wrong("--program", value, "a name");
+	case PORT:
+		if (!decimal(value, 65535, &number) || !number)
+			return wrong("--port", value, "1 to 65535");
+		filter->port = (uint16_t)number;
+		return true;
+	default:
+		state = find_state(value);
+		if (state == STATE_COUNT || state == STATE_UNKNOWN)
+			return wrong("--state", value, "CLOSED, LISTEN, ESTABLISHED, ...");
+		filter->state = (uint8_t)state;
+		return true;
+	}
+}
+
+static int run(struct report *report, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"json", no_argument, NULL, JSON},
+		{"host", required_argument, NULL, HOST},
+		{"since", required_argument, NULL, SINCE},
+		{"program", required_argument, NULL, PROGRAM},
+		{"port", required_argument, NULL, PORT},
+		{"state", required_argument, NULL, STATE},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{0},
+	};
+	bool as_json = false;
+	int option;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":hV", options, NULL)) != -1) {
+		if (option == 'h')
+			return help();
+		if (option == 'V')
+			return cli_version();
+		if (option == '?' || option == ':')
+			return refuse(option, argv, options);
+		as_json |= option == JSON;
+		if (option != JSON && !understand(report, option, optarg))
+			return STATUS_USAGE;
+	}
+	for (; optind < argc; optind++)
+		if (!add_path(report, argv[optind]))
+			return STATUS_NO;
+	if (!report->inputs.count)
+		return cli_usage("report", "a FILE is to be given");
+	return show(report, as_json);
+}
+
+int report_main(int argc, char **argv)
+{
+	struct report report = {.inputs = {.who = "report"}};
+	int status;
+
+	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
+	report.inputs.all = calloc((size_t)argc, sizeof(*report.inputs.all));
+	status = report.inputs.all ? run(&report, argc, argv) : (out_of_memory(), STATUS_NO);
+	forget(&report);
+	return status;
+}

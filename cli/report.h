@@ -1,0 +1,27 @@
+/*
+ * report.h - the parts of tcpshim report.
+ */
+#ifndef CLI_REPORT_H
+#define CLI_REPORT_H
+
+#include "inputs.h"
+#include "tally.h"
+
+struct report {
+	struct inputs inputs;
+	struct tally tally;
+	char **hosts; /* what a host's number stands for */
+	uint32_t host_count;
+};
+
+void report_text(const struct report *report);
+void report_json(const struct report *report);
+
+/* A kind of findings: its key in JSON, and what it is called. */
+const char *report_found_key(enum found found);
+const char *report_found_name(enum found found);
+
+/* What an enum reset_cause is called. */
+const char *report_reset_cause(uint8_t cause);
+
+#endif
