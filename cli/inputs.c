@@ -66,6 +66,7 @@ static bool advance(struct inputs *inputs, struct input *input)
 	inputs->failed |= got == SOURCE_FAILED;
 	if (got != SOURCE_EVENT)
 		return false;
+	head->ev.time_ns -= head->ev.time_ns % 1000; /* as a log in JSON has it */
 	head->host = input->host;
 	head->place = name_place(inputs, head->ev.stack);
 	head->closed_place = head->ev.notes & NOTE_BIT(NOTE_DOUBLE_CLOSE)

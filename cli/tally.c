@@ -16,6 +16,7 @@ enum {
 	PATHS_MOST = 4096,
 	OTHERS_MOST = 1024,
 	LISTENERS_MOST = 256,
+	STORM_LEAST = 10, /* calls that one event tells: of a second */
 };
 
 /* What has been seen of a life. */
@@ -115,7 +116,7 @@ static void find_storm(struct tally *tally, const struct input_event *event)
 	struct found_key key = key_of(FOUND_STORM, event->host, ev->prog);
 	const uint64_t over_ns = ev->began_ns + ev->dur_ns - ev->more.repeated.since_ns;
 
-	if (is_waiting(ev->error))
+	if (is_waiting(ev->error) || times_of(ev) < STORM_LEAST)
 		return;
 	key.call = ev->call;
 	key.error = ev->error;

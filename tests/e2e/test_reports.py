@@ -1,0 +1,426 @@
+"""tcpshim report: real runs, held against a count of the same lines made here, and the kernel."""
+
+import collections
+import json
+import os
+import re
+import socket
+
+from harness import kernel, paths
+from harness.case import Case, environment, shimmed, wait_until
+
+SYNCHRONIZED = {"ESTABLISHED", "FIN_WAIT_1", "FIN_WAIT_2", "CLOSE_WAIT", "CLOSING", "LAST_ACK",
+                "TIME_WAIT"}
+ATTEMPTS = {"refused": "ECONNREFUSED", "timed-out": "ETIMEDOUT"}
+# Each finding that loopback can make.
+LIFE = """
+import os, select, socket, struct, time
+def fails(call, *what):
+    try: call(*what)
+    except OSError: pass
+    else: raise AssertionError("it worked")
+def closed(s): select.select([s], [], [])
+l = socket.create_server(("127.0.0.1", 0)); at = l.getsockname()
+def pair():
+    c = socket.create_connection(at)
+    return c, l.accept()[0]
+for _ in range(7):
+    c, a = pair(); c.close(); closed(a); a.close()
+for _ in range(3):
+    c, a = pair(); c.send(b"x"); closed(a); a.close(); closed(c); c.close()
+for _ in range(2):
+    s = socket.socket(); fails(s.bind, at); s.close()
+for port in (1, 1, 2):
+    s = socket.socket(); fails(s.connect, ("127.0.0.1", port)); s.close()
+c, a = pair(); number = a.fileno(); a.detach(); os.close(number); fails(os.close, number)
+closed(c); since = time.monotonic()
+while time.monotonic() - since < 1.1: select.select([], [], [], 0.1)
+c.close()
+s = socket.socket()
+for _ in range(500): fails(s.accept)
+s.close()
+l.setblocking(False)
+for _ in range(9): fails(l.accept)
+kept = [s.detach() for p in [pair(), pair()] for s in p] + [socket.socket().detach()]
+c, a = pair(); c.close(); closed(a); kept.append(a.detach()); l.detach()
+"""
+LIFE = LIFE.replace("c = socket.create_connection(at)\n    return c, l.accept()[0]",
+                    "c = socket.create_connection(at); closed(l)\n    return c, l.accept()[0]")
+
+
+def counted(events):
+    """The same figures from the events, by another way."""
+    calls, found, socks = collections.Counter(), collections.Counter(), {}
+    for event in events:
+        times = event.get("repeated", {}).get("times", 1)
+        notes = {note["code"]: note for note in event.get("notes", ())}
+        call, error = event["call"], event.get("error")
+        if call not in ("exit", "wait", "seccomp"):
+            calls[call, event.get("by"), error] += times
+        found["failed_binds"] += times * (call in ("bind", "listen") and bool(error))
+        found["double_close"] += "double-close" in notes
+        found["reset"] += "reset" in notes
+        found["peer_reset"] += "peer-reset" in notes
+        for code, name in ATTEMPTS.items():
+            found[code.replace("-", "_")] += times * (
+                code in notes or (call == "connect" and error == name))
+        if times >= 10 and error not in ("EAGAIN", "EINPROGRESS", "EALREADY", "EINTR"):
+            found["storms"] += times
+        if "sock" in event:
+            path = socks.setdefault(event["sock"], [])
+            steps = [event.get("was")] * (not path and "was" in event) + event.get("via", [])
+            for state in steps + [event["state"]] * ("state" in event):
+                if not path or path[-1] != state:
+                    path.append(state)
+        left = call == "exit" and event.get("state")
+        found["left_open"] += left not in (False, None, "LISTEN", "CLOSE_WAIT")
+        found["close_wait"] += "close-wait" in notes or left == "CLOSE_WAIT"
+    ways = collections.Counter("->".join(path) for path in socks.values()
+                               if SYNCHRONIZED & set(path))
+    return calls, +found, ways
+
+
+class ReportCase(Case):
+    """What the tests of reports share."""
+
+    def report(self, *words, status=0, said=b""):
+        """The figures; and the text, whose form is looked at."""
+        got, out, err = self.run_program([paths.tool(), "report", *words])
+        self.assertEqual((got, err), (status, said))
+        text = out.decode()
+        for line in text.split("\n"):
+            if " " in line.strip():
+                self.assertLessEqual(len(line), 80, line)
+        self.assertNotRegex(text, r"[\x00-\x09\x0b-\x1f\x7f]")
+        got, out, err = self.run_program([paths.tool(), "report", "--json", *words])
+        self.assertEqual((got, err), (status, said))
+        return json.loads(out), text
+
+    def live(self, name="log.json", program=LIFE, **settings):
+        """The log of a program that has run."""
+        os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
+        settings.setdefault("LOG", self.path(name))
+        status, _, err = self.run_program(
+            [paths.PYTHON, "-c", program], shimmed(FORMAT="json", **settings))
+        self.assertEqual((status, err), (0, b""))
+        return self.path(name)
+
+    def lines(self, path):
+        with open(path, encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+
+    def write(self, name, lines):
+        os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
+        with open(self.path(name), "wb") as file:
+            file.write(b"".join(line if isinstance(line, bytes) else
+                                json.dumps(line).encode() + b"\n" for line in lines))
+        return self.path(name)
+
+    def figures(self, report):
+        """As counted() has them."""
+        calls = collections.Counter()
+        for row in report["calls"]:
+            calls[row["call"], row.get("by"), row.get("error")] += row["count"]
+        found = collections.Counter({key: value["count"] for key, value in report["wrong"].items()
+                                     if key != "queue_reset"})
+        ways = collections.Counter()
+        for row in report["connections"]["paths"]:
+            ways["->".join(row["states"])] += row["count"]
+        return calls, +found, ways
+
+    def event(self, number=1, call="socket", **keys):
+        event = {"v": 1, "time": "2026-11-24T17:02:11.%06dZ" % number, "pid": 1, "tid": 1,
+                 "prog": "server", "seq": number, "call": call}
+        event.update(keys)
+        return event
+
+
+class Figures(ReportCase):
+    """What is counted."""
+
+    def test_each_finding(self):
+        path = self.live(REPORT=1, STACK=3)
+        events = self.lines(path)
+        report, text = self.report(path)
+        calls, found, ways = counted(events)
+        self.assertEqual(self.figures(report), (calls, found, ways))
+        self.assertEqual(report["events"], len(events))
+        self.assertEqual(report["all_calls"], sum(calls.values()))
+        self.assertEqual(
+            {key: found[key] for key in ("failed_binds", "double_close", "reset", "refused",
+                                         "close_wait", "left_open", "storms")},
+            {"failed_binds": 2, "double_close": 1, "reset": 3, "refused": 3, "close_wait": 2,
+             "left_open": 5, "storms": 499})
+        wrong = report["wrong"]
+        self.assertEqual(sorted(row["count"] for row in wrong["refused"]["rows"]), [1, 2])
+        self.assertIn({"address": "127.0.0.1:1", "count": 2},
+                      [{key: row[key] for key in ("address", "count")}
+                       for row in wrong["refused"]["rows"]])
+        bind, = wrong["failed_binds"]["rows"]
+        said = next(note["text"] for event in events if event.get("error") == "EADDRINUSE"
+                    for note in event["notes"] if note["code"] == "in-use-listener")
+        self.assertEqual((bind["error"], bind["text"]), ("EADDRINUSE", said))
+        self.assertIn(" ".join(said.split()), " ".join(text.split()))
+        double, = wrong["double_close"]["rows"]
+        self.assertIn("0x", double["place"])
+        self.assertIn("0x", double["closed_at"])
+        for row in wrong["left_open"]["rows"] + wrong["close_wait"]["rows"]:
+            self.assertIn("0x", row["place"])
+        self.assertEqual([row["by_prog"] for row in wrong["peer_reset"]["rows"]],
+                         [wrong["peer_reset"]["rows"][0]["prog"]])
+        self.assertEqual([row["accepted"] for row in report["listeners"]], [14])
+        self.assertEqual(report["connections"]["joined"], report["connections"]["ends"])
+        order = [text.index(name) for name in (
+            "failed binds", "left open", "not closed after", "closed twice", "resets sent",
+            "connects refused", "calls and errors", "ends of connections")]
+        self.assertEqual(order, sorted(order))
+
+    def test_a_recorder_tells_the_same(self):
+        ring = self.ring()
+        self.live(LOG=ring.where, REPORT=1, STACK=3)
+        path = self.write("log.json", ring.read())
+        self.assertEqual(self.report(ring.path), self.report(path))
+        self.assertEqual(self.figures(self.report(ring.path)[0]), counted(self.lines(path)))
+        with open(path, "rb") as file:
+            status, out, err = self.run_program([paths.tool(), "report", "--json", "-"],
+                                                stdin=file)
+        self.assertEqual((status, err), (0, b""))
+        self.assertEqual(self.figures(json.loads(out)), counted(self.lines(path)))
+
+    def test_nothing_wrong(self):
+        path = self.live(program="import socket; socket.create_server(('127.0.0.1', 0)).close()")
+        report, text = self.report(path)
+        self.assertEqual(text.split("\n")[1], "Nothing wrong was found.")
+        self.assertFalse(any(kind["count"] for kind in report["wrong"].values()))
+
+    def test_what_is_open_the_kernel_has(self):
+        log = self.log()
+        p = self.pair(log)
+        p("d = [socket.create_connection(l.getsockname()) for _ in range(4)]\n"
+          "b = [l.accept()[0] for _ in range(4)]\n"
+          "[s.shutdown(socket.SHUT_WR) for s in d[:2]]; s = socket.socket()")
+        for cookie in p.eval("[cookie(s) for s in d[:2]]"):
+            wait_until(lambda: kernel.state_of(cookie) == "FIN_WAIT_2", "the FIN's ACK")
+        p("[s.setsockopt(6, 1, 1) for s in d + b + [a, c, l]]")
+        kept = {event["sock"] for event in log.read() if "sock" in event}
+        states = collections.Counter(kernel.state_of(cookie) for cookie in kept)
+        report, _ = self.report(log.path)
+        self.assertEqual(report["open"], dict(states))
+        self.assertEqual(report["wrong"]["close_wait"]["count"], states["CLOSE_WAIT"])
+        self.assertEqual({row["end"] for row in report["wrong"]["close_wait"]["rows"]}, {"open"})
+
+    def test_times_are_bounds(self):
+        path = self.write("t.json", [
+            self.event(0, "connect", fd=3, ret=0, sock=9, local="127.0.0.1:5", peer="127.0.0.1:6",
+                       was="CLOSED", via=["SYN_SENT"], state="ESTABLISHED", dur_ns=1000),
+            self.event(2000, "shutdown", fd=3, ret=-1, error="EINVAL", args={"how": "SHUT_RD"},
+                       sock=9, was="ESTABLISHED", state="ESTABLISHED", dur_ns=1000),
+            self.event(9000, "close", fd=3, ret=0, sock=9, was="ESTABLISHED",
+                       via=["CLOSE_WAIT", "LAST_ACK"], state="CLOSED", dur_ns=1000)])
+        report, _ = self.report(path)
+        self.assertEqual(report["states"], [
+            {"state": "ESTABLISHED", "count": 1, "at_least_ns": 2000000, "at_most_ns": 9000000,
+             "longest_at_least_ns": 2000000}])
+        self.assertEqual(report["connections"]["paths"][0]["seen"], [1, 0, 1, 0, 0, 1])
+
+
+class Whose(ReportCase):
+    """Which two are the ends of one connection."""
+
+    def test_two_hosts(self):
+        """The same lines in two folders: each connection twice, its ends never joined across."""
+        path = self.live("one/log.json")
+        events = self.lines(path)
+        other = self.write("two/log.json", events)
+        one, two = self.report(path)[0], self.report(path, other)[0]
+        self.assertGreater(one["connections"]["joined"], 20)
+        self.assertEqual(two["connections"]["joined"], 2 * one["connections"]["joined"])
+        self.assertEqual(two["connections"]["ambiguous"], 0)
+        accepted = {event["sock"] for event in events if event["call"].startswith("accept")
+                    and "error" not in event}
+        ends = [self.write("%s/log.json" % name,
+                           [event for event in events if (event.get("sock") in accepted) == side])
+                for name, side in (("servers", True), ("clients", False))]
+        self.assertEqual(self.report(*ends)[0]["connections"]["joined"], 0)
+        named = ["--host=here=" + ends[0], "--host=here=" + ends[1]]
+        self.assertEqual(self.report(*named)[0]["connections"]["joined"],
+                         one["connections"]["joined"])
+
+    def test_one_tuple_a_thousand_times(self):
+        port = self.port()
+        path = self.live(program="""
+import select, socket, struct
+l = socket.create_server(("127.0.0.1", 0))
+for _ in range(1000):
+    c = socket.socket()
+    c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    c.bind(("127.0.0.1", %d)); c.connect(l.getsockname()); a, _ = l.accept()
+    c.close(); select.select([a], [], []); a.close()
+""" % port)
+        report, _ = self.report(path)
+        self.assertEqual(report["connections"]["ends"], 2000)
+        self.assertEqual(report["connections"]["joined"], 2000)
+        row, = report["wrong"]["peer_reset"]["rows"]
+        self.assertEqual((row["count"], row["by_prog"]), (1000, row["prog"]))
+
+    def test_two_namespaces(self):
+        """One host, one tuple, twice: nobody knows which two belong together."""
+        def end(number, call, sock, ends):
+            return self.event(number, call, fd=3, ret=4, sock=sock, state="ESTABLISHED",
+                              local="127.0.0.1:%d" % ends[0], peer="127.0.0.1:%d" % ends[1])
+        lines = [end(1, "connect", 1, (5, 6)), end(2, "accept", 2, (6, 5)),
+                 end(3, "connect", 3, (5, 6)), end(4, "accept", 4, (6, 5))]
+        joined = self.report(self.write("one.json", lines[:2]))[0]["connections"]
+        self.assertEqual((joined["joined"], joined["ambiguous"]), (2, 0))
+        joined = self.report(self.write("two.json", lines))[0]["connections"]
+        self.assertEqual((joined["joined"], joined["ambiguous"]), (0, 4))
+
+
+class Files(ReportCase):
+    """Files of all kinds."""
+
+    def test_many(self):
+        """A log cut into more files than are open at a time, in any order."""
+        path = self.live(REPORT=1)
+        events = self.lines(path)
+        parts = [self.write("parts/%d.json" % number, [event])
+                 for number, event in enumerate(events)]
+        self.assertGreater(len(parts), 70)
+        report = self.report(*parts)
+        self.assertEqual(self.report(*reversed(parts)), report)
+        self.assertEqual(self.figures(report[0]), counted(events))
+        self.assertEqual(report[0]["connections"], self.report(path)[0]["connections"])
+
+    def test_what_is_no_event(self):
+        path = self.live()
+        with open(path, "rb") as file:
+            lines = file.readlines()
+        strange = [b"server: listening\n", lines[0].replace(b'"v":1', b'"v":2'), b"\0\xff\n"]
+        mixed = self.write("mixed.json", lines[:9] + strange + lines[9:] + [lines[0][:-30]])
+        said = ("tcpshim report: %s: 1 event left out: of a call or version that this build does "
+                "not know\ntcpshim report: %s: 3 lines left out: no event of libreuse\n"
+                % (mixed, mixed)).encode()
+        self.assertEqual(self.figures(self.report(mixed, said=said)[0]), counted(self.lines(path)))
+
+    def test_a_file_that_is_written(self):
+        log = self.log()
+        p = self.puppet(log)
+        p.begin("for _ in range(3000): socket.socket().close()")
+        log.wait(lambda event: event["call"] == "close")
+        before = len(log.read())
+        report, _ = self.report_while_written(log.path)
+        self.assertGreaterEqual(report["events"], before)
+        p.result()
+        self.assertEqual(self.report(log.path)[0]["events"], len(log.read()))
+
+    def report_while_written(self, path):
+        """The last line may be half there."""
+        status, out, err = self.run_program([paths.tool(), "report", "--json", path])
+        self.assertEqual(status, 0)
+        self.assertRegex(err, rb"^(|tcpshim report: .*: 1 line left out: no event of libreuse\n)$")
+        return json.loads(out), err
+
+    def test_one_that_can_not_be_read(self):
+        path = self.live()
+        other = self.write("other", [b"no log\n"])
+        for name, why in ((self.path("nothing"), "No such file or directory"),
+                          (other, "neither a flight recorder nor a log in JSON")):
+            said = ("tcpshim report: %s: %s\n" % (name, why)).encode()
+            report, _ = self.report(path, name, status=1, said=said)
+            self.assertEqual(self.figures(report), counted(self.lines(path)))
+            self.assertEqual(self.run_program([paths.tool(), "report", name]), (1, b"", said))
+
+    def test_progress_on_a_terminal(self):
+        """Where it takes longer than a second; and then it is gone."""
+        path = self.write("much.json", [self.event(n) for n in range(5000)])
+        feeder = """
+import sys, time
+with open(sys.argv[1], "rb") as file: lines = file.read()
+end = time.monotonic() + 1.5
+while time.monotonic() < end: sys.stdout.buffer.write(lines)
+"""
+        text = self.run_on_terminal(
+            ["sh", "-c", '"$0" -c "$1" "$2" | "$3" report -', paths.PYTHON, feeder, path,
+             paths.tool()], environment())
+        self.assertRegex(text, rb"^\rtcpshim report: \d+ events, \d+ of \d+ MB .*\r +\r$")
+        self.assertEqual(self.run_on_terminal([paths.tool(), "report", path], environment()), b"")
+
+
+class Hostile(ReportCase):
+    """What somebody else has written."""
+
+    def test_names_stay_text(self):
+        for name in ("\x1b[2J\x07", "a\nFAKE 1", "<b>&\"'", "\u202e\u0085x", "%s%n"):
+            path = self.write("hostile.json", [
+                self.event(1, "bind", prog=name, fd=3, ret=-1, error="EADDRINUSE", sock=1,
+                           local="0.0.0.0:80", state="CLOSED",
+                           stack=[{"module": name, "offset": "0x1"}])])
+            report, text = self.report(path)
+            row, = report["wrong"]["failed_binds"]["rows"]
+            self.assertEqual(row["prog"], name)
+            self.assertNotIn("\nFAKE", text)
+            self.assertRegex(text, r"\n          1  .*: bind 0\.0\.0\.0:80 EADDRINUSE\n")
+
+    def test_tables_are_bounded(self):
+        """More programs, listeners and findings than there is room for: counted, and told."""
+        lines = []
+        for number in range(5000):
+            name = "p%d" % number
+            lines.append(self.event(number, "bind", prog=name, fd=3, ret=-1, error="EACCES",
+                                    local="0.0.0.0:80"))
+            lines.append(self.event(number, "listen", prog=name, fd=3, ret=0, sock=number + 1,
+                                    args={"backlog": 5}, local="0.0.0.0:80", state="LISTEN"))
+        report, text = self.report(self.write("many.json", lines))
+        self.assertEqual(report["wrong"]["failed_binds"]["count"], 5000)
+        self.assertEqual(len(report["wrong"]["failed_binds"]["rows"]), 4096)
+        self.assertEqual(report["left_out"]["findings"], 904)
+        self.assertEqual(report["left_out"]["listeners"], 5000 - len(report["listeners"]))
+        self.assertEqual(report["open"], {"LISTEN": 5000})
+        self.assertIn("for want of room: 904 findings", text)
+        self.assertIn("1,024 programs or more", text.replace("1,025", "1,024"))
+
+
+class Narrowed(ReportCase):
+    """--since, --program, --port, --state; and wrong usage."""
+
+    def test_each(self):
+        path = self.live()
+        events = self.lines(path)
+        port = next(event["local"] for event in events if event["call"] == "listen").split(":")[1]
+        middle = events[len(events) // 2]["time"]
+        since = middle[:19] + "Z"
+
+        def names(event, port):
+            return any(event.get(key, "").endswith(":" + port) for key in ("local", "peer"))
+
+        def passes(event, state):
+            return state in (event.get("was"), event.get("state"), *event.get("via", ()))
+        for words, wanted in (
+                (["--since=" + since], lambda event: event["time"] >= since[:-1]),
+                (["--since=1d"], lambda event: True),
+                (["--program=" + events[0]["prog"]], lambda event: True),
+                (["--program=nosuch"], lambda event: False),
+                (["--port=" + port], lambda event: names(event, port)),
+                (["--state=CLOSE_WAIT"], lambda event: passes(event, "CLOSE_WAIT")),
+                (["--state=LISTEN", "--port", port],
+                 lambda event: passes(event, "LISTEN") and names(event, port))):
+            report, _ = self.report(*words, path)
+            passed = [event for event in events if wanted(event)]
+            self.assertEqual(report["events"], len(passed), words)
+            self.assertEqual(self.figures(report)[0], counted(passed)[0], words)
+        whole = counted(events)[2]
+        narrowed = self.figures(self.report("--state=CLOSE_WAIT", path)[0])[2]
+        self.assertEqual(narrowed, {way: count for way, count in whole.items()
+                                    if "CLOSE_WAIT" in way})
+
+    def test_wrong_usage(self):
+        for words in ([], ["--since=yesterday", "f"], ["--port=0", "f"], ["--port=x", "f"],
+                      ["--state=OPEN", "f"], ["--program=", "f"], ["--host=a", "f"],
+                      ["--host==f"], ["--nosuch", "f"], ["--json=1", "f"], ["--since"]):
+            status, out, err = self.run_program([paths.tool(), "report", *words])
+            self.assertEqual((status, out, err.count(b"\n")), (2, b"", 1), words)
+            self.assertIn(b"(see tcpshim report --help)", err)
+        for word in ("--help", "-h", "--version", "-V"):
+            status, out, err = self.run_program([paths.tool(), "report", word])
+            self.assertEqual((status, err), (0, b""))
+            self.assertLessEqual(max(map(len, re.split(rb"\n", out))), 80)
