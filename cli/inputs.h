@@ -25,9 +25,7 @@ struct input {
 	const char *path;
 	uint32_t host;
 	uint64_t first_ns;
-	bool open;
-	struct source source;
-	struct input_event *head;
+	struct opened *now; /* while it is read; else NULL */
 };
 
 /* All else is zero before inputs_begin. */

@@ -468,7 +468,7 @@ static void print_first(const struct tally *tally)
 
 	out_count(&out, tally->events);
 	out_str(&out, tally->events == 1 ? " event of " : " events of ");
-	out_count(&out, tally->programs.count + (tally->programs.left_out != 0));
+	out_count(&out, tally->programs.count);
 	out_str(&out, tally->programs.left_out	   ? " programs or more"
 		      : tally->programs.count == 1 ? " program"
 						   : " programs");

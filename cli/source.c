@@ -90,11 +90,42 @@ static bool begin_lines(struct source *source)
 	       failed(source, strerror(errno));
 }
 
+/* PATH.N, N being 8 hexadecimal digits? */
+static bool is_beside(const char *name, const char *base)
+{
+	const size_t len = strlen(base);
+
+	return strncmp(name, base, len) == 0 && name[len] == '.' && strlen(name + len + 1) == 8 &&
+	       strspn(name + len + 1, "0123456789abcdef") == 8;
+}
+
+/* Other builds record beside a recorder that they find: whoever wants all must know. */
+static void name_others(const struct source *source)
+{
+	const char *slash = strrchr(source->path, '/');
+	const char *base = slash ? slash + 1 : source->path;
+	const int folder_len = (int)(base - source->path);
+	char *folder =
+		strndup(folder_len ? source->path : ".", folder_len ? (size_t)folder_len : 1);
+	DIR *dir = folder ? opendir(folder) : NULL;
+	const struct dirent *entry;
+
+	free(folder);
+	while (dir && (entry = readdir(dir)))
+		if (is_beside(entry->d_name, base))
+			cli_say(source->who, "%s: another build recorded into %.*s%s", source->path,
+				folder_len, source->path, entry->d_name);
+	if (dir)
+		closedir(dir);
+}
+
 /* Of a file that begins as a ring does: can this build read it? */
 static bool begin_ring(struct source *source, struct ring_front *front, size_t got)
 {
 	const struct ring_head *head = &front->head;
 
+	if (!is_stdin(source) && !source->quiet)
+		name_others(source);
 	if (got < sizeof(*front) || memcmp(head->name, RING_NAME, sizeof(RING_NAME)) != 0 ||
 	    (head->version == RING_VERSION && !ring_head_is_one(head)) || !head->version)
 		return failed(source, neither);
@@ -126,35 +157,6 @@ static bool decide(struct source *source)
 	if (is_zeros(&front.head) || memcmp(front.head.name, RING_NAME, strlen(RING_NAME)) == 0)
 		return begin_ring(source, &front, (size_t)got);
 	return begin_lines(source);
-}
-
-/* PATH.N, N being 8 hexadecimal digits? */
-static bool is_beside(const char *name, const char *base)
-{
-	const size_t len = strlen(base);
-
-	return strncmp(name, base, len) == 0 && name[len] == '.' && strlen(name + len + 1) == 8 &&
-	       strspn(name + len + 1, "0123456789abcdef") == 8;
-}
-
-/* Other builds record beside a recorder that they find: whoever wants all must know. */
-static void name_others(const struct source *source)
-{
-	const char *slash = strrchr(source->path, '/');
-	const char *base = slash ? slash + 1 : source->path;
-	const int folder_len = (int)(base - source->path);
-	char *folder =
-		strndup(folder_len ? source->path : ".", folder_len ? (size_t)folder_len : 1);
-	DIR *dir = folder ? opendir(folder) : NULL;
-	const struct dirent *entry;
-
-	free(folder);
-	while (dir && (entry = readdir(dir)))
-		if (is_beside(entry->d_name, base))
-			cli_say(source->who, "%s: another build recorded into %.*s%s", source->path,
-				folder_len, source->path, entry->d_name);
-	if (dir)
-		closedir(dir);
 }
 
 /* From where it stands it is read as a pipe is; a plain file may be a ring. */
@@ -207,13 +209,7 @@ bool source_open(struct source *source)
 	bool good;
 
 	source->fd = source->watch = -1;
-	if (is_stdin(source)) {
-		good = look_at_stdin(source);
-	} else {
-		good = open_path(source);
-		if (!source->quiet)
-			name_others(source);
-	}
+	good = is_stdin(source) ? look_at_stdin(source) : open_path(source);
 	source->ring.reader.fd = source->fd;
 	return good && (!source->follow || begin_to_follow(source));
 }

@@ -377,7 +377,7 @@ class Hostile(ReportCase):
         self.assertEqual(report["left_out"]["listeners"], 5000 - len(report["listeners"]))
         self.assertEqual(report["open"], {"LISTEN": 5000})
         self.assertIn("for want of room: 904 findings", text)
-        self.assertIn("1,024 programs or more", text.replace("1,025", "1,024"))
+        self.assertIn("1,024 programs or more", text)
 
 
 class Narrowed(ReportCase):
