@@ -35,10 +35,10 @@ static uint64_t sum_of(const struct endpoint *end)
 	return sum_word(sum_words(SUM_BEGIN, words, 2), end->port);
 }
 
-static struct life **ends_slot(struct lives *lives, uint32_t host, const struct endpoint *local,
+static struct life **ends_slot(struct lives *lives, const struct endpoint *local,
 			       const struct endpoint *peer)
 {
-	return &lives->by_ends[sum_word(sum_of(local), sum_of(peer) + host) % SLOTS];
+	return &lives->by_ends[sum_word(sum_of(local), sum_of(peer)) % SLOTS];
 }
 
 static bool is_synchronized(uint8_t state)
@@ -65,7 +65,7 @@ static void unlist(struct lives *lives, struct life *life)
 	if (life->before_by_ends)
 		life->before_by_ends->next_by_ends = life->next_by_ends;
 	else
-		*ends_slot(lives, life->host, &life->local, &life->peer) = life->next_by_ends;
+		*ends_slot(lives, &life->local, &life->peer) = life->next_by_ends;
 	if (life->next_by_ends)
 		life->next_by_ends->before_by_ends = life->before_by_ends;
 	life->listed = false;
@@ -73,7 +73,7 @@ static void unlist(struct lives *lives, struct life *life)
 
 static void list(struct lives *lives, struct life *life)
 {
-	struct life **slot = ends_slot(lives, life->host, &life->local, &life->peer);
+	struct life **slot = ends_slot(lives, &life->local, &life->peer);
 
 	life->next_by_ends = *slot;
 	if (*slot)
@@ -239,7 +239,7 @@ static struct life *keep_one(struct lives *lives, struct life *kept, struct life
 
 static void find_mate(struct lives *lives, struct life *life)
 {
-	struct life *other = *ends_slot(lives, life->host, &life->peer, &life->local);
+	struct life *other = *ends_slot(lives, &life->peer, &life->local);
 	struct life *kept = NULL, *next;
 
 	life->paired = true;
