@@ -5,7 +5,7 @@ import json
 import os
 import random
 import re
-import socket
+import signal
 
 from harness import kernel, paths
 from harness.case import Case, environment, shimmed, wait_until
@@ -313,6 +313,28 @@ class Files(ReportCase):
         self.assertGreaterEqual(report["events"], before)
         p.result()
         self.assertEqual(self.report(log.path)[0]["events"], len(log.read()))
+
+    def test_what_comes_later_keeps_nobody(self):
+        """Read is what was there when the file was opened, and less than a buffer behind it."""
+        lines = [self.event(n % 1000000) for n in range(100000)]
+        path = self.write("much.json", lines)
+        tool = self.start([paths.tool(), "report", "--json", path])
+        folder = "/proc/%d/fd" % tool.pid
+
+        def opened():
+            try:
+                return any(os.readlink(os.path.join(folder, name)) == path
+                           for name in os.listdir(folder))
+            except OSError:
+                return tool.poll() is not None
+        wait_until(opened, "the file to be opened")
+        tool.send_signal(signal.SIGSTOP)
+        with open(path, "ab") as file:
+            file.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines[:20000]))
+        tool.send_signal(signal.SIGCONT)
+        report = json.loads(tool.communicate(timeout=60)[0])
+        self.assertLess(report["events"], 102000)
+        self.assertGreaterEqual(report["events"], 100000)
 
     def report_while_written(self, path):
         """The last line may be half there."""
