@@ -19,12 +19,6 @@
 
 enum { OPEN_AT_FIRST = 64, PLACE_SIZE = 256, PLACES_MOST = 8192 };
 
-/* A file that is being read, and the event that comes next. */
-struct opened {
-	struct source source;
-	struct input_event head;
-};
-
 static uint32_t name_place(struct inputs *inputs, uint32_t stack)
 {
 	_Alignas(uint64_t) char name[PLACE_SIZE] = {0};
@@ -64,11 +58,11 @@ static void say_why(struct input_event *head)
 /* The next event of this file. False where it has no more. */
 static bool advance(struct inputs *inputs, struct input *input)
 {
-	struct input_event *head = &input->now->head;
+	struct input_event *head = &input->head;
 	enum source_got got;
 
 	do
-		got = source_next(&input->now->source, &head->ev);
+		got = source_next(input->source, &head->ev);
 	while (got == SOURCE_PAUSE);
 	inputs->failed |= got == SOURCE_FAILED;
 	if (got != SOURCE_EVENT)
@@ -85,38 +79,36 @@ static bool advance(struct inputs *inputs, struct input *input)
 
 static off_t read_of(const struct input *input)
 {
-	const off_t at = lseek(input->now->source.fd, 0, SEEK_CUR);
+	const off_t at = lseek(input->source->fd, 0, SEEK_CUR);
 
 	return at < 0 ? 0 : at;
 }
 
 static void shut(struct inputs *inputs, struct input *input, bool quiet)
 {
-	if (input->now->source.fd >= 0 && !quiet)
+	if (input->source->fd >= 0 && !quiet)
 		inputs->done += read_of(input);
-	input->now->source.quiet = quiet;
-	source_close(&input->now->source);
-	free(input->now);
-	input->now = NULL;
+	input->source->quiet = quiet;
+	source_close(input->source);
+	source_free(input->source);
+	input->source = NULL;
 }
 
 /* Its first event is its head. False where it has none. */
 static bool begin(struct inputs *inputs, struct input *input, bool quiet)
 {
-	input->now = calloc(1, sizeof(*input->now));
-	if (!input->now) {
+	input->source = source_make(inputs->who, input->path);
+	if (!input->source) {
 		cli_say(inputs->who, "%s: %s", input->path, strerror(errno));
 		inputs->failed = true;
 		return false;
 	}
-	input->now->source.who = inputs->who;
-	input->now->source.path = input->path;
-	input->now->source.quiet = quiet;
-	if (source_open(&input->now->source) && advance(inputs, input)) {
-		input->first_ns = input->now->head.ev.time_ns;
+	input->source->quiet = quiet;
+	if (source_open(input->source) && advance(inputs, input)) {
+		input->first_ns = input->head.ev.time_ns;
 		return true;
 	}
-	inputs->failed |= input->now->source.kind == SOURCE_UNDECIDED || !input->now->source.events;
+	inputs->failed |= input->source->kind == SOURCE_UNDECIDED || !input->source->events;
 	shut(inputs, input, false);
 	return false;
 }
@@ -126,7 +118,7 @@ static bool is_plain(const struct input *input)
 {
 	struct stat stat;
 
-	return input->now->source.fd > STDIN_FILENO && fstat(input->now->source.fd, &stat) == 0 &&
+	return input->source->fd > STDIN_FILENO && fstat(input->source->fd, &stat) == 0 &&
 	       S_ISREG(stat.st_mode);
 }
 
@@ -168,8 +160,7 @@ static size_t earliest(const struct inputs *inputs)
 	size_t first = 0;
 
 	for (size_t i = 1; i < inputs->opened; i++)
-		if (inputs->open[i]->now->head.ev.time_ns <
-		    inputs->open[first]->now->head.ev.time_ns)
+		if (inputs->open[i]->head.ev.time_ns < inputs->open[first]->head.ev.time_ns)
 			first = i;
 	return first;
 }
@@ -181,7 +172,7 @@ static void open_next(struct inputs *inputs)
 		struct input *next = inputs->waiting[inputs->began];
 
 		if (inputs->opened &&
-		    inputs->open[earliest(inputs)]->now->head.ev.time_ns < next->first_ns)
+		    inputs->open[earliest(inputs)]->head.ev.time_ns < next->first_ns)
 			return;
 		inputs->began++;
 		if (begin(inputs, next, true))
@@ -210,7 +201,7 @@ const struct input_event *inputs_next(struct inputs *inputs)
 	if (!inputs->opened)
 		return NULL;
 	inputs->current = inputs->open[earliest(inputs)];
-	return &inputs->current->now->head;
+	return &inputs->current->head;
 }
 
 off_t inputs_read(const struct inputs *inputs)

@@ -25,7 +25,8 @@ struct input {
 	const char *path;
 	uint32_t host;
 	uint64_t first_ns;
-	struct opened *now; /* while it is read; else NULL */
+	struct source *source;	 /* while it is read; else NULL */
+	struct input_event head; /* the next one */
 };
 
 /* All else is zero before inputs_begin. */

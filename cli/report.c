@@ -31,61 +31,59 @@ static bool out_of_memory(void)
 	return false;
 }
 
-/* The host's number. Files mostly follow others of the same. */
-static bool host_of(struct report *report, const char *name, uint32_t *ret)
+static bool is_same(const struct host *a, const struct host *b)
 {
-	char **grown;
-
-	for (uint32_t i = report->host_count; i-- > 0;)
-		if (strcmp(report->hosts[i], name) == 0) {
-			*ret = i;
-			return true;
-		}
-	grown = realloc(report->hosts, (report->host_count + 1) * sizeof(*grown));
-	if (!grown)
-		return out_of_memory();
-	report->hosts = grown;
-	grown[report->host_count] = strdup(name);
-	if (!grown[report->host_count])
-		return out_of_memory();
-	*ret = report->host_count++;
-	return true;
+	if (a->dev || b->dev)
+		return a->dev == b->dev && a->ino == b->ino;
+	return a->len == b->len && memcmp(a->name, b->name, a->len) == 0;
 }
 
-static bool add_file(struct report *report, const char *host, const char *path)
+/* The host's number. Files mostly follow others of the same. */
+static uint32_t host_of(struct report *report, const struct host *host)
+{
+	for (uint32_t i = report->host_count; i-- > 0;)
+		if (is_same(&report->hosts[i], host))
+			return i;
+	report->hosts[report->host_count] = *host;
+	return report->host_count++;
+}
+
+static void add_file(struct report *report, const struct host *host, const char *path)
 {
 	struct input *input = &report->inputs.all[report->inputs.count++];
 
 	input->path = path;
-	return host_of(report, host, &input->host);
+	input->host = host_of(report, host);
 }
 
 /* Of whom nothing is said: what lies in one folder is of one host. */
-static bool add_path(struct report *report, const char *path)
+static void add_path(struct report *report, const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	char *folder = strndup(slash ? path : ".", slash ? (size_t)(slash - path) + 1 : 1);
-	char real[PATH_MAX];
-	bool good;
+	struct host host = {.name = slash ? path : ".", .len = slash ? (size_t)(slash - path) : 1};
+	char folder[PATH_MAX];
+	struct stat stat_of;
 
-	if (!folder)
-		return out_of_memory();
-	good = add_file(report, realpath(folder, real) ? real : folder, path);
-	free(folder);
-	return good;
+	host.len += slash == path;
+	snprintf(folder, sizeof(folder), "%.*s", (int)host.len, host.name);
+	if (strcmp(path, "-") != 0 && stat(folder, &stat_of) == 0) {
+		host.dev = stat_of.st_dev;
+		host.ino = stat_of.st_ino;
+	}
+	add_file(report, &host, path);
 }
 
 /* NAME=FILE */
-static bool add_named(struct report *report, char *text)
+static bool add_named(struct report *report, const char *text)
 {
-	char *sign = strchr(text, '=');
+	const char *sign = strchr(text, '=');
 
 	if (!sign || sign == text || !sign[1]) {
 		cli_usage("report", "--host needs NAME=FILE");
 		return false;
 	}
-	*sign = '\0';
-	return add_file(report, text, sign + 1);
+	add_file(report, &(struct host){.name = text, .len = (size_t)(sign - text)}, sign + 1);
+	return true;
 }
 
 /* "90s", "10m", "2h", "3d": before now. */
@@ -205,8 +203,6 @@ static void forget(struct report *report)
 {
 	inputs_end(&report->inputs);
 	tally_end(&report->tally);
-	for (uint32_t i = 0; i < report->host_count; i++)
-		free(report->hosts[i]);
 	free(report->hosts);
 	free(report->inputs.all);
 }
@@ -324,8 +320,7 @@ static int run(struct report *report, int argc, char **argv)
 			return STATUS_USAGE;
 	}
 	for (; optind < argc; optind++)
-		if (!add_path(report, argv[optind]))
-			return STATUS_NO;
+		add_path(report, argv[optind]);
 	if (!report->inputs.count)
 		return cli_usage("report", "a FILE is to be given");
 	return show(report, as_json);
@@ -334,11 +329,15 @@ static int run(struct report *report, int argc, char **argv)
 int report_main(int argc, char **argv)
 {
 	struct report report = {.inputs = {.who = "report"}};
-	int status;
+	int status = STATUS_NO;
 
 	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
 	report.inputs.all = calloc((size_t)argc, sizeof(*report.inputs.all));
-	status = report.inputs.all ? run(&report, argc, argv) : (out_of_memory(), STATUS_NO);
+	report.hosts = calloc((size_t)argc, sizeof(*report.hosts));
+	if (report.inputs.all && report.hosts)
+		status = run(&report, argc, argv);
+	else
+		out_of_memory();
 	forget(&report);
 	return status;
 }

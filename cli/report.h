@@ -4,13 +4,23 @@
 #ifndef CLI_REPORT_H
 #define CLI_REPORT_H
 
+#include <sys/types.h>
+
 #include "inputs.h"
 #include "tally.h"
+
+/* One that was named; or a folder, whose files are of one. The name is not ended. */
+struct host {
+	const char *name;
+	size_t len;
+	dev_t dev; /* of the folder; 0: it was named */
+	ino_t ino;
+};
 
 struct report {
 	struct inputs inputs;
 	struct tally tally;
-	char **hosts; /* what a host's number stands for */
+	struct host *hosts; /* what a host's number stands for */
 	uint32_t host_count;
 };
 

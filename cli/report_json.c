@@ -76,7 +76,7 @@ static void put_time(const char *key, uint64_t ns)
 
 static void put_host(const struct report *report, uint64_t host)
 {
-	put_word("host", report->hosts[host]);
+	put_text("host", report->hosts[host].name, report->hosts[host].len);
 }
 
 static void put_detail(const struct found_row *row)

@@ -73,7 +73,7 @@ static void out_name(struct out *out, const struct report *report, const char pr
 	if (report->host_count < 2)
 		return;
 	out_char(out, '@');
-	out_plain(out, report->hosts[host], strlen(report->hosts[host]));
+	out_plain(out, report->hosts[host].name, report->hosts[host].len);
 }
 
 static void print_wrapped(struct out *out, size_t indent)

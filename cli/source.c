@@ -204,6 +204,22 @@ static bool begin_to_follow(struct source *source)
 	       failed(source, strerror(errno));
 }
 
+struct source *source_make(const char *who, const char *path)
+{
+	struct source *source = calloc(1, sizeof(*source));
+
+	if (source) {
+		source->who = who;
+		source->path = path;
+	}
+	return source;
+}
+
+void source_free(struct source *source)
+{
+	free(source);
+}
+
 bool source_open(struct source *source)
 {
 	bool good;

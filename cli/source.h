@@ -54,6 +54,10 @@ enum source_got {
 	SOURCE_FAILED, /* and why has been told */
 };
 
+/* One that is not opened yet; NULL for want of memory. And the end of it, when it is closed. */
+struct source *source_make(const char *who, const char *path);
+void source_free(struct source *source);
+
 /* False where it can't be read, and why has been told. Close it in any case. */
 bool source_open(struct source *source);
 
