@@ -1,7 +1,6 @@
 /*
  * report.c - tcpshim report: what the events of any number of files tell, what is wrong first.
  */
-#define _XOPEN_SOURCE 700
 #include "report.h"
 
 #include <errno.h>
