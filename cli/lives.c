@@ -214,9 +214,16 @@ static bool overlaps(const struct life *life, const struct life *other)
 	return other->end != LIFE_CLOSED || other->until_ns >= life->first_ns;
 }
 
+/* From one namespace into another goes what is not on loopback. */
+static bool may_meet(const struct life *life, const struct life *other)
+{
+	return other->host == life->host && (!endpoint_is_loopback(&life->local) || !life->netns ||
+					     !other->netns || other->netns == life->netns);
+}
+
 static bool mirrors(const struct life *life, const struct life *other)
 {
-	return other->host == life->host && endpoint_same(&other->local, &life->peer) &&
+	return may_meet(life, other) && endpoint_same(&other->local, &life->peer) &&
 	       endpoint_same(&other->peer, &life->local);
 }
 
@@ -380,6 +387,7 @@ static struct life *add(struct lives *lives, uint32_t host, const struct event *
 	if (ev->time_ns < life->last_ns)
 		return life;
 	life->last_ns = ev->time_ns;
+	life->netns = sock->netns ? sock->netns : life->netns;
 	walk(lives, life, ev, sock);
 	know_ends(lives, life, sock);
 	life->until_ns = ev->time_ns + kept_ns(sock);

@@ -34,6 +34,7 @@ enum life_end { LIFE_OPEN, LIFE_LEFT /* at its process's end */, LIFE_CLOSED };
 struct life {
 	uint64_t cookie;
 	uint32_t host;
+	uint32_t netns; /* network namespace; 0: not known */
 	uint32_t place; /* where it was made, by the caller's number; 0: not known */
 	struct endpoint local, peer;
 	char prog[16]; /* that was seen with it last */

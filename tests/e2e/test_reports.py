@@ -276,6 +276,23 @@ for _ in range(1000):
         joined = self.report(self.write("two.json", lines))[0]["connections"]
         self.assertEqual((joined["joined"], joined["ambiguous"]), (0, 4))
 
+    def test_two_namespaces_that_are_told(self):
+        """127.0.0.1 of the one is not that of the other; other addresses may be met from both."""
+        def ends(host, netns):
+            client, server = host + ":5", host + ":6"
+            return [self.event(1, "connect", fd=3, ret=0, sock=netns * 2, netns=netns,
+                               local=client, peer=server, state="ESTABLISHED"),
+                    self.event(2, "accept", fd=3, ret=4, sock=netns * 2 + 1, netns=netns,
+                               local=server, peer=client, state="ESTABLISHED")]
+        for host, joined in (("127.0.0.1", 4), ("192.0.2.1", 0)):
+            lines = ends(host, 7) + ends(host, 8)
+            told = self.report(self.write("%s.json" % host, lines))[0]["connections"]
+            self.assertEqual((told["joined"], told["ambiguous"]), (joined, 4 - joined))
+        # From a client in a container to a server in another one.
+        across = [ends("192.0.2.1", 7)[0], ends("192.0.2.1", 8)[1]]
+        told = self.report(self.write("across.json", across))[0]["connections"]
+        self.assertEqual((told["joined"], told["ambiguous"]), (2, 0))
+
 
 class Files(ReportCase):
     """Files of all kinds."""
