@@ -24,7 +24,9 @@ struct walk {
 	char **arguments; /* of the shell's text, behind its name; NULL: not known */
 	bool in_shell;	  /* what follows is what a shell becomes, by a line of its text */
 	char *room[ROOM]; /* for the words that a script gives its interpreter */
-	char exec[128];
+	/* The lines by which shells become others: words of one may be arguments of the next. */
+	char execs[CHAIN_LINKS][128];
+	int n_execs;
 };
 
 static const char *base_name(const char *path)
@@ -123,10 +125,12 @@ static bool is_all_arguments(const char *word)
 /* The words of the line in which it becomes another program, as far as they are plain. */
 static void follow_exec(struct walk *walk, const struct script_view *shell)
 {
-	char *word, *rest = walk->exec, **words = walk->room;
+	char *word, *rest, **words = walk->room;
 	int count = 0;
 
-	strcpy(walk->exec, shell->execs.words);
+	if (walk->n_execs == CHAIN_LINKS)
+		return;
+	rest = strcpy(walk->execs[walk->n_execs++], shell->execs.words);
 	strsep(&rest, " "); /* exec itself */
 	word = strsep(&rest, " ");
 	if (!word)

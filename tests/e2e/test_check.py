@@ -405,6 +405,11 @@ class Ways(CheckCase):
         entry = self.script("#!/bin/sh", "set -e", 'exec "$@"')
         self.agree("yes", "none", entry, program)
         self.agree("part", "static", entry, static)
+        # And by a second shell, whose arguments are words of the first one's line.
+        os.symlink(entry, self.path("e"))
+        short = dict(environment(), PATH=self.folder + ":" + os.environ["PATH"])
+        for name, answer, cause in ((program, "yes", "none"), (static, "part", "static")):
+            self.agree(answer, cause, self.script("#!/bin/sh", "exec e " + name), env=short)
         said = self.agree("yes", "none", self.script("#!/bin/sh", "A=" + program, "exec $A"))
         self.assertEqual(said["execs"], {"line": 3, "words": "exec $A"})
         self.agree("yes", "none", self.script("#!/bin/sh", "exec 3>&1", program))
