@@ -68,7 +68,8 @@ static bool take_time(struct json *json, uint64_t *ret)
 	return *ret / us / 1000000 == (uint64_t)seconds;
 }
 
-static void take_fd_and_result(struct json *json, struct event *ret)
+/* False where it has failed in a way that has no name here. */
+static bool take_fd_and_result(struct json *json, struct event *ret)
 {
 	char name[NAME_ROOM];
 	int64_t number;
@@ -79,9 +80,9 @@ static void take_fd_and_result(struct json *json, struct event *ret)
 	if (ret->has_ret)
 		ret->ret = number;
 	if (take_text(json, JSON_ROOT, "error", name, sizeof(name)))
-		find_error(name, &ret->error);
-	else
-		take_i32(json, JSON_ROOT, "error", &ret->error);
+		return find_error(name, &ret->error);
+	take_i32(json, JSON_ROOT, "error", &ret->error);
+	return true;
 }
 
 /* "SOCK_STREAM|SOCK_NONBLOCK", or a number. */
@@ -358,7 +359,8 @@ static bool take_rest(struct event_json *reader, struct event *ret)
 {
 	struct json *json = reader->json;
 
-	take_fd_and_result(json, ret);
+	if (!take_fd_and_result(json, ret))
+		return false;
 	take_unsigned(json, JSON_ROOT, "dur_ns", &ret->dur_ns, sizeof(ret->dur_ns));
 	take_sock(json, JSON_ROOT, &ret->sock);
 	ret->has_sock = is_known(&ret->sock);

@@ -158,6 +158,17 @@ static void torn_lines(void **state)
 		assert_int_equal(read_as(LINE, len, &ev), LINE_OTHER);
 }
 
+/* That a call has failed is not left out: then the whole line is. */
+static void unknown_failures(void **state)
+{
+	static const char line[] =
+		HEAD "\"call\":\"close\",\"ret\":-1,\"error\":\"ETOCOME\",\"dur_ns\":5}";
+	struct event ev;
+
+	(void)state;
+	assert_int_equal(read_as(line, strlen(line), &ev), LINE_OTHER);
+}
+
 /* What is not known here is left out, and the rest is told. */
 static void unknown_keys(void **state)
 {
@@ -377,12 +388,19 @@ static void lines_of_a_pipe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_a_line_says), cmocka_unit_test(in_any_order),
-		cmocka_unit_test(lines_of_others),  cmocka_unit_test(torn_lines),
-		cmocka_unit_test(unknown_keys),	    cmocka_unit_test(the_sentence_of_the_log),
-		cmocka_unit_test(every_name),	    cmocka_unit_test(every_length),
-		cmocka_unit_test(every_program),    cmocka_unit_test(deep_and_long),
-		cmocka_unit_test(every_address),    cmocka_unit_test(lines_of_a_pipe),
+		cmocka_unit_test(what_a_line_says),
+		cmocka_unit_test(in_any_order),
+		cmocka_unit_test(lines_of_others),
+		cmocka_unit_test(torn_lines),
+		cmocka_unit_test(unknown_failures),
+		cmocka_unit_test(unknown_keys),
+		cmocka_unit_test(the_sentence_of_the_log),
+		cmocka_unit_test(every_name),
+		cmocka_unit_test(every_length),
+		cmocka_unit_test(every_program),
+		cmocka_unit_test(deep_and_long),
+		cmocka_unit_test(every_address),
+		cmocka_unit_test(lines_of_a_pipe),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
