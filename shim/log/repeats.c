@@ -162,7 +162,7 @@ void repeats_release(struct repeats *repeats, const struct event *ev)
 	uint64_t idle_ns = end_of(ev) + REPEATED_FOR_NS;
 
 	/* A handler has come in between for so long that the set was taken for an abandoned one. */
-	if (!seat || seat->repeats != repeats)
+	if (!seat || seat->repeats != repeats || atomic_load(&seat->tid) != ev->tid)
 		return;
 	repeats_watch = false;
 	for (unsigned int i = 0; i < REPEATS_KEPT; i++) {
