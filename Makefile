@@ -1,14 +1,21 @@
+# SPDX-License-Identifier: MIT
 # libreuse: `make` builds libreuse.so, tcpshim and the demo server into this folder.
 #
 #   make            libreuse.so, tcpshim and server
-#   make install    into PREFIX (/usr/local), or BINDIR, LIBDIR, MANDIR, below DESTDIR
+#   make install    into prefix (/usr/local), or bindir, libdir, mandir…, below DESTDIR
 #   make uninstall  the same away again
+#   make dist       libreuse-VERSION.tar.gz of what is committed
 #   make O=DIR      into that folder; make -f …/Makefile: into this one
+#   make i386       build/i386/libreuse.so, for 32-bit programs on x86-64 (gcc -m32)
 #   make demo       the story in about 15 seconds
+#   make tutorial   docs/tcp-states.md and its picture, from runs on this machine's kernel
 #   make check      everything that must hold: both compilers, lint, all tests
 #   make check-long the same with sanitizers, valgrind, real programs, for minutes
 #   make check-fresh the README's two commands on fresh Debian systems; as root, by hand
+#   make check-packages  the packages on fresh Debian systems; as root, by hand
+#   make check-docker  the containers of docs/DEPLOYMENT.md, with Docker; as root, by hand
 #   make check-kernels   the tests on Debian's own kernels, under qemu; as root, by hand
+#   make check-fleet  many machines, in namespaces: docs/fleet; as root, by hand
 #   make lint       the rules that machines check
 #   make unit e2e transparent stress      one part of the tests
 #   make fuzz       any bytes into each parser, FUZZ_SECONDS (60) each
@@ -49,9 +56,11 @@ endif
 # Empty it where their whole paths are wanted.
 PREFIX_MAP ?= -ffile-prefix-map='$(CURDIR)'=.
 
-# _DEFAULT_SOURCE and friends: the intercepted calls are GNU ones as well.
+# _DEFAULT_SOURCE and friends: the intercepted calls are GNU ones as well. Where a long has 32 bits
+# a file may be larger than that; and a time that goes to the kernel is one of longs.
 ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -Ishim $(WARN) $(PREFIX_MAP) \
-              $(CPPFLAGS) $(CFLAGS) $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
+              $(CPPFLAGS) $(CFLAGS) $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer) \
+              -D_FILE_OFFSET_BITS=64 -U_TIME_BITS -Wno-psabi
 
 # The library runs inside other people's programs: nothing exported but the
 # hooks, no lazy binding, unwind tables kept (a thread may be cancelled inside
@@ -75,22 +84,25 @@ SHIM_SRC := $(filter-out $(TABLES),$(sort $(wildcard shim/*/*.[cS]))) $(TABLES)
 SHIM_OBJ := $(addprefix $(OUT)/,$(addsuffix .o,$(basename $(SHIM_SRC))))
 # What tests and the tool link: the library without its hooks and its boot.
 CORE_OBJ := $(filter-out $(OUT)/shim/hooks/% $(OUT)/shim/boot/%,$(SHIM_OBJ))
-# Of its boot, what opens a log.
-LOG_OPEN := $(addprefix $(OUT)/shim/boot/,open_log.o log_path.o complain.o told.o)
+# Of its boot, what reads settings, opens a log and tells what is left open.
+LOG_OPEN := $(addprefix $(OUT)/shim/boot/,open_log.o log_path.o complain.o told.o environment.o \
+             left_open.o symbols.o)
 
-CLI_OBJ  := $(patsubst %.c,$(OUT)/%.o,$(sort $(wildcard cli/*.c)))
-# Of the tool what tests link too.
-PURE_CLI := $(addprefix $(OUT)/cli/,run_options.o records.o ring_format.o numbers.o places.o \
-	json.o json_take.o note_json.o event_json.o endpoint_parse.o lines.o cli.o unclosed.o elf_file.o \
-	script.o wrapper.o table.o lives.o)
+CLI_OBJ  := $(patsubst %.c,$(OUT)/%.o,$(sort $(wildcard cli/*.c cli/*/*.c)))
+# What tests link too: the tool without its main.
+TOOL_OBJ := $(filter-out $(OUT)/cli/main.o,$(CLI_OBJ))
 
 UNIT     := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
 DEMOS    := $(patsubst demo/%.c,$(OUT)/demo/%,$(wildcard demo/*.c))
 PROGRAMS := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/programs/*.c tests/stress/*.c))
 
 all: $(addprefix $(TOP),libreuse.so tcpshim server)
-.PHONY: all install uninstall demo check lint unit unit-programs e2e transparent stress fuzz coverage bench check-long check-fresh check-kernels programs clean
+.PHONY: all i386 install uninstall dist demo tutorial check lint unit unit-programs e2e transparent stress fuzz coverage bench check-long check-fresh check-packages check-docker check-kernels check-fleet programs programs-i386 clean
 .DELETE_ON_ERROR:
+
+# The library for 32-bit programs on x86-64: build/i386/libreuse.so.
+i386:
+	$(Q)$(MAKE) --no-print-directory CC='$(CC) -m32' VARIANT=i386 $(TOP)build/i386/libreuse.so
 
 $(TOP)libreuse.so: $(OUT)/libreuse.so
 	$(Q)cp -f $< $@.new && mv -f $@.new $@
@@ -108,6 +120,9 @@ $(OUT)/shim/%.o: shim/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(SHIM_CFLAGS) -MMD -MP -c -o $@ $<
 
+# There, each name is the one that libc exports, and no header's other name for it.
+$(OUT)/shim/hooks/%.o: ALL_CFLAGS += -U_FILE_OFFSET_BITS
+
 # Without -g: clang's assembler notes its folder, whatever PREFIX_MAP says.
 $(OUT)/shim/%.o: shim/%.S
 	$(call say,AS,$<)
@@ -115,19 +130,20 @@ $(OUT)/shim/%.o: shim/%.S
 	$(Q)$(CC) -Ishim $(CPPFLAGS) $(CFLAGS) $(SHIM_CFLAGS) -g0 -MMD -MP -c -o $@ $<
 
 # The tool: a program of its own, so none of the library's restraints.
+CLI_LDFLAGS := -Wl,-z,relro -Wl,-z,now
 $(OUT)/tcpshim: $(CLI_OBJ) $(CORE_OBJ) $(LOG_OPEN)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $(CLI_OBJ) $(CORE_OBJ) $(LOG_OPEN) $(LDFLAGS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(CLI_LDFLAGS) -o $@ $(CLI_OBJ) $(CORE_OBJ) $(LOG_OPEN) $(LDFLAGS)
 
 $(OUT)/cli/%.o: cli/%.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Icli -MMD -MP -c -o $@ $<
 
-$(OUT)/unit/%: tests/unit/%.c $(CORE_OBJ) $(PURE_CLI)
+$(OUT)/unit/%: tests/unit/%.c $(CORE_OBJ) $(LOG_OPEN) $(TOOL_OBJ)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -Icli -MMD -MP -o $@ $< $(CORE_OBJ) $(PURE_CLI) $(LDFLAGS) \
+	$(Q)$(CC) $(ALL_CFLAGS) -Icli -MMD -MP -o $@ $< $(CORE_OBJ) $(LOG_OPEN) $(TOOL_OBJ) $(LDFLAGS) \
 		-lcmocka -lpthread
 
 # The library once more, for the one test in which each of its system calls can fail.
@@ -156,10 +172,32 @@ $(OUT)/tests/%: tests/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(LDFLAGS) -lpthread
 
-programs: $(PROGRAMS) $(DEMOS)
+# Some of them, and of the demos, as LD_PRELOAD does not reach them: where there is a static libc. The
+# tests skip what is not there.
+STATIC := $(addprefix $(OUT)/tests/static/,supervised scenario server)
+define link_static
+	$(call say,CC,"$< (static)")
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -fsanitize=%,$(ALL_CFLAGS)) -static -MMD -MP -o $@ $< $(LDFLAGS) -lpthread || \
+		echo '  not linked statically: $@'
+endef
+$(OUT)/tests/static/%: tests/programs/%.c
+	$(link_static)
+$(OUT)/tests/static/%: demo/%.c
+	$(link_static)
+
+programs: $(PROGRAMS) $(DEMOS) $(STATIC)
+
+# The same for programs of 32 bits, if the compiler can: the tests skip what is not there.
+programs-i386:
+	$(Q)if [ '$(VARIANT)' = i386 ]; then :; \
+	elif echo '#include <errno.h>' | $(CC) -m32 -shared -x c -o /dev/null - 2>/dev/null; then \
+		$(MAKE) --no-print-directory CC='$(CC) -m32' VARIANT=i386 SAN= \
+			$(TOP)build/i386/libreuse.so programs; \
+	else echo '  no 32-bit programs by $(CC) -m32 (package gcc-multilib): not tested'; fi
 
 # tests/fuzz/run builds these with clang, libFuzzer and sanitizers.
-FUZZ_OBJ := $(CORE_OBJ) $(LOG_OPEN) $(PURE_CLI)
+FUZZ_OBJ := $(CORE_OBJ) $(LOG_OPEN) $(TOOL_OBJ)
 $(OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_OBJ)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -Icli -fsanitize=fuzzer -MMD -MP -o $@ $< $(FUZZ_OBJ)
@@ -170,35 +208,68 @@ fuzz:
 coverage:
 	$(Q)tests/coverage
 
-PREFIX  ?= /usr/local
-BINDIR  ?= $(PREFIX)/bin
-LIBDIR  ?= $(PREFIX)/lib
-MANDIR  ?= $(PREFIX)/share/man
+# GNU's names; the same in capitals is understood, too.
+prefix      = $(or $(PREFIX),/usr/local)
+exec_prefix = $(prefix)
+bindir      = $(or $(BINDIR),$(exec_prefix)/bin)
+libdir      = $(or $(LIBDIR),$(exec_prefix)/$(LIB))
+datarootdir = $(prefix)/share
+mandir      = $(or $(MANDIR),$(datarootdir)/man)
+bashdir     = $(datarootdir)/bash-completion/completions
+zshdir      = $(datarootdir)/zsh/site-functions
+fishdir     = $(datarootdir)/fish/vendor_completions.d
+INSTALL         ?= install
+INSTALL_PROGRAM ?= $(INSTALL) -m 755
+INSTALL_DATA    ?= $(INSTALL) -m 644
 
-# tcpshim looks for the library beside itself, and in the lib folders beside its own: in LIBDIR
-# where that is none of them.
-ifneq ($(BINDIR) $(LIBDIR),$(PREFIX)/bin $(PREFIX)/lib)
-ELSEWHERE := -DLIBDIR='"$(LIBDIR)/"'
-endif
-$(OUT)/cli/preload.o: ALL_CFLAGS += $(ELSEWHERE)
-$(OUT)/cli/preload.o: $(OUT)/elsewhere
+# The folder in which this machine's dynamic linker looks for a library by its bare name: that of
+# several machines' libraries (Debian), or else that of the compiler's word size.
+asked = $(shell $(CC) $(CFLAGS) -print-$(1) 2>/dev/null)
+multiarch := $(call asked,multiarch)
+LIB := $(if $(multiarch),lib/$(multiarch),$(or $(notdir $(call asked,multi-os-directory)),lib))
+
+# Where tcpshim looks for the library first: seen from its own folder, if that moves with it.
+LIBRARY_AT = $(if $(filter $(prefix)/bin,$(bindir)),$(libdir:$(prefix)/%=../%),$(libdir))/
+$(OUT)/cli/program/preload.o: ALL_CFLAGS += -DLIBDIR='"$(LIBRARY_AT)"'
+$(OUT)/cli/program/preload.o: $(OUT)/elsewhere
 $(OUT)/elsewhere: FORCE
 	$(Q)mkdir -p $(@D)
-	$(Q)echo "$(ELSEWHERE)" | cmp -s - $@ || echo "$(ELSEWHERE)" >$@
+	$(Q)echo '$(LIBRARY_AT)' | cmp -s - $@ || echo '$(LIBRARY_AT)' >$@
 FORCE:
 
+# What is installed beside tool and library, FILE:PLACE.
+DATA   = $(foreach page,$(sort $(wildcard docs/*.[1-8])),\
+           $(page):$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page))) \
+         dist/tcpshim.bash:$(bashdir)/tcpshim dist/_tcpshim:$(zshdir)/_tcpshim \
+         dist/tcpshim.fish:$(fishdir)/tcpshim.fish
+from   = $(firstword $(subst :, ,$(1)))
+to     = $(lastword $(subst :, ,$(1)))
+PLACES = $(bindir)/tcpshim $(libdir)/libreuse.so $(foreach one,$(DATA),$(call to,$(one)))
+
+# ldconfig, where the dynamic linker finds what is in that folder by a list that it keeps.
+define tell_linker
+	$(Q)[ -n '$(DESTDIR)' ] || PATH=$$PATH:/usr/sbin:/sbin; \
+		! ldconfig -NXv 2>/dev/null | grep -q '^$(libdir):' || ldconfig || :
+endef
+
 install: $(OUT)/libreuse.so $(OUT)/tcpshim
-	$(call say,INSTALL,'$(DESTDIR)$(PREFIX)')
-	$(Q)install -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(LIBDIR)'
-	$(Q)install -d '$(DESTDIR)$(MANDIR)/man1' '$(DESTDIR)$(MANDIR)/man8'
-	$(Q)install -m 755 $(OUT)/tcpshim '$(DESTDIR)$(BINDIR)'
-	$(Q)install -m 644 $(OUT)/libreuse.so '$(DESTDIR)$(LIBDIR)'
-	$(Q)install -m 644 docs/tcpshim.1 '$(DESTDIR)$(MANDIR)/man1'
-	$(Q)install -m 644 docs/libreuse.so.8 '$(DESTDIR)$(MANDIR)/man8'
+	$(call say,INSTALL,'$(DESTDIR)$(prefix)')
+	$(Q)$(INSTALL) -d $(foreach place,$(PLACES),'$(DESTDIR)$(patsubst %/,%,$(dir $(place)))')
+	$(Q)$(INSTALL_PROGRAM) $(OUT)/tcpshim '$(DESTDIR)$(bindir)/tcpshim'
+	$(Q)$(INSTALL_DATA) $(OUT)/libreuse.so '$(DESTDIR)$(libdir)/libreuse.so'
+	$(Q)$(foreach one,$(DATA),$(INSTALL_DATA) $(call from,$(one)) '$(DESTDIR)$(call to,$(one))' &&) :
+	$(tell_linker)
 
 uninstall:
-	rm -f '$(DESTDIR)$(BINDIR)/tcpshim' '$(DESTDIR)$(LIBDIR)/libreuse.so' \
-		'$(DESTDIR)$(MANDIR)/man1/tcpshim.1' '$(DESTDIR)$(MANDIR)/man8/libreuse.so.8'
+	rm -f $(foreach place,$(PLACES),'$(DESTDIR)$(place)')
+	$(tell_linker)
+
+# What is committed, with the time of the commit: the same bytes wherever it is made.
+NAME = libreuse-$(shell sed -n 's/.*REUSE_VERSION "\(.*\)"/\1/p' include/reuse/version.h)
+dist:
+	$(call say,DIST,$(TOP)$(NAME).tar.gz)
+	$(Q)git archive --prefix=$(NAME)/ -o $(or $(TOP),./)$(NAME).tar HEAD
+	$(Q)gzip -9nf $(TOP)$(NAME).tar
 
 $(OUT)/bench/work: tests/bench/work.c tests/bench/bare.c tests/bench/bare.h shim/sys/sys.h
 	$(call say,CC,$<)
@@ -216,13 +287,19 @@ bench: all $(OUT)/bench/work $(OUT)/bench/empty.so
 demo: all $(DEMOS)
 	$(Q)OUT=$(OUT) sh demo/story.sh
 
+# Only where every step has shown what it says.
+tutorial: $(OUT)/tcpshim $(OUT)/libreuse.so $(DEMOS)
+	$(Q)sh demo/tutorial.sh $(OUT)/tcpshim >$(OUT)/tcp-states.md
+	$(Q)OUT=$(OUT) sh demo/picture.sh $(OUT)/tcpshim >$(OUT)/states.svg
+	$(Q)cp -f $(OUT)/tcp-states.md $(OUT)/states.svg docs
+
 unit-programs: $(UNIT)
 
 unit: $(UNIT)
 	$(Q)rc=0; for t in $(UNIT); do $$t || rc=1; done; exit $$rc
 
 # The tests of the whole: tests/run finds and runs what is in the folder named.
-e2e transparent stress: all programs
+e2e transparent stress: all programs programs-i386
 	$(Q)OUT=$(OUT) tests/run $@
 
 lint:
@@ -237,12 +314,21 @@ check-long:
 check-fresh:
 	$(Q)tests/check-fresh
 
+check-packages:
+	$(Q)tests/check-packages
+
+check-docker:
+	$(Q)tests/check-docker
+
 check-kernels:
 	$(Q)tests/check-kernels
+
+check-fleet: all programs
+	$(Q)OUT=$(OUT) tests/check-fleet
 
 clean:
 	rm -rf $(TOP)build $(TOP)libreuse.so $(TOP)server $(TOP)tcpshim
 
--include $(SHIM_OBJ:.o=.d) $(FAILING_OBJ:.o=.d) $(wildcard $(OUT)/*/*.d $(OUT)/tests/*/*.d)
+-include $(SHIM_OBJ:.o=.d) $(FAILING_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(wildcard $(OUT)/*/*.d $(OUT)/tests/*/*.d)
 
 endif

@@ -1,10 +1,11 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * check.c - tcpshim check: would the library reach a command, and what would it find here?
  *
  * Nothing is run, and nothing is made. The process takes on what the command would begin with,
  * its user and its environment, and then looks.
  */
-#include "check.h"
+#include "check/check.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -15,9 +16,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "check/wrapper.h"
 #include "cli.h"
-#include "preload.h"
-#include "wrapper.h"
+#include "program/preload.h"
 
 static const char me[] = "check";
 
@@ -105,7 +106,7 @@ static int check_command(const struct run_options *options)
 {
 	static struct check check;
 	static struct check_verdict verdict;
-	char why[4 * PATH_MAX];
+	char program[PATH_MAX], why[4 * PATH_MAX];
 
 	if (!preload_find(check.library, why)) {
 		cli_say(me, "%s", why);
@@ -113,6 +114,8 @@ static int check_command(const struct run_options *options)
 	}
 	if (options->user && !become_user(options->user))
 		return STATUS_USAGE;
+	if (reach_find(options->command[0], program))
+		preload_choose(program, check.library);
 	if (!begin_as_run(options, check.library)) {
 		cli_say(me, "no memory for the environment");
 		return STATUS_USAGE;
@@ -132,17 +135,6 @@ static int check_command(const struct run_options *options)
 
 int check_main(int argc, char **argv)
 {
-	struct run_options options;
-
-	switch (run_options_parse(&options, RUN_CHECK, argc, argv)) {
-	case RUN_HELP:
-		return help();
-	case RUN_VERSION:
-		return cli_version();
-	case RUN_WRONG:
-		return cli_usage(me, options.wrong);
-	case RUN_COMMAND:
-		break;
-	}
-	return check_command(&options);
+	return run_options_main(&(struct run_subcommand){RUN_CHECK, me, help, check_command}, argc,
+				argv);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * cli.c - see cli.h.
  */
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "nearest.h"
 #include "reuse/version.h"
 
 void cli_say(const char *name, const char *format, ...)
@@ -35,6 +37,17 @@ int cli_usage(const char *name, const char *wrong)
 {
 	cli_say(name, "%s (see tcpshim %s%s--help)", wrong, name ? name : "", name ? " " : "");
 	return STATUS_USAGE;
+}
+
+int cli_unknown(const char *name, const char *kind, const char *word, const char *const *words,
+		size_t count)
+{
+	const char *meant = nearest_word(word, words, count);
+	char wrong[512];
+
+	snprintf(wrong, sizeof(wrong), "%.200s is no %s%s%s%s", word, kind, meant ? ": " : "",
+		 meant ? meant : "", meant ? " was probably meant" : "");
+	return cli_usage(name, wrong);
 }
 
 int cli_version(void)

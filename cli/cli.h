@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * cli.h - what the subcommands of tcpshim share.
  *
@@ -30,7 +31,11 @@ __attribute__((format(printf, 2, 3))) void cli_say(const char *name, const char 
 /* Wrong usage: say what is wrong. Return STATUS_USAGE. */
 int cli_usage(const char *name, const char *wrong);
 
-/* "tcpshim 0.1.0" on standard output. Return STATUS_FINE. */
+/* The same of a word that is none of that kind; one of count words was probably meant. */
+int cli_unknown(const char *name, const char *kind, const char *word, const char *const *words,
+		size_t count);
+
+/* "tcpshim VERSION" on standard output. Return STATUS_FINE. */
 int cli_version(void);
 
 /*

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * dump.c - tcpshim dump: the events of a flight recorder, in order of time, or of a log in JSON,
  * as the lines that the log would have had; with --follow also those that still come.
@@ -10,10 +11,10 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "events/source.h"
 #include "facts/reader.h"
 #include "facts/settings.h"
 #include "log/render.h"
-#include "source.h"
 
 struct dump {
 	struct settings set; /* format and color */

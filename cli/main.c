@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * main.c - tcpshim: a table of subcommands, and how one of them is chosen.
  */
@@ -7,7 +8,7 @@
 #include <string.h>
 
 #include "cli.h"
-#include "reach.h"
+#include "program/reach.h"
 
 static const struct subcommand {
 	const char *name;
@@ -47,19 +48,26 @@ static const struct subcommand *find(const char *word)
 	return NULL;
 }
 
+static int refuse_subcommand(const char *word)
+{
+	static const char *const names[] = {
+#define SUBCOMMAND(name, about) #name,
+#include "subcommands.def"
+		"help",
+	};
+	char wrong[512], program[PATH_MAX];
+
+	if (!*word || !reach_find(word, program))
+		return cli_unknown(NULL, "subcommand", word, names,
+				   sizeof(names) / sizeof(names[0]));
+	snprintf(wrong, sizeof(wrong),
+		 "%.200s is no subcommand; to run the program: tcpshim run %.200s", word, word);
+	return cli_usage(NULL, wrong);
+}
+
 static int refuse(const char *word)
 {
-	const bool option = *word == '-';
-	char wrong[2 * PATH_MAX], program[PATH_MAX];
-
-	if (!option && *word && reach_find(word, program))
-		snprintf(wrong, sizeof(wrong),
-			 "%.200s is no subcommand; to run the program: tcpshim run %.200s", word,
-			 word);
-	else
-		snprintf(wrong, sizeof(wrong), "%.200s is no %s", word,
-			 option ? "option" : "subcommand");
-	return cli_usage(NULL, wrong);
+	return *word == '-' ? cli_unknown(NULL, "option", word, NULL, 0) : refuse_subcommand(word);
 }
 
 static int dispatch(int argc, char **argv)

@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * report.c - tcpshim report: what the events of any number of files tell, what is wrong first.
  */
-#include "report.h"
+#include "report/report.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -14,8 +15,12 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "decimal.h"
-#include "numbers.h"
+#include "events/decimal.h"
+#include "events/numbers.h"
+#include "report/report_html.h"
+#include "report/story.h"
+#include "report/trace.h"
+#include "written.h"
 
 /* Whoever waits for longer than a second sees how far it is. */
 struct progress {
@@ -180,24 +185,6 @@ static void open_many(void)
 	}
 }
 
-static bool read_all(struct report *report)
-{
-	struct progress progress = progress_begin(report);
-	const struct input_event *event;
-	unsigned int turn = 0;
-
-	if (!inputs_begin(&report->inputs, report->inputs.count) || !tally_begin(&report->tally))
-		return out_of_memory();
-	while ((event = inputs_next(&report->inputs))) {
-		tally_event(&report->tally, event);
-		if (++turn % 4096 == 0)
-			progress_show(&progress, report);
-	}
-	tally_finish(&report->tally);
-	progress_end(&progress);
-	return true;
-}
-
 static void forget(struct report *report)
 {
 	inputs_end(&report->inputs);
@@ -206,14 +193,123 @@ static void forget(struct report *report)
 	free(report->inputs.all);
 }
 
-static int show(struct report *report, bool as_json)
+/* What is made of it: text on standard output where nothing else is. */
+struct wanted {
+	bool json;
+	struct written html, diagram, trace;
+	struct story story;
+	struct trace tracing;
+};
+
+/* Two at once on standard output would be neither. */
+static bool is_mixed(const struct wanted *wanted)
 {
+	const char *const paths[] = {wanted->html.path, wanted->diagram.path, wanted->trace.path};
+	unsigned int on_stdout = wanted->json;
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		on_stdout += paths[i] && strcmp(paths[i], "-") == 0;
+	return on_stdout > 1;
+}
+
+/* Each is opened, and none of them is another one of them. */
+static bool begin_files(struct report *report, struct wanted *wanted)
+{
+	if (!written_open(&wanted->html) || !written_open(&wanted->diagram) ||
+	    !written_open(&wanted->trace))
+		return false;
+	if (!written_differs(&wanted->diagram, &wanted->html) ||
+	    !written_differs(&wanted->trace, &wanted->html) ||
+	    !written_differs(&wanted->trace, &wanted->diagram))
+		return false;
+	if (wanted->html.path || wanted->diagram.path) {
+		story_begin(&wanted->story);
+		report->tally.watches[WATCH_STORY] = &wanted->story.watch;
+	}
+	return true;
+}
+
+/* With the first event: what is in the file stays where there is none to be read. */
+static bool begin_trace(struct report *report, struct wanted *wanted)
+{
+	if (!wanted->trace.path || report->tally.watches[WATCH_TRACE])
+		return true;
+	if (!written_begin(&wanted->trace))
+		return false;
+	trace_begin(&wanted->tracing, report, wanted->trace.file);
+	report->tally.watches[WATCH_TRACE] = &wanted->tracing.watch;
+	return true;
+}
+
+static bool read_all(struct report *report, struct wanted *wanted)
+{
+	struct progress progress = progress_begin(report);
+	const struct input_event *event;
+	unsigned int turn = 0;
+	bool good = true;
+
+	if (!inputs_begin(&report->inputs, report->inputs.count) || !tally_begin(&report->tally))
+		return out_of_memory();
+	while (good && (event = inputs_next(&report->inputs))) {
+		good = begin_trace(report, wanted);
+		tally_event(&report->tally, event);
+		if (++turn % 4096 == 0)
+			progress_show(&progress, report);
+	}
+	if (!report->inputs.failed)
+		good = good && begin_trace(report, wanted);
+	tally_finish(&report->tally);
+	progress_end(&progress);
+	return good;
+}
+
+static bool write_page(const struct report *report, struct wanted *wanted)
+{
+	return !wanted->html.path ||
+	       (written_begin(&wanted->html) &&
+		(report_html(wanted->html.file, report, &wanted->story) || out_of_memory()));
+}
+
+static bool write_diagram(struct wanted *wanted)
+{
+	if (!wanted->diagram.path)
+		return true;
+	if (!written_begin(&wanted->diagram))
+		return false;
+	diagram_write(wanted->diagram.file, &wanted->story.ways);
+	return true;
+}
+
+static bool close_files(struct wanted *wanted)
+{
+	bool good = written_close(&wanted->html);
+
+	good &= written_close(&wanted->diagram);
+	good &= written_close(&wanted->trace);
+	return good && (!wanted->tracing.left_out || out_of_memory());
+}
+
+static void show_figures(const struct report *report, const struct wanted *wanted)
+{
+	if (wanted->json)
+		report_json(report);
+	else if (!wanted->html.path && !wanted->diagram.path && !wanted->trace.path)
+		report_text(report);
+}
+
+static int show(struct report *report, struct wanted *wanted)
+{
+	bool good;
+
 	open_many();
-	if (!read_all(report))
-		return STATUS_NO;
-	if (report->tally.events || !report->inputs.failed)
-		(as_json ? report_json : report_text)(report);
-	return report->inputs.failed ? STATUS_NO : STATUS_FINE;
+	good = begin_files(report, wanted) && read_all(report, wanted);
+	if (good && (report->tally.events || !report->inputs.failed)) {
+		good = write_page(report, wanted);
+		good &= write_diagram(wanted);
+		show_figures(report, wanted);
+	}
+	good &= close_files(wanted);
+	return report->inputs.failed || !good ? STATUS_NO : STATUS_FINE;
 }
 
 static int help(void)
@@ -224,6 +320,12 @@ static int help(void)
 	     "Files in one folder are of one host.\n"
 	     "\n"
 	     "  --json  the figures, as one object (see tcpshim(1))\n"
+	     "  --html=OUT\n"
+	     "          a page with pictures, in one file\n"
+	     "  --diagram=OUT\n"
+	     "          the states and the ways taken as a picture, in SVG\n"
+	     "  --trace=OUT\n"
+	     "          a trace for Perfetto (ui.perfetto.dev)\n"
 	     "  --host=NAME=FILE\n"
 	     "          FILE too, which is of that host\n"
 	     "  --since=TIME\n"
@@ -248,7 +350,7 @@ static int refuse(int refused, char **argv, const struct option *options)
 	return cli_usage("report", text);
 }
 
-enum { JSON = 256, HOST, SINCE, PROGRAM, PORT, STATE };
+enum { JSON = 256, HTML, DIAGRAM, TRACE, HOST, SINCE, PROGRAM, PORT, STATE };
 
 static bool wrong(const char *option, const char *value, const char *accepted)
 {
@@ -260,7 +362,7 @@ static bool wrong(const char *option, const char *value, const char *accepted)
 	return false;
 }
 
-/* An option with a value. False where that is wrong, which has been told. */
+/* An option that narrows. False where its value is wrong, which has been told. */
 static bool understand(struct report *report, int option, char *value)
 {
 	struct tally_filter *filter = &report->tally.filter;
@@ -290,10 +392,34 @@ static bool understand(struct report *report, int option, char *value)
 	}
 }
 
-static int run(struct report *report, int argc, char **argv)
+/* Which is wrong is told: false. */
+static bool take_option(struct report *report, struct wanted *wanted, int option, char *value)
+{
+	switch (option) {
+	case JSON:
+		wanted->json = true;
+		return true;
+	case HTML:
+		wanted->html.path = value;
+		return *value || wrong("--html", value, "a path");
+	case DIAGRAM:
+		wanted->diagram.path = value;
+		return *value || wrong("--diagram", value, "a path");
+	case TRACE:
+		wanted->trace.path = value;
+		return *value || wrong("--trace", value, "a path");
+	default:
+		return understand(report, option, value);
+	}
+}
+
+static int run(struct report *report, struct wanted *wanted, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"json", no_argument, NULL, JSON},
+		{"html", required_argument, NULL, HTML},
+		{"diagram", required_argument, NULL, DIAGRAM},
+		{"trace", required_argument, NULL, TRACE},
 		{"host", required_argument, NULL, HOST},
 		{"since", required_argument, NULL, SINCE},
 		{"program", required_argument, NULL, PROGRAM},
@@ -303,7 +429,6 @@ static int run(struct report *report, int argc, char **argv)
 		{"version", no_argument, NULL, 'V'},
 		{0},
 	};
-	bool as_json = false;
 	int option;
 
 	opterr = 0;
@@ -314,19 +439,23 @@ static int run(struct report *report, int argc, char **argv)
 			return cli_version();
 		if (option == '?' || option == ':')
 			return refuse(option, argv, options);
-		as_json |= option == JSON;
-		if (option != JSON && !understand(report, option, optarg))
+		if (!take_option(report, wanted, option, optarg))
 			return STATUS_USAGE;
 	}
 	for (; optind < argc; optind++)
 		add_path(report, argv[optind]);
 	if (!report->inputs.count)
 		return cli_usage("report", "a FILE is to be given");
-	return show(report, as_json);
+	if (is_mixed(wanted))
+		return cli_usage("report", "only one can be on standard output");
+	return show(report, wanted);
 }
 
 int report_main(int argc, char **argv)
 {
+	static struct wanted wanted = {.html = {.who = "report", .begins = "<!doctype html>"},
+				       .diagram = {.who = "report", .begins = "<svg "},
+				       .trace = {.who = "report", .begins = TRACE_BEGINS}};
 	struct report report = {.inputs = {.who = "report"}};
 	int status = STATUS_NO;
 
@@ -334,9 +463,11 @@ int report_main(int argc, char **argv)
 	report.inputs.all = calloc((size_t)argc, sizeof(*report.inputs.all));
 	report.hosts = calloc((size_t)argc, sizeof(*report.hosts));
 	if (report.inputs.all && report.hosts)
-		status = run(&report, argc, argv);
+		status = run(&report, &wanted, argc, argv);
 	else
 		out_of_memory();
 	forget(&report);
+	story_end(&wanted.story);
+	trace_end(&wanted.tracing);
 	return status;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * run_options.c - see run_options.h.
  */
@@ -43,24 +44,37 @@ enum {
 };
 
 /* What getopt_long returns: a row's number above this, or one of these. */
-enum { FIRST = 256, JSON = FIRST + SETTINGS, USER };
+enum { FIRST = 256, JSON = FIRST + SETTINGS, USER, ROOT, SUPERVISE, NO_SUPERVISE, GATE };
 
-/* Behind the rows of the settings; --user is the last one, which run has not. */
-enum { OTHERS = 5 };
+/* Behind the rows of the settings what all have, then what one has, and the end. */
+enum { OTHERS = 3, OWN = 2 + GATE_OPTIONS, ALL = SETTINGS + OTHERS + OWN + 1 };
 
 /* getopt_long's table; the rows come first. */
-static void list_options(struct option list[SETTINGS + OTHERS], enum run_kind kind)
+static void list_options(struct option list[ALL], enum run_kind kind)
 {
-	const struct option others[OTHERS] = {
+	static const struct option others[OTHERS] = {
 		{"json", no_argument, NULL, JSON},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
-		{kind == RUN_CHECK ? "user" : NULL, required_argument, NULL, USER},
 	};
+	struct option *own = list + SETTINGS + OTHERS;
 
+	memset(list, 0, ALL * sizeof(*list));
 	for (int i = 0; i < SETTINGS; i++)
 		list[i] = (struct option){rows[i].name, rows[i].has_value, NULL, FIRST + i};
 	memcpy(list + SETTINGS, others, sizeof(others));
+	switch (kind) {
+	case RUN_CHECK:
+		own[0] = (struct option){"user", required_argument, NULL, USER};
+		return;
+	case RUN_UNIT:
+		own[0] = (struct option){"root", required_argument, NULL, ROOT};
+		return;
+	case RUN_RUN:
+		own[0] = (struct option){"supervise", no_argument, NULL, SUPERVISE};
+		own[1] = (struct option){"no-supervise", no_argument, NULL, NO_SUPERVISE};
+		gate_options_list(own + 2, GATE);
+	}
 }
 
 /* Keep the value where the library will understand it. */
@@ -79,17 +93,40 @@ static bool take_value(struct run_options *options, int i, const char *value, st
 	return false;
 }
 
+/* What a gate decides by itself, and what is nothing without one. */
+static bool go_together(const struct run_options *options, struct out *wrong)
+{
+	static const int decided[] = {ROW_log, ROW_calls};
+
+	if (options->gate.other && !options->gate.on) {
+		out_str(wrong, "--");
+		out_str(wrong, options->gate.other);
+		out_str(wrong, " means nothing without --fail-on");
+		return false;
+	}
+	for (size_t i = 0; options->gate.on && i < sizeof(decided) / sizeof(decided[0]); i++) {
+		if (!options->values[decided[i]])
+			continue;
+		out_str(wrong, "--fail-on records every call into a recorder of its own: --");
+		out_str(wrong, rows[decided[i]].name);
+		out_str(wrong, " can't be given with it");
+		return false;
+	}
+	return true;
+}
+
 static enum run_wish parse(struct run_options *options, enum run_kind kind, int argc, char **argv,
 			   struct out *wrong)
 {
-	struct option list[SETTINGS + OTHERS];
+	struct option list[ALL];
 	int found;
 
 	list_options(list, kind);
 	opterr = 0;
 	optind = 0; /* glibc: begin anew */
-	/* "+": the first word that is no option is the command. */
-	while ((found = getopt_long(argc, argv, "+:hV", list, NULL)) != -1) {
+	/* "+": the first word that is no option is the command, and what follows is its own. */
+	while ((found = getopt_long(argc, argv, kind == RUN_UNIT ? ":hV" : "+:hV", list, NULL)) !=
+	       -1) {
 		if (found == 'h')
 			return RUN_HELP;
 		if (found == 'V')
@@ -100,6 +137,13 @@ static enum run_wish parse(struct run_options *options, enum run_kind kind, int 
 			options->values[ROW_format] = "json";
 		} else if (found == USER) {
 			options->user = optarg;
+		} else if (found == ROOT) {
+			options->root = optarg;
+		} else if (found == SUPERVISE || found == NO_SUPERVISE) {
+			options->supervise = found == SUPERVISE ? SUPERVISE_ANY : SUPERVISE_NONE;
+		} else if (found >= GATE) {
+			if (!gate_options_take(&options->gate, found - GATE, optarg, wrong))
+				return RUN_WRONG;
 		} else if (found < FIRST) {
 			cli_refused(wrong, found, argv, list);
 			return RUN_WRONG;
@@ -108,9 +152,11 @@ static enum run_wish parse(struct run_options *options, enum run_kind kind, int 
 		}
 	}
 	if (optind >= argc || !*argv[optind]) {
-		out_str(wrong, "no command is given");
+		out_str(wrong, kind == RUN_UNIT ? "no UNIT is given" : "no command is given");
 		return RUN_WRONG;
 	}
+	if (!go_together(options, wrong))
+		return RUN_WRONG;
 	options->command = argv + optind;
 	return RUN_COMMAND;
 }
@@ -122,9 +168,27 @@ enum run_wish run_options_parse(struct run_options *options, enum run_kind kind,
 	enum run_wish wish;
 
 	memset(options, 0, sizeof(*options));
+	gate_options_begin(&options->gate);
 	wish = parse(options, kind, argc, argv, &wrong);
 	*wrong.at = '\0';
 	return wish;
+}
+
+int run_options_main(const struct run_subcommand *is, int argc, char **argv)
+{
+	struct run_options options;
+
+	switch (run_options_parse(&options, is->kind, argc, argv)) {
+	case RUN_HELP:
+		return is->help();
+	case RUN_VERSION:
+		return cli_version();
+	case RUN_WRONG:
+		return cli_usage(is->name, options.wrong);
+	case RUN_COMMAND:
+		break;
+	}
+	return is->work(&options);
 }
 
 bool run_options_apply(const struct run_options *options)
@@ -136,17 +200,25 @@ bool run_options_apply(const struct run_options *options)
 	return true;
 }
 
-void run_options_list(void)
+void run_options_list(enum run_kind kind)
 {
+	enum { MOST = 60 }; /* with its default in 80 columns */
+
 	for (int i = 0; i < SETTINGS; i++) {
 		const struct setting *setting = &settings_table[i];
 		const int width = 19 - (int)strlen(rows[i].name);
 
 		printf("  --%s%-*s %s (%s)\n", rows[i].name, width, rows[i].value, rows[i].about,
 		       setting->variable);
-		printf("%6s%s; default: %s\n", "", setting->accepted, setting->otherwise);
+		printf("%6s%s;%sdefault: %s\n", "", setting->accepted,
+		       strlen(setting->accepted) > MOST ? "\n      " : " ", setting->otherwise);
 		if (i == ROW_format)
 			printf("  --%-19s --format=json\n", "json");
+	}
+	if (kind == RUN_RUN) {
+		puts("  --supervise           follow any program from outside, and what it starts\n"
+		     "  --no-supervise        follow none: what can't be reached runs without");
+		gate_options_help();
 	}
 	puts("  -h, --help            show this\n  -V, --version         show the version");
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * table.c - see table.h. The index is probed from where the key's sum says, and never more than
  * half full.
@@ -15,7 +16,7 @@ static uint32_t *slot_of(const struct table *table, const void *key)
 {
 	const uint64_t sum = sum_words(SUM_BEGIN, key, table->key_size / sizeof(uint64_t));
 
-	for (size_t at = sum;; at++) {
+	for (size_t at = (size_t)sum;; at++) {
 		uint32_t *slot = &table->index[at & (table->slots - 1)];
 
 		if (!*slot || memcmp(table_at(table, *slot - 1), key, table->key_size) == 0)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * table.h - rows by their keys, as many as there is leave for: what comes beyond them is counted.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The demo client: does to a connection what it is told, one step after the other.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The demo server: the echo server of every select() tutorial, with its one mistake kept.
  *

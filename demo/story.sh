@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # The whole story of libreuse.so in about 15 seconds: what goes wrong without it, what it changes,
 # what it shows, and what even it cannot change. `make demo` runs this.
 #
@@ -76,7 +77,7 @@ say() {
 
 # What was done, and beside it what came of it.
 show() {
-	printf '    %-46s  %s\n' "$1" "$2"
+	printf '    %-41s %s\n' "$1" "$2"
 }
 
 # What a part was to show, and whether it did.
@@ -112,8 +113,12 @@ start_server() {
 	: >"$tmp/server"
 	env "$@" ./server "$port" >>"$tmp/server" 2>&1 &
 	server=$!
-	await "$tmp/server" 'listening on port|error' && ! grep -q error "$tmp/server" && return 0
-	kill -9 "$server" 2>/dev/null
+	# One that has told its error ends by itself.
+	if ! await "$tmp/server" 'listening on port|error'; then
+		kill -9 "$server"
+	elif ! grep -q error "$tmp/server"; then
+		return 0
+	fi
 	wait "$server" 2>/dev/null
 	server_status=$?
 	server=
@@ -301,11 +306,32 @@ show_log() {
 		}
 		shown {
 			sub(/^ +/, "")
-			call[++n] = sprintf("    %-8s  %s", "", $0)
+			note($0)
+		}
+		# Wrapped at words, below its beginning.
+		function note(text,    words, count, i, line, indent) {
+			count = split(text, words, " ")
+			indent = sprintf("%14s", "")
+			line = indent words[1]
+			for (i = 2; i <= count; i++) {
+				if (length(line) + 1 + length(words[i]) > 80) {
+					call[++n] = line
+					line = indent "     "
+				}
+				line = line " " words[i]
+			}
+			call[++n] = line
+		}
+		# The states in a column, or as far left of it as they need; else below.
+		function told(call, state,    room) {
+			room = 80 - length(state)
+			if (length(call) + 2 > room)
+				return sprintf("%s\n%" room "s%s", call, "", state)
+			return sprintf("%-" (widest + 2 < room ? widest + 2 : room) "s%s", call, state)
 		}
 		END {
 			for (i = 1; i <= n; i++)
-				printf after[i] ? "%-" widest "s  %s\n" : "%s\n", call[i], after[i]
+				print after[i] ? told(call[i], after[i]) : call[i]
 		}'
 }
 
@@ -339,7 +365,8 @@ part_a() {
 	show_leftovers
 	grep -q '^TIME_WAIT .*[0-9]s$' "$tmp/leftovers" || return 1
 	say '' 'Until that time is up, each bind() to the port is refused, unless both the old' \
-		'server and the new one set SO_REUSEADDR. This one never does: that is its mistake.'
+		'server and the new one set SO_REUSEADDR. This one never does: that is its' \
+		'mistake.'
 }
 
 # --- (b) -------------------------------------------------------------------------------------
@@ -420,8 +447,8 @@ scene_shut_rd() {
 }
 
 scene_shut_wr() {
-	scene '2. shutdown(SHUT_WR): "I send no more." This IS the half-close. (The server is held
-   still for a moment with kill -STOP, to see the middle of it.)' \
+	scene '2. shutdown(SHUT_WR): "I send no more." This IS the half-close. (The server is
+   held still for a moment with kill -STOP, to see the middle of it.)' \
 		'ask shut-wr pause answer end close' || return 1
 	mark_log
 	kill -STOP "$server"
@@ -456,8 +483,9 @@ scene_close() {
 	mark_log
 	kill -CONT "$server"
 	await_log 'server\[.* close\(' || return 1
-	say '' '   On the wire it looks the same: a FIN. But nobody reads any more at the client'\''s' \
-		'   end, so the server'\''s answer is met with a RST, and both ends are gone at once:' ''
+	say '' '   On the wire it looks the same: a FIN. But nobody reads any more at the' \
+		"   client's end, so the server's answer is met with a RST, and both ends are" \
+		'   gone at once:' ''
 	show_log ' close[(]'
 	await_ends 'gone gone'
 }
@@ -483,9 +511,9 @@ scene_dup() {
 
 part_c() {
 	heading '(c) What shutdown and close do, as both ends log it'
-	say 'Server and client both run with TCPSHIM_LOG. At the right: the state that each call' \
-		'left behind, asked of the kernel, after a close too. (The real lines also say when,' \
-		'which process, and which addresses.)'
+	say 'Server and client both run with TCPSHIM_LOG. At the right: the states that each' \
+		'call led to, asked of the kernel, after a close too. (The real lines also say' \
+		'when, which process, and which addresses.)'
 
 	free_port || return 1
 	: >"$tmp/log"
@@ -523,8 +551,8 @@ part_d() {
 	breathe
 
 	say '' 'The shim did its work, and the bind is refused all the same. What is left of the' \
-		'first run remembers that it was made WITHOUT the option, and the kernel wants it on' \
-		'both sides:' ''
+		'first run remembers that it was made WITHOUT the option, and the kernel wants' \
+		'it on both sides:' ''
 	show_leftovers
 	[ -s "$tmp/leftovers" ] || return 1
 	say '' 'So begin with the shim: a first run that it was not in must be waited out, once.'
@@ -548,7 +576,7 @@ part_e() {
 
 	./tcpshim dump "$tmp/ring" >"$tmp/log" || return 1
 	log_mark=0
-	show '$ ./tcpshim dump FILE' 'what there was, up to the last call:'
+	show '$ ./tcpshim dump FILE' 'what there was, to the last call:'
 	say ''
 	show_log ' (socket|setsockopt|bind|listen|accept)[(]'
 	logged 'bind\(.* = 0' && logged 'accept\(.*ESTABLISHED$'
@@ -560,7 +588,7 @@ part_e() {
 : >"$tmp/client"
 verdict part_a 'without the shim, the port is lost for a minute'
 verdict part_b "with it, $crashes of $crashes restarts worked"
-verdict part_c 'SHUT_RD changes nothing, SHUT_WR half-closes, close() ends both directions'
+verdict part_c 'SHUT_RD changes nothing, SHUT_WR half-closes, close() ends both halves'
 verdict part_d 'the first run must be under the shim too'
 verdict part_e 'what the server did before it died can be read afterwards'
 
@@ -569,4 +597,5 @@ if [ "$bad" -gt 0 ]; then
 	say "$bad of 5 parts did not show what they should."
 	exit 1
 fi
-say 'All 5 parts showed what they should. The README says how to go on.'
+say 'All 5 parts showed what they should. The README says how to go on; and' \
+	"./tcpshim demo shows TCP's states one by one, with time to look."

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * event.h - one call of the program, as a value.
  *
@@ -36,6 +37,13 @@ enum note_id {
 #define NOTE_BIT(note) (UINT64_C(1) << (note))
 _Static_assert(NOTE_COUNT < 64, "a note more than a set of 64 bits has room for");
 _Static_assert(CALL_COUNT <= 32, "a call more than a set of 32 bits has room for");
+
+/*
+ * Numbers of 64 bits lie alike in an event of every build: where a long has 32 bits, a struct
+ * would align them to 4 bytes only. So programs of both record into one file (ring.h).
+ */
+typedef uint64_t wide_t __attribute__((aligned(8)));
+typedef int64_t wide_signed_t __attribute__((aligned(8)));
 
 /* One end of a connection. family 0: not known. port: host byte order. */
 struct endpoint {
@@ -81,13 +89,13 @@ enum { OPENED_UNKNOWN, OPENED_BY_US, OPENED_BY_PEER };
  * calls, itself included.
  */
 struct repetition {
-	uint64_t times;
-	uint64_t since_ns; /* CLOCK_MONOTONIC, when the one told before had returned */
+	wide_t times;
+	wide_t since_ns; /* CLOCK_MONOTONIC, when the one told before had returned */
 };
 
 /* A TCP socket as one event shows it. */
 struct sock_view {
-	uint64_t cookie; /* SO_COOKIE; 0: not known */
+	wide_t cookie; /* SO_COOKIE; 0: not known */
 	struct endpoint local, peer;
 	uint8_t was;   /* enum tcp_state_id, as are the next two */
 	uint8_t state; /* when the call had returned */
@@ -111,7 +119,7 @@ union event_args {
 	int newfd;   /* dup2, dup3 */
 	struct {
 		int command;
-		long newfd;
+		wide_signed_t newfd;
 	} fcntl;
 };
 
@@ -220,11 +228,11 @@ struct note_figures {
  * recorder keeps no more of an event than says something (facts/event_shape.c).
  */
 struct event {
-	uint64_t time_ns;  /* CLOCK_REALTIME, when the call had returned */
-	uint64_t began_ns; /* CLOCK_MONOTONIC, before the real call */
-	uint64_t dur_ns;   /* of the real call */
-	uint64_t seq;
-	int64_t ret;
+	wide_t time_ns;	 /* CLOCK_REALTIME, when the call had returned */
+	wide_t began_ns; /* CLOCK_MONOTONIC, before the real call */
+	wide_t dur_ns;	 /* of the real call */
+	wide_t seq;
+	wide_signed_t ret;
 	int32_t pid, tid;
 	int32_t error; /* errno, 0 where the call succeeded */
 	int32_t fd;
@@ -232,7 +240,7 @@ struct event {
 	bool by_shim;
 	bool has_fd, has_ret, has_sock, has_args;
 	bool has_closed, has_totals;
-	uint64_t notes;	  /* set of enum note_id */
+	wide_t notes;	  /* set of enum note_id */
 	uint32_t stack;	  /* the call site's number (facts/callsite.h); 0: no frames */
 	bool tried_reuse; /* gentle: SO_REUSEADDR was on for a second try, in vain */
 	uint8_t reuse;	  /* reuse-enabled: TCPSHIM_REUSE (enum reuse_mode) */

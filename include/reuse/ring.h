@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * ring.h - the file of the flight recorder (TCPSHIM_LOG=ring:PATH): what is where.
  *

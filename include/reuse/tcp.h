@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * tcp.h - the states of a TCP socket, by their names and in the order of RFC 9293.
  */

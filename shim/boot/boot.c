@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * boot.c - the constructor: look up libc's functions, read the settings, open the
  * log, and only then let the hooks act.
@@ -25,6 +26,7 @@
 /* What our own questions are answered by must not be another library's idea of it. */
 static void find_what_nobody_intercepts(void)
 {
+	arch_init();
 	clock_use(vdso_function(ARCH_VDSO_CLOCK_GETTIME));
 	process_use(libc_function("pthread_self"), libc_function("pthread_getcpuclockid"));
 	libc_fileno = libc_function("fileno");
@@ -84,7 +86,7 @@ static bool open_for_events(void)
 		shim.set.log = LOG_STDERR;
 		shim.set.format = FORMAT_TEXT;
 	}
-	return shim.set.log != LOG_OFF && log_open(&shim.set, shim.prog);
+	return shim.set.log != LOG_OFF && log_open(&shim.set, shim.prog, process_owner());
 }
 
 /* The reader's terminal and locale; the program may set another locale for itself. */

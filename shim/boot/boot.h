@@ -1,9 +1,12 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * boot.h - what happens once, before main: the parts of the constructor. Only
  * here may libc be used freely.
  */
 #ifndef BOOT_BOOT_H
 #define BOOT_BOOT_H
+
+#include <sys/types.h>
 
 #include "facts/settings.h"
 
@@ -44,8 +47,11 @@ void environment_make_absolute(const struct settings *set);
 /* How many descriptors, from 3 on, LISTEN_FDS says were handed to this process. */
 int environment_listen_fds(void);
 
-/* The path that set->log_path stands for: %p, %n, %%. Return its length, or -1 (too long). */
-int expand_path(char *ret, size_t size, const struct settings *set, const char *prog);
+/*
+ * The path that set->log_path stands for: %p, %n, %%, of that program in that process. Return its
+ * length, or -1 (too long).
+ */
+int expand_path(char *ret, size_t size, const struct settings *set, const char *prog, pid_t pid);
 
 /*
  * Open unix:PATH for the events; a path that begins with @ is of the abstract namespace. Return
@@ -53,8 +59,11 @@ int expand_path(char *ret, size_t size, const struct settings *set, const char *
  */
 const char *log_open_unix(const char *path, size_t len);
 
-/* Open the log. False where that can't be done, which has been told then. */
-bool log_open(const struct settings *set, const char *prog);
+/* Likewise, the journal. */
+const char *log_open_journal(void);
+
+/* Open the log of that program. False where that can't be done, which has been told then. */
+bool log_open(const struct settings *set, const char *prog, pid_t pid);
 
 /* What a library finds under a name that it takes from others. */
 struct import {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * complain.c - a line on stderr about what is wrong at load.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * imports.c - what a library that was loaded for us may ask of libc.
  *
@@ -19,7 +20,7 @@ struct imports {
 	uintptr_t base;
 	const char *strings;
 	const ElfW(Sym) * symbols;
-	const ElfW(Rela) * tables[2];
+	const ARCH_RELOCATION *tables[2];
 	size_t sizes[2];
 	uintptr_t readonly, readonly_end; /* by ld.so, afterwards; opened where needed */
 	bool opened;
@@ -45,9 +46,9 @@ static bool find_imports(struct imports *ret, const struct link_map *map)
 			ret->tables[0] = address;
 		else if (entry->d_tag == DT_PLTRELSZ)
 			ret->sizes[0] = entry->d_un.d_val;
-		else if (entry->d_tag == DT_RELA)
+		else if (entry->d_tag == ARCH_RELOCATIONS)
 			ret->tables[1] = address;
-		else if (entry->d_tag == DT_RELASZ)
+		else if (entry->d_tag == ARCH_RELOCATIONS_SIZE)
 			ret->sizes[1] = entry->d_un.d_val;
 	}
 	return ret->strings && ret->symbols;
@@ -96,13 +97,13 @@ static bool answer(struct imports *imports, uintptr_t slot, void (*function)(voi
 
 static bool answer_all(struct imports *imports, int table, const struct import *answers)
 {
-	const ElfW(Rela) *rela = imports->tables[table];
+	const ARCH_RELOCATION *rela = imports->tables[table];
 	const size_t n = rela ? imports->sizes[table] / sizeof(*rela) : 0;
 
 	for (size_t i = 0; i < n; i++) {
-		const ElfW(Sym) *symbol = &imports->symbols[ELF64_R_SYM(rela[i].r_info)];
+		const ElfW(Sym) *symbol = &imports->symbols[ARCH_RELOCATION_SYMBOL(rela[i].r_info)];
 		const char *name = imports->strings + symbol->st_name;
-		const uint32_t type = ELF64_R_TYPE(rela[i].r_info);
+		const uint32_t type = ARCH_RELOCATION_TYPE(rela[i].r_info);
 		const struct import *found = answers;
 
 		if (type != ARCH_CALL_SLOT && type != ARCH_ADDRESS_SLOT)

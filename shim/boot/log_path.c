@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * log_path.c - the path of a log, opened. The folder may be one where others were
  * first: what is there is judged before it is opened, which may have effects, and
@@ -96,6 +97,13 @@ static const char *judge(const struct statx *stat)
 	return NULL;
 }
 
+/* All that judge looks at. */
+static bool is_judged_alike(const struct statx *one, const struct statx *other)
+{
+	return one->stx_mode == other->stx_mode && one->stx_uid == other->stx_uid &&
+	       one->stx_gid == other->stx_gid && one->stx_nlink == other->stx_nlink;
+}
+
 /* A file is read as well, where that is allowed: how does it end? A FIFO is only written to. */
 static int open_as(const char *path, const struct statx *stat, int flags)
 {
@@ -125,6 +133,7 @@ static const char *open_existing(const char *path, int flags, int *ret_fd, struc
 	const int follow = is_link_of_the_kernel(path) ? 0 : O_NOFOLLOW;
 	struct statx stat;
 	const char *fault = log_path_judge(path, flags, ret_fd, &stat);
+	bool gone;
 	int rc;
 
 	if (fault)
@@ -136,11 +145,20 @@ static const char *open_existing(const char *path, int flags, int *ret_fd, struc
 		return error_words(*ret_fd);
 
 	rc = sys_statx(*ret_fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, ret_stat);
-	fault = rc < 0 ? error_words(rc) : judge(ret_stat);
+	if (rc < 0)
+		fault = error_words(rc);
+	else if (!is_judged_alike(&stat, ret_stat))
+		fault = judge(ret_stat);
 	if (!fault && (stat.stx_mode ^ ret_stat->stx_mode) & S_IFMT)
 		fault = "another file at each look";
+	/* Removed meanwhile: it is not there. (There are file systems that count no names.) */
+	gone = rc == 0 && stat.stx_nlink && !ret_stat->stx_nlink;
+	if (gone)
+		fault = error_words(-ENOENT);
 	if (fault)
 		sys_close(*ret_fd);
+	if (gone)
+		*ret_fd = -ENOENT;
 	return fault;
 }
 
@@ -157,7 +175,7 @@ const char *log_path_open(const char *path, int flags, int *ret_fd, struct statx
 		if (!fault || *ret_fd != -ENOENT)
 			break;
 		*ret_fd = sys_openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | flags, 0600);
-		ret_stat->stx_nlink = 0; /* made by us */
+		ret_stat->stx_mask = 0; /* made by us */
 		fault = *ret_fd < 0 ? error_words(*ret_fd) : NULL;
 		if (*ret_fd != -EEXIST)
 			break;

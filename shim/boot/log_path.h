@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * log_path.h - the path of a log: may it be written to, and which descriptor does it name?
  */
@@ -24,7 +25,7 @@ const char *log_path_judge(const char *path, int flags, int *ret_rc, struct stat
 /*
  * Open the path, without waiting; where nothing is there, make a file. flags: O_APPEND, or
  * none for what must be read as well. Return NULL, or in words why that can't or must not be.
- * *ret_stat says what it is; with stx_nlink 0 it was made now, and nothing else is said.
+ * *ret_stat says what it is; with stx_mask 0 it was made now, and nothing else is said.
  */
 const char *log_path_open(const char *path, int flags, int *ret_fd, struct statx *ret_stat);
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * open_log.c - where the events go, opened at load.
  */
@@ -18,7 +19,7 @@
 #include "log/sink.h"
 #include "sys/sys.h"
 
-int expand_path(char *ret, size_t size, const struct settings *set, const char *prog)
+int expand_path(char *ret, size_t size, const struct settings *set, const char *prog, pid_t pid)
 {
 	const char *path = set->log_path, *end = path + set->log_path_len;
 	struct out out = out_into(ret, size - 1);
@@ -32,7 +33,7 @@ int expand_path(char *ret, size_t size, const struct settings *set, const char *
 		if (*path == '%')
 			out_char(&out, '%');
 		else if (*path == 'p')
-			out_i64(&out, sys_getpid());
+			out_i64(&out, pid);
 		else
 			for (const char *c = prog; *c; c++)
 				out_char(&out, *c == '/' ? '_' : *c);
@@ -71,7 +72,8 @@ static const char *open_file(const char *path)
 	return fault ? fault : done(sink_open_fd(fd));
 }
 
-/* …/systemd/journal/socket: it speaks systemd's own protocol, and drops lines in silence. */
+/* …/systemd/journal/socket: systemd's own protocol is spoken there, and lines dropped in silence.
+ */
 static bool is_journals_own(const char *path)
 {
 	static const char folder[] = "/systemd/journal", end[] = "/socket";
@@ -94,7 +96,8 @@ static const char *no_reader(const char *path, int rc)
 	return error_words(rc);
 }
 
-const char *log_open_unix(const char *path, size_t len)
+/* Datagrams to a path; an abstract one begins with @. */
+static const char *connect_to(const char *path, size_t len)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	const bool abstract = path[0] == '@';
@@ -102,9 +105,6 @@ const char *log_open_unix(const char *path, size_t len)
 
 	if (len >= sizeof(addr.sun_path))
 		return error_words(-ENAMETOOLONG);
-	if (is_journals_own(path))
-		return "systemd's own protocol is spoken there; dev-log in the same folder takes "
-		       "lines";
 	memcpy(addr.sun_path, path, len);
 	if (abstract)
 		addr.sun_path[0] = '\0';
@@ -114,6 +114,20 @@ const char *log_open_unix(const char *path, size_t len)
 	rc = sink_open_unix(&addr, (unsigned int)(offsetof(struct sockaddr_un, sun_path) + len),
 			    abstract || path[0] == '/');
 	return rc < 0 ? no_reader(path, rc) : NULL;
+}
+
+const char *log_open_unix(const char *path, size_t len)
+{
+	if (is_journals_own(path))
+		return "systemd's own protocol is spoken there: TCPSHIM_LOG=journal";
+	return connect_to(path, len);
+}
+
+const char *log_open_journal(void)
+{
+	static const char path[] = "/run/systemd/journal/socket";
+
+	return connect_to(path, sizeof(path) - 1);
 }
 
 /*
@@ -134,9 +148,10 @@ static const char *judge_ring(int fd, const struct statx *stat, uint64_t asked)
 }
 
 static const char of_another_build[] = "a recorder of another build";
+static const char removed[] = "removed as soon as it is there";
 
 /* A ring that can't be made leaves no file behind. */
-static const char *open_ring(const char *path, uint64_t size, bool *ret_made)
+static const char *try_ring(const char *path, uint64_t size, bool *ret_made)
 {
 	const char *fault;
 	struct statx stat;
@@ -145,21 +160,31 @@ static const char *open_ring(const char *path, uint64_t size, bool *ret_made)
 	fault = log_path_open(path, 0, &fd, &stat);
 	if (fault)
 		return fault;
-	*ret_made = stat.stx_nlink == 0;
+	*ret_made = stat.stx_mask == 0;
 	fault = *ret_made ? NULL : judge_ring(fd, &stat, size);
 	if (fault) {
 		sys_close(fd);
 		return fault;
 	}
-	rc = ring_open(fd, size);
-	/* Our empty file may be another's ring by now. */
-	if (rc < 0 && *ret_made && rc != -EPROTO && rc != -EBUSY)
-		sys_unlinkat(AT_FDCWD, path);
+	rc = ring_open(fd, size, path, *ret_made);
+	if (rc == -ESTALE)
+		return removed;
 	if (rc == -EPROTO)
 		return of_another_build;
 	if (rc == -EBADMSG)
 		return "not a flight recorder of this version, and left as it is";
 	return done(rc);
+}
+
+/* Who can't make a ring of the file that it has made removes it, perhaps under us. */
+static const char *open_ring(const char *path, uint64_t size, bool *ret_made)
+{
+	enum { TRIES = 5 };
+	const char *fault = removed;
+
+	for (int i = 0; i < TRIES && fault == removed; i++)
+		fault = try_ring(path, size, ret_made);
+	return fault;
 }
 
 /* ".1a2b3c4d" behind the path: the same for all processes of this build. */
@@ -207,6 +232,8 @@ static const char *open_sink(const struct settings *set, char *path, size_t room
 		return open_descriptor(STDOUT_FILENO);
 	case LOG_FILE:
 		return open_file(path);
+	case LOG_JOURNAL:
+		return log_open_journal();
 	case LOG_UNIX:
 		return log_open_unix(path, len);
 	case LOG_RING:
@@ -218,7 +245,7 @@ static const char *open_sink(const struct settings *set, char *path, size_t room
 	return "no place for a log";
 }
 
-bool log_open(const struct settings *set, const char *prog)
+bool log_open(const struct settings *set, const char *prog, pid_t pid)
 {
 	const char *fault = error_words(-ENAMETOOLONG);
 	char path[4096];
@@ -226,7 +253,7 @@ bool log_open(const struct settings *set, const char *prog)
 
 	*path = '\0';
 	if (set->log >= LOG_FILE)
-		len = expand_path(path, sizeof(path), set, prog);
+		len = expand_path(path, sizeof(path), set, prog, pid);
 	if (len >= 0)
 		fault = open_sink(set, path, sizeof(path), (size_t)len);
 	if (fault)

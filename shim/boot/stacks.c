@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * stacks.c - libunwind: loaded only where stacks are asked for, and tried before
  * it is trusted.

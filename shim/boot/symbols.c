@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * symbols.c - functions of the kernel's vDSO and of libc itself, from their own
  * symbol tables: dlsym would give what another library has put before them.
@@ -128,13 +129,21 @@ void *vdso_function(const char *name)
 	return NULL;
 }
 
+/* glibc's name, and musl's, which is its dynamic linker as well. */
+static bool is_libc(const char *path)
+{
+	static const char musl[] = "ld-musl-";
+	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+
+	return strcmp(base, "libc.so.6") == 0 || strncmp(base, musl, sizeof(musl) - 1) == 0;
+}
+
 static int visit_object(struct dl_phdr_info *info, size_t size, void *arg)
 {
-	const char *base = strrchr(info->dlpi_name, '/');
 	struct symbols *libc_symbols = arg;
 
 	(void)size;
-	if (strcmp(base ? base + 1 : info->dlpi_name, "libc.so.6") != 0)
+	if (!is_libc(info->dlpi_name))
 		return 0;
 	*libc_symbols = symbols_of(info->dlpi_addr, info->dlpi_phdr, info->dlpi_phnum);
 	return 1;

@@ -1,17 +1,21 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * told.c - has the parent told it already? A program that starts others would have each
  * of them say again what is wrong, into what it reads of them: $(command 2>&1).
  *
- * The parent has, where it was started under the library too, with the same value. Asked
- * for only when there is something to be told. What can't be read has told nothing.
+ * The parent has, where it was started under the library too, with the same value, and the log
+ * could not be opened there either. Asked for only when there is something to be told. What can't
+ * be read has told nothing.
  */
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "boot/boot.h"
 #include "facts/out.h"
+#include "observe/proc.h"
 #include "sys/sys.h"
 
 /* All of a file of the parent's, ended by a zero. Return its length, or -1. */
@@ -106,20 +110,90 @@ static bool is_inherited(const char *environment, long len, const char *variable
 	return ours && parents && list && is_same_value(parents, ours) && preloads_us(list);
 }
 
-static bool parent_acts(const struct settings *set)
+static bool parents_name(char ret[32])
 {
-	char name[32];
-	const long len = read_of_parent("/comm", name, sizeof(name));
+	const long len = read_of_parent("/comm", ret, 32);
 
 	if (len <= 0)
 		return false;
-	name[len - 1] = '\0'; /* where the line ended */
-	return settings_act_in(set, name);
+	ret[len - 1] = '\0'; /* where the line ended */
+	return true;
+}
+
+static bool parent_acts(const struct settings *set)
+{
+	char name[32];
+
+	return parents_name(name) && settings_act_in(set, name);
+}
+
+/* A file that is looked for among a process's descriptors. */
+struct search {
+	int folder;
+	unsigned int seen;
+	size_t len;
+	char path[4096], link[4096];
+};
+
+/* The log's number is among the first thousands (sys/own.c): who has more is not gone through. */
+static int is_that(int number, void *arg)
+{
+	enum { MOST = 8192 };
+	struct search *search = arg;
+	char name[16];
+	struct out out = out_into(name, sizeof(name) - 1);
+	long len;
+
+	if (++search->seen > MOST)
+		return -E2BIG;
+	out_i64(&out, number);
+	*out.at = '\0';
+	len = sys_readlinkat(search->folder, name, search->link, sizeof(search->link) - 1);
+	if (len < (long)search->len || memcmp(search->link, search->path, search->len) != 0)
+		return false;
+	search->link[len] = '\0';
+	return len == (long)search->len || strcmp(search->link + search->len, " (deleted)") == 0;
+}
+
+static int open_parents_descriptors(pid_t parent)
+{
+	char path[32];
+	struct out out = out_into(path, sizeof(path) - 1);
+
+	out_str(&out, "/proc/");
+	out_i64(&out, parent);
+	out_str(&out, "/fd");
+	*out.at = '\0';
+	return sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+}
+
+/*
+ * Where a path holds a %, or is another one's since, the parent's log may be open, and ours not.
+ * The room is for what a small stack does not hold.
+ */
+static bool parent_logs(const struct settings *set, struct search *room)
+{
+	const pid_t parent = sys_getppid();
+	char name[32];
+	int len, found;
+
+	if (set->log < LOG_FILE || !parents_name(name))
+		return false;
+	len = expand_path(room->path, sizeof(room->path), set, name, parent);
+	room->folder = len < 0 ? len : open_parents_descriptors(parent);
+	if (room->folder < 0)
+		return false;
+	room->len = (size_t)len;
+	room->seen = 0;
+	found = proc_list(room->folder, ".", is_that, room);
+	sys_close(room->folder);
+	return found == 1;
 }
 
 bool told_by_parent(const char *variable, const struct settings *acting)
 {
 	enum { SIZE = 4 << 20 }; /* more is an environment that can't be read */
+	const bool is_log = acting && variable && strcmp(variable, "TCPSHIM_LOG") == 0;
 	char *environment = sys_mmap_pages(SIZE);
 	bool told;
 	long len;
@@ -128,7 +202,8 @@ bool told_by_parent(const char *variable, const struct settings *acting)
 		return false;
 	len = read_of_parent("/environ", environment, SIZE);
 	told = len > 0 && is_inherited(environment, len, variable) &&
-	       (!acting || parent_acts(acting));
+	       (!acting || parent_acts(acting)) &&
+	       !(is_log && parent_logs(acting, (struct search *)(void *)environment));
 	sys_munmap(environment, SIZE);
 	return told;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * callsite.c - see callsite.h.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * callsite.h - distinct stacks of the program, a small number each.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * description.c - see description.h. Made by the compiler: nothing is put together, nor
  * relocated, where a program starts.

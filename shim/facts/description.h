@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * description.h - how this build lays out an event, as the flight recorder's head tells
  * it to the readers of other builds (include/reuse/ring.h).

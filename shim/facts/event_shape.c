@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * event_shape.c - see event_shape.h.
  */
@@ -140,17 +141,19 @@ static bool is_state_set(const uint8_t *at)
 	return states < STATE_BIT(STATE_COUNT);
 }
 
-static bool is_sound(const struct event_member *member, const uint8_t *at)
+static inline bool is_sound(enum member_kind kind, const void *member, size_t size)
 {
-	switch ((enum member_kind)member->kind) {
+	const uint8_t *at = member;
+
+	switch (kind) {
 	case KIND_NUMBER:
 	case KIND_SIGNED:
 	case KIND_BYTES:
 	case KIND_TALLY:
-	case KIND_STATES: /* as far as they are in use: is_way */
+	case KIND_STATES: /* as far as they are in use: view_is_sound */
 		return true;
 	case KIND_TEXT:
-		return memchr(at, 0, member->size);
+		return memchr(at, 0, size);
 	case KIND_FLAG:
 		return *at <= 1;
 	case KIND_TWO_BITS:
@@ -171,22 +174,26 @@ static bool is_sound(const struct event_member *member, const uint8_t *at)
 	return false;
 }
 
-static bool part_is_sound(const struct event *ev, enum event_part part)
+/*
+ * parts: a set of enum event_part, a bit each. The rows as code, for every line of a log is asked
+ * about: of those that can have any value nothing is left.
+ */
+static bool parts_are_sound(const struct event *ev, unsigned int parts)
 {
-	for (unsigned int i = 0; i < event_member_count; i++)
-		if (event_members[i].part == part &&
-		    !is_sound(&event_members[i], (const uint8_t *)ev + event_members[i].at))
-			return false;
+#define MEMBER(in, path, is)                                                                       \
+	if ((parts >> PART_##in & 1) && !is_sound(KIND_##is, &ev->path, sizeof(ev->path)))         \
+		return false;
+#include "reuse/members.def"
 	return true;
 }
 
-/* A way leads over states that are known. */
-static bool is_way(const struct sock_view *view)
+/* A way leads over states that are known, and a timer is one of a state that is. */
+static bool view_is_sound(const struct sock_view *view)
 {
 	for (unsigned int i = 0; i < view->n_via; i++)
 		if (view->via[i] == STATE_UNKNOWN || view->via[i] >= STATE_COUNT)
 			return false;
-	return true;
+	return !view->has_timer || view->state != STATE_UNKNOWN;
 }
 
 /* What of the union event_more an event has is what its call may have. */
@@ -195,12 +202,9 @@ static bool more_is_sound(const struct event *ev)
 	const enum event_part may = call_more((enum call_id)ev->call);
 	const struct holders *holders = &ev->more.holders;
 
-	if (may != PART_NOTHING && (may == PART_VALUE || event_has(ev, may)) &&
-	    !part_is_sound(ev, may))
-		return false;
 	if (ev->has_repeated && (ev->has_closed || ev->has_totals || (ev->notes & with_holders)))
 		return false; /* it stands where these do */
-	if (ev->has_closed && !(may == PART_CLOSED && is_way(&ev->more.closed.sock)))
+	if (ev->has_closed && !(may == PART_CLOSED && view_is_sound(&ev->more.closed.sock)))
 		return false;
 	if (ev->has_totals && may != PART_TOTALS)
 		return false;
@@ -214,9 +218,18 @@ static bool more_is_sound(const struct event *ev)
 
 bool event_is_sound(const struct event *ev)
 {
-	if (!part_is_sound(ev, PART_EVENT) || !is_way(&ev->sock))
+	enum event_part may;
+	unsigned int parts = 1u << PART_FIGURES;
+
+	/* First what says which other parts there are. */
+	if (ev->call >= CALL_COUNT || !parts_are_sound(ev, 1u << PART_EVENT))
+		return false;
+	may = call_more((enum call_id)ev->call);
+	if (may != PART_NOTHING && (may == PART_VALUE || event_has(ev, may)))
+		parts |= 1u << may;
+	if (!parts_are_sound(ev, parts) || !view_is_sound(&ev->sock))
 		return false;
 	if (ev->has_args && call_args((enum call_id)ev->call) == PART_NOTHING)
 		return false;
-	return more_is_sound(ev) && part_is_sound(ev, PART_FIGURES);
+	return more_is_sound(ev);
 }

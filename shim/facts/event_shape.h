@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * event_shape.h - what an event holds: which of its parts, how far it reaches, and
  * whether it can be one at all. From calls.def, notes.def and members.def.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * frames.h - what is known of each place in the code that a walk has met: where it
  * lies, what it is called, and how to get from there to its caller.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * names.c - see names.h; the names themselves stand in include/reuse/x.def.
  */

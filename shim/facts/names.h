@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * names.h - the C names of numbers: calls, states, errors, socket constants.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * out.c - see out.h.
  */
@@ -195,18 +196,30 @@ static bool is_control(const unsigned char *c, size_t n)
 		(c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
 }
 
+/* One character that may move a cursor; how many bytes it had. */
+static size_t out_plain_char(struct out *out, const char *text, size_t len)
+{
+	const unsigned char *c = (const unsigned char *)text;
+	const size_t n = *c < 0x80 ? 1 : utf8_len(c, len);
+
+	if (n == 0 || *c < ' ' || *c == 0x7f || is_control(c, n))
+		out_char(out, '?');
+	else
+		out_mem(out, text, n);
+	return n ? n : 1;
+}
+
 void out_plain(struct out *out, const char *text, size_t len)
 {
 	while (len > 0) {
-		const unsigned char *c = (const unsigned char *)text;
-		const size_t n = *c < 0x80 ? 1 : utf8_len(c, len);
+		size_t n = plain_len(text, len);
 
-		if (n == 0 || *c < ' ' || *c == 0x7f || is_control(c, n))
-			out_char(out, '?');
-		else
+		if (n)
 			out_mem(out, text, n);
-		text += n ? n : 1;
-		len -= n ? n : 1;
+		else
+			n = out_plain_char(out, text, len);
+		text += n;
+		len -= n;
 	}
 }
 
@@ -217,16 +230,38 @@ void out_as_ascii(struct out *out, char *from)
 			*at = '?';
 }
 
+const char *out_step(const char *text, const char *end, size_t *width)
+{
+	if (*text != '\033')
+		*width +=
+			((unsigned char)*text & 0xc0) != 0x80; /* not in the midst of a character */
+	else
+		while (text + 1 < end && *text != 'm')
+			text++;
+	return text + 1;
+}
+
+/* Eight bytes that are neither ESC nor part of a longer character: nearly all that is written. */
+static inline bool are_ascii(const char *text)
+{
+	const uint64_t high_bits = UINT64_C(0x8080808080808080), spaces = high_bits / 0x80 * ' ';
+	uint64_t eight;
+
+	memcpy(&eight, text, sizeof(eight));
+	return !(((eight - spaces) | eight) & high_bits);
+}
+
 size_t out_width(const char *text, const char *end)
 {
 	size_t width = 0;
 
-	for (; text < end; text++) {
-		if (*text == '\033')
-			while (text + 1 < end && *text != 'm')
-				text++;
-		else if (((unsigned char)*text & 0xc0) != 0x80)
-			width++; /* no byte in the midst of a character */
+	while (text < end) {
+		if (end - text >= 8 && are_ascii(text)) {
+			text += 8;
+			width += 8;
+		} else {
+			text = out_step(text, end, &width);
+		}
 	}
 	return width;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * out.h - text into a bounded buffer, without libc: what does not fit is left
  * out, and the builder says so. Safe in a signal handler.
@@ -75,6 +76,8 @@ void out_plain(struct out *out, const char *text, size_t len);
 void out_as_ascii(struct out *out, char *from);
 /* How many places on a screen that takes; colours (ESC [ … m) take none. */
 size_t out_width(const char *text, const char *end);
+/* Behind its first character, or its first colour; the width grows by what that takes. */
+const char *out_step(const char *text, const char *end, size_t *width);
 /* How many bytes the UTF-8 character has with which these begin; 0 where there is none. */
 size_t utf8_len(const unsigned char *text, size_t len);
 /* What stands between the quotes of a JSON string; bytes that are no UTF-8 become U+FFFD. */

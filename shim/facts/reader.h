@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * reader.h - what the environment says of who reads a text: a terminal's colours, a
  * locale's characters. Pure: the values of the variables are handed in, NULL where unset.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * ring_file.h - the flight recorder's file as numbers: made, recognised. No I/O.
  */

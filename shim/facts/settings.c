@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * settings.c - see settings.h.
  */
@@ -305,7 +306,8 @@ static const struct slip {
 	{parse_log, "stderr,1,on,true,yes,err,2,-", "stderr"},
 	{parse_log, "stdout,out", "stdout"},
 	{parse_log, "off,0,no,none,false,never", "off"},
-	{parse_log, "syslog,journal", "unix:/dev/log"},
+	{parse_log, "syslog", "unix:/dev/log"},
+	{parse_log, "journal,journald,systemd", "journal"},
 	{parse_format, "text,txt", "text"},
 	{parse_format, "json,jsonl,ndjson", "json"},
 	{parse_reuse, "auto,1,on,true,yes", "auto"},

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * settings.h - what the user set, as values. Parsing is pure: reading the
  * environment and complaining is boot's.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * shim.c - see shim.h. All zero until boot has run: every hook passes through.
  */

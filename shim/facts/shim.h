@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * shim.h - what was decided at load, and whether the hooks have work at all.
  *

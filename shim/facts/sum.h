@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * sum.h - a checksum that tells whether words belong together: Fowler, Noll and
  * Vo's hash over words instead of bytes; every bit of each changes it.

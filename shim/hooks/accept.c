@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * accept.c - the hooks of accept and accept4. The event is about the connection
  * that was made, or where there is none about the listener that the call began with.
@@ -9,17 +10,27 @@
 #include "observe/observe.h"
 
 /* A connection that was reset already has forgotten its peer: accept itself knew who it was. */
+static bool observe_connection(struct event *ev, uint64_t began, bool by_libc,
+			       const struct sockaddr *addr, const socklen_t *len)
+{
+	const int connection = (int)ev->ret;
+
+	if (!observe_accept(ev, ev->fd, connection, began, by_libc))
+		return false;
+	if (!ev->sock.peer.family) {
+		const struct endpoint peer = address_written(addr, len);
+
+		observe_accepted_from(ev, connection, &peer);
+	}
+	return true;
+}
+
 static void report(struct event *ev, uint64_t began, bool by_libc, const struct sockaddr *addr,
 		   const socklen_t *len)
 {
-	if (!observe_accept(ev, began, by_libc))
-		return;
-	if (!ev->error && !ev->sock.peer.family) {
-		const struct endpoint peer = address_written(addr, len);
-
-		observe_accepted_from(ev, &peer);
-	}
-	event_emit(ev);
+	if (ev->error ? observe_failed_accept(ev, ev->fd, began)
+		      : observe_connection(ev, began, by_libc, addr, len))
+		event_emit(ev);
 }
 
 int accept_by(__typeof__(accept) *way, int fd, struct sockaddr *addr, socklen_t *len)
@@ -30,7 +41,7 @@ int accept_by(__typeof__(accept) *way, int fd, struct sockaddr *addr, socklen_t 
 
 	if (hook_idle(CALL_accept))
 		return way(fd, addr, len);
-	began = observe_began(CALL_accept, fd);
+	began = observe_began(CALL_accept, sock_here(fd));
 	event_begin(&ev, CALL_accept, fd);
 
 	rc = way(fd, addr, len);
@@ -50,7 +61,7 @@ int accept4_by(__typeof__(accept4) *way, int fd, struct sockaddr *addr, socklen_
 
 	if (hook_idle(CALL_accept4))
 		return way(fd, addr, len, flags);
-	began = observe_began(CALL_accept4, fd);
+	began = observe_began(CALL_accept4, sock_here(fd));
 	event_begin(&ev, CALL_accept4, fd);
 
 	rc = way(fd, addr, len, flags);

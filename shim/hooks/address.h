@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * address.h - the addresses that a program hands to a call or lets it write. The
  * pointers may be anything, and no layer below the hooks gets them: what is read

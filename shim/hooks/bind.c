@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * bind.c - the hook of bind: where SO_REUSEADDR is enabled.
  */
@@ -21,7 +22,7 @@ static __attribute__((noinline)) bool is_refused(int fd, const struct sockaddr *
 {
 	const struct endpoint asked = address_read(addr, len);
 
-	return asked.family && bound_refuses(fd, &asked);
+	return asked.family && bound_refuses(sock_here(fd), &asked);
 }
 
 /* What to enable for a bind to that address. */
@@ -31,7 +32,7 @@ static inline void policy_of(int fd, const struct sockaddr *addr, socklen_t len,
 
 	if (!address_head(addr, len, &head))
 		return;
-	policy_bind(fd, head.family, head.port, ret);
+	policy_bind(sock_here(fd), head.family, head.port, ret);
 	if (ret->crowded && ret->enable && is_refused(fd, addr, len))
 		ret->enable = 0;
 }
@@ -104,11 +105,11 @@ static void report(int fd, const struct sockaddr *addr, socklen_t len, int err, 
 	event_begin(&ev, CALL_bind, fd);
 	ev.began_ns = began_ns;
 	event_end(&ev, err ? -1 : 0, err);
-	reuse_note(&ev, policy);
+	policy_note(&ev, policy);
 	wait_note(&ev, waited);
 	if (!waited->began)
 		ev.sock.cookie = policy->cookie;
-	if (observe_bind(&ev, &asked, waited->began))
+	if (observe_bind(&ev, fd, &asked, waited->began))
 		event_emit(&ev);
 }
 

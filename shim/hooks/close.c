@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * close.c - the hook of close.
  */
@@ -36,7 +37,7 @@ int close_by(__typeof__(close) *way, int fd)
 		return way(fd);
 	if (own_is(fd))
 		return hook_refuse(EBADF);
-	kind = observe_closing(&closing, CALL_close, fd, 0);
+	kind = observe_closing(&closing, CALL_close, sock_here(fd), 0);
 	if (kind == CLOSING_NOT_OPEN)
 		return close_again(way, fd);
 	if (kind != CLOSING_TCP)

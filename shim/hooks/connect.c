@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * connect.c - the hook of connect. With TCPSHIM_REUSE=gentle the option is enabled
  * here for a client with a port of its own, as at listen for a server.
@@ -20,17 +21,17 @@ static int connect_logged(__typeof__(connect) *way, int fd, const struct sockadd
 	uint64_t began;
 	int rc, err;
 
-	attempt_before(fd, &before);
-	began = observe_began(CALL_connect, fd);
+	attempt_before(sock_here(fd), &before);
+	began = observe_began(CALL_connect, sock_here(fd));
 	event_begin(&ev, CALL_connect, fd);
 
 	rc = way(fd, addr, len);
 	err = hook_error(rc);
 
 	event_end(&ev, rc, err);
-	reuse_note(&ev, policy);
+	policy_note(&ev, policy);
 	asked = address_read(addr, len);
-	if (observe_connect(&ev, &asked, &before, began))
+	if (observe_connect(&ev, fd, &asked, &before, began))
 		event_emit(&ev);
 
 	return hook_result(rc, err);

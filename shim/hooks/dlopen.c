@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * dlopen.c - the hook of dlopen: a module that is loaded with RTLD_DEEPBIND looks
  * for its names in its own libraries first, libc among them, and would go past us

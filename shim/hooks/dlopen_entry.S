@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * dlopen_entry.S - the exported dlopen: asks dlopen_way (dlopen.c) which function
  * is to be called, and jumps there with the program's arguments.

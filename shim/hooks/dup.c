@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * dup.c - the hooks of what copies a descriptor: dup, dup2, dup3 and
  * fcntl(F_DUPFD…). The event is about the socket that was copied; where dup2 or
@@ -29,7 +30,7 @@ int dup_by(__typeof__(dup) *way, int fd)
 	err = hook_error(rc);
 
 	event_end(&ev, rc, err);
-	if (observe_dup(&ev, 0))
+	if (observe_dup(&ev, fd, 0))
 		event_emit(&ev);
 
 	return hook_result(rc, err);
@@ -49,7 +50,7 @@ static int make_copy(union dup_onto way, enum call_id call, int fd, int newfd, i
 /* closing: the socket that was closed at the target, NULL where there was none. */
 static bool report_copy(struct event *ev, uint64_t began, struct closing *closing)
 {
-	const bool copied = observe_dup(ev, began);
+	const bool copied = observe_dup(ev, ev->fd, began);
 
 	if (!closing)
 		return copied;
@@ -70,9 +71,9 @@ static int dup_onto(union dup_onto way, enum call_id call, int fd, int newfd, in
 
 	const bool was_ours = own_is(newfd) && process_owner();
 	const bool closes = fd != newfd && !was_ours &&
-			    observe_closing(&closing, call, newfd, 0) == CLOSING_TCP;
+			    observe_closing(&closing, call, sock_here(newfd), 0) == CLOSING_TCP;
 	/* What it closes may linger. */
-	const uint64_t began = closes ? observe_began(call, fd) : 0;
+	const uint64_t began = closes ? observe_began(call, sock_here(fd)) : 0;
 	const bool moved = was_ours && own_move_away(newfd);
 
 	event_begin(&ev, call, fd);
@@ -124,7 +125,7 @@ int fcntl_by(__typeof__(fcntl) *way, int fd, int command, long arg)
 	err = hook_error(rc);
 
 	event_end(&ev, rc, err);
-	if (observe_dup(&ev, 0))
+	if (observe_dup(&ev, fd, 0))
 		event_emit(&ev);
 
 	return hook_result(rc, err);
@@ -159,4 +160,19 @@ HOOK int fcntl(int fd, int command, ...)
 
 HOOK_ALIAS(__dup2, dup2);
 HOOK_ALIAS(__fcntl, fcntl);
+#if LIBC_HAS_TWINS
+HOOK int fcntl64(int fd, int command, ...)
+{
+	va_list args;
+	long arg;
+
+	va_start(args, command);
+	arg = va_arg(args, long);
+	va_end(args);
+	return fcntl_by(libc.fcntl64, fd, command, arg);
+}
+
+HOOK_ALIAS(__fcntl_time64, fcntl64);
+#else
 HOOK_ALIAS(fcntl64, fcntl);
+#endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * fclose.c - the hook of fclose, which closes inside libc by no name of close's.
  */
@@ -23,7 +24,8 @@ HOOK int fclose(FILE *file)
 	int rc, err;
 
 	if (hook_idle(CALL_fclose) ||
-	    observe_closing(&closing, CALL_fclose, descriptor_of(file), 0) != CLOSING_TCP)
+	    observe_closing(&closing, CALL_fclose, sock_here(descriptor_of(file)), 0) !=
+		    CLOSING_TCP)
 		return libc.fclose(file);
 	event_begin(&ev, CALL_fclose, closing.fd);
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * hook.h - what every hook starts and ends with, and the hooks that others call.
  *
@@ -74,7 +75,8 @@ int dup3_by(__typeof__(dup3) *way, int fd, int newfd, int flags);
 int fcntl_by(__typeof__(fcntl) *way, int fd, int command, long arg);
 int close_range_by(__typeof__(close_range) *way, unsigned int first, unsigned int last, int flags);
 int prctl_by(__typeof__(prctl) *way, int option, const unsigned long *args);
-int fstat_by(__typeof__(fstat) *way, int fd, struct stat *ret);
+/* Is it a descriptor of the shim's own, which the program has not? errno says so then. */
+bool fstat_refused(int fd);
 __typeof__(dlopen) *dlopen_way(const char *file, int flags);
 long seccomp_by(unsigned int operation, unsigned int flags, void *filter);
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * libc.c - see libc.h.
  */
@@ -47,7 +48,11 @@ static int kernel_connect(int fd, const struct sockaddr *addr, socklen_t len)
 
 static int kernel_accept(int fd, struct sockaddr *addr, socklen_t *len)
 {
+#ifdef SYS_accept
 	return (int)libc.syscall(SYS_accept, fd, addr, len);
+#else
+	return (int)libc.syscall(SYS_accept4, fd, addr, len, 0);
+#endif
 }
 
 static int kernel_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
@@ -104,7 +109,7 @@ static int kernel_fcntl(int fd, int command, ...)
 	va_start(args, command);
 	arg = va_arg(args, long);
 	va_end(args);
-	return (int)libc.syscall(SYS_fcntl, fd, command, arg);
+	return (int)libc.syscall(SYS_FCNTL, fd, command, arg);
 }
 
 /* The one call that is no system call: look it up at once. */
@@ -137,6 +142,34 @@ static int kernel_prctl(int option, ...)
 	return (int)libc.syscall(SYS_prctl, option, a[0], a[1], a[2], a[3]);
 }
 
+#if LIBC_HAS_TWINS
+static int kernel_fcntl64(int fd, int command, ...)
+{
+	va_list args;
+	long arg;
+
+	va_start(args, command);
+	arg = va_arg(args, long);
+	va_end(args);
+	return (int)libc.syscall(SYS_fcntl64, fd, command, arg);
+}
+
+/* The kernel's structs are not those of these functions: look them up at once. */
+#define LOOKED_UP_AT_ONCE(name, parameters, arguments)                                             \
+	static int kernel_##name parameters                                                        \
+	{                                                                                          \
+		if (libc.name == by_syscall.name)                                                  \
+			libc_resolve();                                                            \
+		if (libc.name == by_syscall.name)                                                  \
+			return hook_refuse(ENOSYS); /* a libc that has none */                     \
+		return libc.name arguments;                                                        \
+	}
+LOOKED_UP_AT_ONCE(fstat, (int fd, struct stat *ret), (fd, ret))
+LOOKED_UP_AT_ONCE(fstat64, (int fd, struct stat64 *ret), (fd, ret))
+LOOKED_UP_AT_ONCE(__fstat64_time64, (int fd, struct __stat64_t64 *ret), (fd, ret))
+LOOKED_UP_AT_ONCE(__fxstat, (int version, int fd, struct stat *ret), (version, fd, ret))
+LOOKED_UP_AT_ONCE(__fxstat64, (int version, int fd, struct stat64 *ret), (version, fd, ret))
+#else
 static int kernel_fstat(int fd, struct stat *ret)
 {
 	return (int)libc.syscall(SYS_fstat, fd, ret);
@@ -144,9 +177,10 @@ static int kernel_fstat(int fd, struct stat *ret)
 
 static int kernel___fxstat(int version, int fd, struct stat *ret)
 {
-	(void)version; /* on 64-bit machines all are the kernel's own struct */
+	(void)version; /* all are the kernel's own struct */
 	return (int)libc.syscall(SYS_fstat, fd, ret);
 }
+#endif
 
 /* No system call either; and dlopen_way has looked it up before it is called. */
 static void *kernel_dlopen(const char *file, int flags)
@@ -156,16 +190,37 @@ static void *kernel_dlopen(const char *file, int flags)
 	return libc.dlopen(file, flags);
 }
 
+/* These return twice, which C can't; and vfork.c has looked them up before they are called. */
+static pid_t kernel_vfork(void)
+{
+	return hook_refuse(ENOSYS);
+}
+
+static int kernel_clone(int (*run)(void *), void *stack, int flags, void *arg, ...)
+{
+	(void)run;
+	(void)stack;
+	(void)flags;
+	(void)arg;
+	return hook_refuse(ENOSYS);
+}
+
 /* A call without its kernel_ function above does not compile. */
 struct libc_calls libc = {
 #define CALL(name, args, more) .name = kernel_##name,
 #define CARRIER(name) .name = kernel_##name,
+#if LIBC_HAS_TWINS
+#define TWIN(name, call) .name = kernel_##name,
+#endif
 #include "reuse/calls.def"
 };
 
 const struct libc_calls by_syscall = {
 #define CALL(name, args, more) .name = kernel_##name,
 #define CARRIER(name) .name = kernel_##name,
+#if LIBC_HAS_TWINS
+#define TWIN(name, call) .name = kernel_##name,
+#endif
 #include "reuse/calls.def"
 };
 
@@ -186,5 +241,8 @@ void libc_resolve(void)
 {
 #define CALL(name, args, more) look_up(#name, &libc.name);
 #define CARRIER(name) look_up(#name, &libc.name);
+#if LIBC_HAS_TWINS
+#define TWIN(name, call) look_up(#name, &libc.name);
+#endif
 #include "reuse/calls.def"
 }

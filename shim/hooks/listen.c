@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * listen.c - the hook of listen. With TCPSHIM_REUSE=gentle the option is enabled
  * here: too late for this run's bind, in time for the next one's.
@@ -22,8 +23,8 @@ static int listen_logged(__typeof__(listen) *way, int fd, int backlog, const str
 	err = hook_error(rc);
 
 	event_end(&ev, rc, err);
-	reuse_note(&ev, policy);
-	if (observe_listen(&ev))
+	policy_note(&ev, policy);
+	if (observe_listen(&ev, fd))
 		event_emit(&ev);
 
 	return hook_result(rc, err);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * range.c - the hooks of close_range and closefrom: an event for each TCP socket
  * that they close, and a way around the shim's own descriptors.
@@ -50,18 +51,10 @@ static int close_around(__typeof__(close_range) *way, unsigned int first, unsign
 	return rc < 0 ? rc : way(first, last, flags);
 }
 
-/* The events of a range that has been closed; the time and the result are the same for all. */
 static void report(struct closings *closings, struct event *ev)
 {
-	for (size_t i = 0; i < closings->count; i++) {
-		if (ev->error) {
-			observe_not_closed(&closings->list[i]);
-			continue;
-		}
-		event_next_socket(ev, closings->list[i].fd);
-		if (observe_closed(&closings->list[i], ev))
-			event_emit(ev);
-	}
+	while (closings_next(closings, ev))
+		event_emit(ev);
 	closings_done(closings);
 }
 

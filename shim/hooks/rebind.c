@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * rebind.c - see rebind.h.
  *
@@ -41,6 +42,7 @@ enum {
 #define CALL(name, args, more) +1
 #define CARRIER(name) +1
 #define ALIAS(name, call) +1
+#define TWIN(name, call) +1
 #include "reuse/calls.def"
 	,
 	MEMBERS_MAX = 32, /* with more new libraries the last ones are left alone */
@@ -52,7 +54,7 @@ struct tables {
 	const ElfW(Dyn) * dynamic;
 	const char *strings;
 	const ElfW(Sym) * symbols;
-	const ElfW(Rela) * rela[2];
+	const ARCH_RELOCATION *rela[2];
 	size_t rela_size[2];
 };
 
@@ -185,9 +187,9 @@ static bool read_tables(struct tables *ret, const struct dl_phdr_info *info)
 			ret->rela[0] = address;
 		else if (entry->d_tag == DT_PLTRELSZ)
 			ret->rela_size[0] = value;
-		else if (entry->d_tag == DT_RELA)
+		else if (entry->d_tag == ARCH_RELOCATIONS)
 			ret->rela[1] = address;
-		else if (entry->d_tag == DT_RELASZ)
+		else if (entry->d_tag == ARCH_RELOCATIONS_SIZE)
 			ret->rela_size[1] = value;
 	}
 	return ret->strings && ret->symbols;
@@ -246,9 +248,10 @@ static bool is_writable_data(const struct object *object, uintptr_t slot)
 	return false;
 }
 
-static void rebind_slot(const struct rebinding *re, struct object *object, const ElfW(Rela) * rela)
+static void rebind_slot(const struct rebinding *re, struct object *object,
+			const ARCH_RELOCATION *rela)
 {
-	const uint32_t type = ELF64_R_TYPE(rela->r_info);
+	const uint32_t type = ARCH_RELOCATION_TYPE(rela->r_info);
 	const uintptr_t slot = object->info->dlpi_addr + rela->r_offset;
 	const struct name *name;
 	const char *text;
@@ -256,13 +259,14 @@ static void rebind_slot(const struct rebinding *re, struct object *object, const
 	bool unbound;
 
 	if ((type != ARCH_CALL_SLOT && type != ARCH_ADDRESS_SLOT && type != ARCH_POINTER_SLOT) ||
-	    (type == ARCH_POINTER_SLOT && rela->r_addend != 0) || !is_writable_data(object, slot))
+	    (type == ARCH_POINTER_SLOT && ARCH_HAS_ADDEND(rela)) || !is_writable_data(object, slot))
 		return;
 	value = __atomic_load_n((uintptr_t *)slot, __ATOMIC_RELAXED);
 	unbound = type == ARCH_CALL_SLOT && object->is_new && in_range(&object->all, value);
 	if (!unbound && !in_libc(re, value))
 		return;
-	text = object->tables.strings + object->tables.symbols[ELF64_R_SYM(rela->r_info)].st_name;
+	text = object->tables.strings +
+	       object->tables.symbols[ARCH_RELOCATION_SYMBOL(rela->r_info)].st_name;
 	name = find_name(re, text);
 	if (name && (!unbound || in_libc(re, name->theirs)) && open_slot(object, slot))
 		__atomic_store_n((uintptr_t *)slot, name->ours, __ATOMIC_RELAXED);
@@ -274,7 +278,7 @@ static void rebind_object(const struct rebinding *re, struct object *object)
 	object->relro = relro_of(object->info);
 	object->relro_opened = false;
 	for (int table = 0; table < 2; table++) {
-		const ElfW(Rela) *rela = object->tables.rela[table];
+		const ARCH_RELOCATION *rela = object->tables.rela[table];
 		const size_t n = rela ? object->tables.rela_size[table] / sizeof(*rela) : 0;
 
 		for (size_t i = 0; i < n; i++)
@@ -323,6 +327,7 @@ static void look_up_names(struct name *names, void *handle)
 #define CALL(name, args, more) ROW(name)
 #define CARRIER(name) ROW(name)
 #define ALIAS(name, call) ROW(name)
+#define TWIN(name, call) ROW(name)
 #include "reuse/calls.def"
 #undef ROW
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * rebind.h - binds a module that was loaded with RTLD_DEEPBIND to the hooks.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * reuse.h - the shim's own calls: enabling SO_REUSEADDR (and SO_REUSEPORT) where
  * the policy says so, each logged with "by": "shim".
@@ -6,16 +7,11 @@
 #define HOOKS_REUSE_H
 
 #include "observe/policy.h"
-#include "reuse/event.h"
 
 /* Set the options that policy->enable names; those that could not be set are dropped from it. */
 void reuse_enable(int fd, struct policy *policy);
 
 /* Take back what reuse_enable did. */
 void reuse_take_back(int fd, struct policy *policy);
-
-/* Put the notes into the event of the program's own call, and what the policy knows of the caller.
- */
-void reuse_note(struct event *ev, const struct policy *policy);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * sandbox.c - the hooks that see a program lock itself in: prctl(PR_SET_SECCOMP)
  * and seccomp, which libc offers through syscall() alone.
@@ -100,3 +101,7 @@ HOOK int prctl(int option, ...)
 	va_end(args);
 	return prctl_by(libc.prctl, option, a);
 }
+
+#if LIBC_HAS_TWINS
+HOOK_ALIAS(__prctl_time64, prctl); /* to programs with times of 64 bits; the same to libc */
+#endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * shutdown.c - the hook of shutdown: half-closes, and what they lead to.
  */
@@ -23,7 +24,7 @@ int shutdown_by(__typeof__(shutdown) *way, int fd, int how)
 	err = hook_error(rc);
 
 	event_end(&ev, rc, err);
-	if (observe_shutdown(&ev, &before))
+	if (observe_shutdown(&ev, fd, &before))
 		event_emit(&ev);
 
 	return hook_result(rc, err);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * socket.c - the hook of socket.
  */
@@ -23,7 +24,7 @@ int socket_by(__typeof__(socket) *way, int domain, int type, int protocol)
 	err = hook_error(rc);
 
 	event_end(&ev, rc, err);
-	if (observe_socket(&ev, way == libc_own.socket))
+	if (observe_socket(&ev, rc, way == libc_own.socket))
 		event_emit(&ev);
 
 	return hook_result(rc, err);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * sockopt.c - the hooks of setsockopt, and of getsockopt where it reads SO_ERROR:
  * that is how a program learns the end of a non-blocking connect.
@@ -84,7 +85,7 @@ int setsockopt_by(__typeof__(setsockopt) *way, int fd, int level, int option, co
 	on = !err && is_reuse(level, option) && turned_on(value);
 	if (!err && is_reuse(level, option))
 		policy_option_set(fd, option, on);
-	if (observe_setsockopt(&ev, on && option == SO_REUSEADDR)) {
+	if (observe_setsockopt(&ev, fd, on && option == SO_REUSEADDR)) {
 		option_args(&ev, level, option, value, len);
 		event_emit(&ev);
 	}
@@ -107,11 +108,11 @@ int getsockopt_by(__typeof__(getsockopt) *way, int fd, int level, int option, vo
 	err = hook_error(rc);
 
 	event_end(&ev, rc, err);
-	if (observe_call(&ev)) {
+	if (observe_call(&ev, fd)) {
 		const bool has_value = !err && sys_peek(&given, len, sizeof(given)) == 0;
 
 		option_args(&ev, level, option, has_value ? value : NULL, has_value ? given : 0);
-		attempt_of_error(&ev);
+		attempt_of_error(&ev, fd);
 		event_emit(&ev);
 	}
 
@@ -127,3 +128,9 @@ HOOK int getsockopt(int fd, int level, int option, void *value, socklen_t *len)
 {
 	return getsockopt_by(libc.getsockopt, fd, level, option, value, len);
 }
+
+#if LIBC_HAS_TWINS
+/* To programs with times of 64 bits: the same functions to libc, and the options have numbers. */
+HOOK_ALIAS(__setsockopt64, setsockopt);
+HOOK_ALIAS(__getsockopt64, getsockopt);
+#endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * wait.h - TCPSHIM_WAIT: a bind that only dying connections refuse is tried again
  * until they are gone.

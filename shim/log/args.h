@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * args.h - arguments of calls as C writes them. Both formats share it: in JSON a
  * name stands in quotes, in text it does not.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * clock_time.c - from nanoseconds since 1970 to a date, in UTC: localtime would
  * read files, take locks and allocate.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * json.c - an event as one line of JSON: the contract's keys, in its order. A key
  * that has nothing to say is left out.

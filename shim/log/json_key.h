@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * json_key.h - a key of JSON with its value, for those that make the line. Each begins
  * with a comma; a key that has nothing to say is left out by key_endpoint and key_state.

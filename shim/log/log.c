@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * log.c - see log.h. Nothing is kept back but repeated failures: when event_emit returns,
  * the line is in the kernel's hands or counted as lost.
@@ -18,7 +19,8 @@
  * Most lines are short, and the stack may be too: a line that does not fit is made
  * again in room of its own.
  */
-enum { SHORT_LINE = 448, LONGEST_LINE = 4096 };
+enum { SHORT_LINE = 432, LONGEST_LINE = 4096, LONGEST_ENTRY = 8192 };
+_Static_assert((int)LONGEST_ENTRY <= (int)WORK_SIZE, "there is room for an entry");
 _Static_assert(sizeof(((struct repeats *)0)->room) >= RECORD_SHORT, "a record fits");
 
 static void render(struct out *line, const struct event *ev)
@@ -45,7 +47,12 @@ static __attribute__((noinline)) bool write_long_line(const struct event *ev)
 
 	struct out line = out_into(work.room, LONGEST_LINE);
 
-	render(&line, ev);
+	if (shim.set.log == LOG_JOURNAL) {
+		line = out_into(work.room, LONGEST_ENTRY);
+		render_journal(&line, ev);
+	} else {
+		render(&line, ev);
+	}
 	/* Who can't write to a stopped terminal can be interrupted all the same. */
 	if (sink_may_wait())
 		work_let_signals_come(&work);
@@ -73,10 +80,18 @@ static __attribute__((noinline)) bool write_line_by_stack(const struct event *ev
 	return write_short_line(ev, room, sizeof(room), ret_too_long);
 }
 
-/* A line with frames is never short: it shows as many as there is room for. */
+/*
+ * A line with frames is never short: it shows as many as there is room for. Nor is an entry of the
+ * journal.
+ */
+static bool is_long(const struct event *ev)
+{
+	return ev->stack != 0 || shim.set.log == LOG_JOURNAL;
+}
+
 static bool write_line(const struct event *ev)
 {
-	bool too_long = ev->stack != 0;
+	bool too_long = is_long(ev);
 	bool written = !too_long && write_line_by_stack(ev, &too_long);
 
 	return too_long ? write_long_line(ev) : written;
@@ -84,7 +99,7 @@ static bool write_line(const struct event *ev)
 
 static bool write_line_in(struct repeats *repeats, const struct event *ev)
 {
-	bool too_long = ev->stack != 0;
+	bool too_long = is_long(ev);
 	bool written = !too_long && write_short_line(ev, (char *)repeats->room,
 						     sizeof(repeats->room), &too_long);
 

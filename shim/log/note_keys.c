@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * note_keys.c - see note_keys.h. Which key is shown how, and from where in the event,
  * is told by notes.def.

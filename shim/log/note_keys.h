@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * note_keys.h - the figures of a note as keys of JSON, by notes.def.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * note_text.c - see note_text.h.
  */
@@ -860,7 +861,8 @@ void out_note(struct out *out, enum note_id note, const struct event *ev)
 		out_still_open(out, ev);
 		return;
 	case NOTE_HALF_CLOSED:
-		out_str(out, "half-closed: FIN was sent, and this end can still receive");
+		out_str(out, "half-closed: a FIN follows what was sent, and this end can "
+			     "still receive");
 		return;
 	case NOTE_NO_WIRE_EFFECT:
 		out_str(out, "SHUT_RD sends nothing to the peer and changes no state");

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * note_text.h - the sentence of a note, with the event's figures in it.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * record.c - see record.h. Of an event only its beginning is kept, as far as it
  * says something (facts/event_shape.h).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * record.h - an event as the flight recorder keeps it: bytes that its own build can
  * read again (include/reuse/ring.h), with the places in the code that it names.

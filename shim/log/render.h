@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: MIT */
 /*
- * render.h - an event as text for people, or as the JSON of the contract.
+ * render.h - an event as text for people, as the JSON of the contract, or as an entry of the
+ * journal.
  *
  * Each appends the whole line, with its newline, and never anything that is not
  * in the event; out->truncated says where the room was too little.
@@ -19,6 +21,9 @@ struct text_style {
 
 void render_text(struct out *out, const struct event *ev, const struct text_style *style);
 void render_json(struct out *out, const struct event *ev);
+
+/* An entry of systemd's journal, with the text in it: not a line. */
+void render_journal(struct out *out, const struct event *ev);
 
 /*
  * "2026-11-24T17:02:11.042390", from CLOCK_REALTIME, in UTC. What nanoseconds in 64

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * repeats.c - see repeats.h. The sets lie in memory that a fork wipes, since what the parent
  * has counted is the parent's to tell; a vfork child makes no events. It comes in pieces, which
@@ -346,6 +347,13 @@ void repeats_forget(void)
 	atomic_store(&seat->tid, 0);
 	atomic_store(&seat->idle_ns, 0);
 	let_go(seat);
+}
+
+void repeats_turn_to(const struct repeats_thread *next, struct repeats_thread *leaves)
+{
+	*leaves = (struct repeats_thread){.seat = mine, .watch = repeats_watch};
+	mine = next->seat;
+	repeats_watch = next->watch;
 }
 
 void repeats_end(int32_t pid)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * repeats.h - the last failures of a thread, so that a storm of one is not told call by
  * call: an equal one within a second of one that had an event of its own is counted, and
@@ -77,6 +78,17 @@ void failure_keep(struct failure *failure, const struct event *ev);
 /* The set of the thread, which ends: held, and to be forgotten then. NULL: it has none. */
 struct repeats *repeats_of_ending_thread(int32_t tid, uint64_t now_ns);
 void repeats_forget(void);
+
+/*
+ * A supervisor is one thread and tells the failures of many: before each event, whose it is. What
+ * belongs to the one that it leaves goes into *leaves. All zero: nothing has failed so far.
+ */
+struct seat;
+struct repeats_thread {
+	struct seat *seat;
+	bool watch;
+};
+void repeats_turn_to(const struct repeats_thread *next, struct repeats_thread *leaves);
 
 /* The sets of all threads, each held meanwhile. */
 void repeats_each(void (*visit)(struct repeats *repeats), uint64_t now_ns);

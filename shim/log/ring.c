@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * ring.c - see ring.h. A chunk is this process's own from when it is taken until
  * the next is, or the process ends; within the process, places in it are drawn by
@@ -17,16 +18,21 @@
 #include "sys/sys.h"
 #include "sys/work.h"
 
-int ring_open(int fd, uint64_t size)
+int ring_open(int fd, uint64_t size, const char *path, bool made)
 {
-	int rc = ring_make(fd, size);
+	int rc = own_adopt(OWN_LOG, fd);
 
-	if (rc < 0) {
-		sys_close(fd);
-		return rc;
-	}
-	rc = own_adopt(OWN_LOG, fd);
-	return rc < 0 ? rc : 0;
+	if (rc >= 0)
+		rc = ring_make(own_number(OWN_LOG), size);
+	/* From now on it is not empty, and so not removed. */
+	if (rc >= 0 && path && !ring_is_at(own_number(OWN_LOG), path))
+		rc = -ESTALE;
+	if (rc >= 0)
+		return 0;
+	own_close(OWN_LOG);
+	if (made)
+		ring_unmake(path);
+	return rc;
 }
 
 /* Where this process writes: counted anew with each chunk, so that none is mistaken for another. */
@@ -56,11 +62,11 @@ static struct place unpacked(uint64_t word)
  */
 static void forget_chunks(int fd)
 {
-	const bool moved = atomic_load(&this_process.ring_fd) != 0;
+	const bool moved = atomic_load(&our_process.ring_fd) != 0;
 
 	ring_chunk_forget_all();
-	atomic_store(&this_process.ring_at, packed((struct place){.turn = moved}));
-	atomic_store(&this_process.ring_fd, fd);
+	atomic_store(&our_process.ring_at, packed((struct place){.turn = moved}));
+	atomic_store(&our_process.ring_fd, fd);
 }
 
 /*
@@ -77,11 +83,11 @@ static int64_t begin_chunk(int fd, uint64_t word, uint16_t size, uint64_t time)
 
 	if (chunk < 0)
 		return chunk;
-	if (!atomic_compare_exchange_strong(&this_process.ring_at, &word, packed(next))) {
+	if (!atomic_compare_exchange_strong(&our_process.ring_at, &word, packed(next))) {
 		ring_chunk_let_go(fd, (uint32_t)chunk);
 		return -EAGAIN;
 	}
-	atomic_store(&this_process.ring_time, time);
+	atomic_store(&our_process.ring_time, time);
 	if (here.number) {
 		ring_chunk_stamp(fd, here.number - 1u, time | RING_LEFT);
 		ring_chunk_let_go(fd, here.number - 1u);
@@ -92,19 +98,23 @@ static int64_t begin_chunk(int fd, uint64_t word, uint16_t size, uint64_t time)
 /* Room for a record, in a chunk of ours: where in the file, or -errno. Apart: a stack is small. */
 static __attribute__((noinline)) int64_t draw(int fd, uint16_t size, uint64_t time)
 {
-	enum { TRIES = 1000 };
+	enum { TRIES = 1000, MENDS = 20 };
 	int64_t at = -EAGAIN;
+	int mends = 0;
 
-	if (atomic_load_explicit(&this_process.ring_fd, memory_order_relaxed) != fd)
+	if (atomic_load_explicit(&our_process.ring_fd, memory_order_relaxed) != fd)
 		forget_chunks(fd);
 	for (int i = 0; i < TRIES && at == -EAGAIN; i++) {
-		uint64_t word = atomic_load(&this_process.ring_at);
+		uint64_t word = atomic_load(&our_process.ring_at);
 		const struct place here = unpacked(word);
 
 		if (!here.number || here.used + size > this_ring.chunk_size)
 			at = begin_chunk(fd, word, size, time);
-		else if (atomic_compare_exchange_weak(&this_process.ring_at, &word, word + size))
+		else if (atomic_compare_exchange_weak(&our_process.ring_at, &word, word + size))
 			return (int64_t)ring_chunk_at(&this_ring, here.number - 1u) + here.used;
+		/* Whoever truncates it may do so again and again. */
+		if (at == -ESTALE && mends++ < MENDS && ring_mend(fd))
+			at = -EAGAIN;
 	}
 	return at;
 }
@@ -113,13 +123,13 @@ static __attribute__((noinline)) int64_t draw(int fd, uint16_t size, uint64_t ti
 static void keep_fresh(int fd, uint64_t time)
 {
 	enum { TENTH_NS = 100000000 };
-	const uint64_t last = atomic_load_explicit(&this_process.ring_time, memory_order_relaxed);
-	const struct place here = unpacked(atomic_load(&this_process.ring_at));
+	const uint64_t last = atomic_load_explicit(&our_process.ring_time, memory_order_relaxed);
+	const struct place here = unpacked(atomic_load(&our_process.ring_at));
 
 	if (time < last + TENTH_NS || !here.number)
 		return;
 	if (ring_chunk_stamp(fd, here.number - 1u, time & ~(uint64_t)RING_LEFT))
-		atomic_store(&this_process.ring_time, time);
+		atomic_store(&our_process.ring_time, time);
 }
 
 /* Where in the file, or -errno. */
@@ -144,10 +154,10 @@ static bool overwrite(const uint64_t *record, uint16_t size, uint64_t time,
 {
 	uint64_t file_size;
 	const int fd = own_checked_size(OWN_LOG, &file_size);
-	struct place here = unpacked(atomic_load(&this_process.ring_at));
+	struct place here = unpacked(atomic_load(&our_process.ring_at));
 
 	here.used = 0;
-	if (fd < 0 || fd != atomic_load(&this_process.ring_fd) || spot->chunk != packed(here) ||
+	if (fd < 0 || fd != atomic_load(&our_process.ring_fd) || spot->chunk != packed(here) ||
 	    spot->size != size || file_size < this_ring.size || !ring_limit_allows() ||
 	    sys_pwrite(fd, record, size, spot->at) != size)
 		return false;
@@ -161,7 +171,7 @@ static bool overwrite(const uint64_t *record, uint16_t size, uint64_t time,
  */
 static struct ring_spot spot_at(int64_t at, uint16_t size)
 {
-	struct place here = unpacked(atomic_load(&this_process.ring_at));
+	struct place here = unpacked(atomic_load(&our_process.ring_at));
 
 	here.used = 0;
 	if (at < 0 || ((uint64_t)at - RING_DATA_AT) / this_ring.chunk_size + 1 != here.number)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * ring.h - the flight recorder: events into a file of fixed size, which keeps the
  * newest of all processes of the program (include/reuse/ring.h).
@@ -19,8 +20,12 @@
  * empty one is made a ring of size bytes with all its blocks; another keeps the
  * size that it has. Return 0, or -errno: -EBADMSG no ring; -EPROTO one of another
  * build, which is left as it is; -EFBIG over the limit of the file size; -ENOSPC no room.
+ *
+ * path: where it was opened, or NULL. Where another process has removed it from there meanwhile:
+ * -ESTALE. made: it was made by this process, and no file is left where it becomes no ring, unless
+ * it became another process's.
  */
-int ring_open(int fd, uint64_t size);
+int ring_open(int fd, uint64_t size, const char *path, bool made);
 
 /* Record one event. False where that can't be done. */
 bool ring_append(const struct event *ev);

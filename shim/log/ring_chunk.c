@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * ring_chunk.c - see ring_chunk.h.
  */
@@ -42,13 +43,13 @@ static bool hold(uint32_t chunk)
 {
 	const uint64_t bit = UINT64_C(1) << chunk % 64;
 
-	return !(atomic_fetch_or(&this_process.ring_held[chunk / 64], bit) & bit);
+	return !(atomic_fetch_or(&our_process.ring_held[chunk / 64], bit) & bit);
 }
 
 void ring_chunk_let_go(int fd, uint32_t chunk)
 {
 	lock(fd, chunk, F_UNLCK);
-	atomic_fetch_and(&this_process.ring_held[chunk / 64], ~(UINT64_C(1) << chunk % 64));
+	atomic_fetch_and(&our_process.ring_held[chunk / 64], ~(UINT64_C(1) << chunk % 64));
 }
 
 bool ring_chunk_stamp(int fd, uint32_t chunk, uint64_t time)
@@ -153,8 +154,8 @@ static __attribute__((noinline)) uint32_t filled(int fd, uint32_t chunk, char *p
 
 	for (uint64_t at = 0; at < this_ring.chunk_size && seen; at += seen) {
 		const uint64_t rest = this_ring.chunk_size - at;
-		const long got =
-			sys_pread(fd, piece, rest < PIECE ? rest : PIECE, (int64_t)(start + at));
+		const long got = sys_pread(fd, piece, rest < PIECE ? (size_t)rest : PIECE,
+					   (int64_t)(start + at));
 
 		if (got < 0) /* what can't be read is not written over */
 			return (uint32_t)this_ring.chunk_size;
@@ -195,30 +196,18 @@ static int take_begun(int fd, struct ring_table *table, uint16_t size, uint64_t 
 	return -1;
 }
 
-/*
- * Read the table of a whole ring; whoever truncates it may do so again and again. Within its
- * caller: a hook's stack has no room for another frame.
- */
-static inline __attribute__((always_inline)) bool read_table(int fd, struct ring_table *ret)
+static bool read_table(int fd, struct ring_table *ret)
 {
-	enum { TRIES = 20 };
-
-	for (int i = 0; i < TRIES; i++) {
-		if (sys_pread(fd, ret, sizeof(*ret), 0) == sizeof(*ret) &&
-		    memcmp(&ret->front.head, &this_ring, sizeof(this_ring)) == 0 &&
-		    memcmp(ret->front.description, ring_description(), RING_DESCRIPTION) == 0)
-			return true;
-		if (!ring_mend(fd))
-			return false;
-	}
-	return false;
+	return sys_pread(fd, ret, sizeof(*ret), 0) == sizeof(*ret) &&
+	       memcmp(&ret->front.head, &this_ring, sizeof(this_ring)) == 0 &&
+	       memcmp(ret->front.description, ring_description(), RING_DESCRIPTION) == 0;
 }
 
 int ring_chunk_take(int fd, bool begins, uint16_t size, uint64_t *time, uint32_t *ret_used)
 {
 	struct work work;
 	struct ring_table *table;
-	int chunk = -1, rc = -EBADMSG;
+	int chunk = -1, rc = -ESTALE;
 
 	if (!work_begin(&work))
 		return -ENOMEM;
@@ -238,5 +227,5 @@ int ring_chunk_take(int fd, bool begins, uint16_t size, uint64_t *time, uint32_t
 void ring_chunk_forget_all(void)
 {
 	for (int i = 0; i < RING_HELD_WORDS; i++)
-		atomic_store(&this_process.ring_held[i], 0);
+		atomic_store(&our_process.ring_held[i], 0);
 }

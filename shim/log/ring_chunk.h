@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * ring_chunk.h - a chunk of the flight recorder's file is won by a process, and left.
  */
@@ -9,8 +10,8 @@
 
 /*
  * A chunk with room for size bytes, behind *ret_used of it: for a process that begins
- * one that another has begun, else the oldest. Its index, or -errno. Stamped with *time, which is
- * made later than that of any other.
+ * one that another has begun, else the oldest. Its index, or -errno: -ESTALE where the ring is not
+ * whole, and must be mended first. Stamped with *time, which is made later than that of any other.
  */
 int ring_chunk_take(int fd, bool begins, uint16_t size, uint64_t *time, uint32_t *ret_used);
 

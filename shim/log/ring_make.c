@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * ring_make.c - see ring_make.h.
  */
@@ -5,6 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -26,45 +30,48 @@ bool ring_limit_allows(void)
 	return sys_getrlimit(RLIMIT_FSIZE, &limit) < 0 || this_ring.size <= limit.rlim_cur;
 }
 
+/* Set at load: a stack is small where a head is mended. */
+static struct iovec parts_of_head[2] = {{&this_ring, sizeof(this_ring)}};
+
 /* With its description, in one piece: nobody finds the one without the other. */
 static int write_head(int fd)
 {
-	const struct iovec parts[] = {
-		{&this_ring, sizeof(this_ring)},
-		{(void *)(uintptr_t)ring_description(), RING_DESCRIPTION},
-	};
-	const long rc = sys_pwritev(fd, parts, 2, 0);
+	const long rc = sys_pwritev(fd, parts_of_head, 2, 0);
 
 	if (rc < 0)
 		return (int)rc;
 	return rc == RING_TIMES_AT ? 0 : -ENOSPC;
 }
 
-/* Held for no longer than a look and a write, at load. */
-static int lock_head(int fd, short type)
+/*
+ * While the file is made, or its head is written: at load, and where the file must be mended.
+ * (Apart, as others here: a stack is small.)
+ */
+static __attribute__((noinline)) int lock_head(int fd, short type)
 {
 	const struct flock range = {.l_type = type, .l_whence = SEEK_SET, .l_len = RING_TIMES_AT};
 
 	return sys_fcntl(fd, F_SETLK, (long)&range);
 }
 
-/*
- * Of those that find the file empty one writes the head: another one may be of another build, and
- * its records would be lost under ours. -EBUSY: somebody does, or has done so.
- */
-static int write_first_head(int fd)
+/* Where the file system knows no locks, there are none. */
+static bool has_another(int locked)
 {
-	const int locked = lock_head(fd, F_WRLCK);
-	char first;
-	int rc;
+	return locked == -EAGAIN || locked == -EACCES;
+}
 
-	if (locked == -EAGAIN || locked == -EACCES)
-		return -EBUSY;
-	rc = (int)sys_pread(fd, &first, 1, 0);
-	rc = rc > 0 ? -EBUSY : rc < 0 ? rc : write_head(fd);
+static void unlock_head(int fd, int locked)
+{
 	if (locked == 0)
 		lock_head(fd, F_UNLCK);
-	return rc;
+}
+
+/* Then its head is not to be believed: where there is no room the file will be empty again. */
+static bool is_being_made(int fd)
+{
+	struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = RING_TIMES_AT};
+
+	return sys_fcntl(fd, F_GETLK, (long)&range) == 0 && range.l_type == F_WRLCK;
 }
 
 /* For a file system that gives blocks only to what is written. */
@@ -79,14 +86,15 @@ static int fill(int fd)
 	for (; at < this_ring.size && rc > 0; at += rc > 0 ? (uint64_t)rc : 0) {
 		const uint64_t rest = this_ring.size - at;
 
-		rc = sys_pwrite(fd, zeros, rest < WORK_SIZE ? rest : WORK_SIZE, (int64_t)at);
+		rc = sys_pwrite(fd, zeros, rest < WORK_SIZE ? (size_t)rest : WORK_SIZE,
+				(int64_t)at);
 	}
 	sys_munmap(zeros, WORK_SIZE);
 	return rc < 0 ? (int)rc : at < this_ring.size ? -ENOSPC : 0;
 }
 
-/* All blocks of the file; a signal may interrupt it. */
-static int allocate(int fd)
+/* All blocks of the file; a signal may interrupt it. (Apart: a stack is small.) */
+static __attribute__((noinline)) int allocate(int fd)
 {
 	enum { TRIES = 100 };
 	int rc = -EINTR;
@@ -96,17 +104,11 @@ static int allocate(int fd)
 	return rc;
 }
 
-/* The head first: who opens the file in between finds what it will be. */
-static int make_new(int fd, uint64_t size)
+/* All of it, or nothing. */
+static int make_whole(int fd)
 {
-	int rc;
+	int rc = write_head(fd);
 
-	this_ring = ring_head_of(size);
-	if (!ring_limit_allows())
-		return -EFBIG;
-	rc = write_first_head(fd);
-	if (rc == -EBUSY)
-		return rc;
 	if (rc == 0)
 		rc = allocate(fd);
 	if (rc == -EOPNOTSUPP)
@@ -117,16 +119,98 @@ static int make_new(int fd, uint64_t size)
 }
 
 /*
+ * Of those that find the file empty one makes it: another one may be of another build, and its
+ * records would be lost under ours. -EBUSY: somebody does, or has done so.
+ */
+static int make_new(int fd, uint64_t size)
+{
+	char first;
+	int rc, locked;
+
+	this_ring = ring_head_of(size);
+	if (!ring_limit_allows())
+		return -EFBIG;
+	locked = lock_head(fd, F_WRLCK);
+	if (has_another(locked))
+		return -EBUSY;
+	rc = (int)sys_pread(fd, &first, 1, 0);
+	rc = rc > 0 ? -EBUSY : rc < 0 ? rc : make_whole(fd);
+	unlock_head(fd, locked);
+	return rc;
+}
+
+/* Did it become another build's, when it was empty? Of ours a truncation leaves zeros. */
+static __attribute__((noinline)) bool is_anothers(int fd)
+{
+	const int64_t at = offsetof(struct ring_head, layout);
+	uint8_t layout[sizeof(this_ring.layout)] = {0};
+
+	sys_pread(fd, layout, sizeof(layout), at);
+	for (size_t i = 0; i < sizeof(layout); i++)
+		if (layout[i] && layout[i] != ((const uint8_t *)&this_ring)[(size_t)at + i])
+			return true;
+	return false;
+}
+
+/* (Apart, as above.) */
+static __attribute__((noinline)) int mend_head_once(int fd)
+{
+	const int locked = lock_head(fd, F_WRLCK);
+	int rc = -EBUSY;
+
+	if (!has_another(locked))
+		rc = is_anothers(fd) ? -EPROTO : write_head(fd);
+	unlock_head(fd, locked);
+	return rc;
+}
+
+/*
+ * Others hold it for microseconds; who makes the file, or is stopped there, is waited for once, for
+ * 20 ms, and not again by the next thousand: this is in a call of the program's. All signals are
+ * blocked: a handler might not return to unlock it.
+ */
+static __attribute__((noinline)) int mend_head(int fd)
+{
+	static const struct timespec moment = {.tv_nsec = 1000000};
+	static _Atomic uint32_t in_vain;
+	enum { TRIES = 20, NEXT = 1000 };
+	const bool patient = atomic_load(&in_vain) % NEXT == 0;
+	int rc = mend_head_once(fd);
+
+	for (int i = 0; i < TRIES && rc == -EBUSY; i++) {
+		if (patient)
+			sys_sleep(&moment);
+		rc = mend_head_once(fd);
+	}
+	if (rc == -EBUSY)
+		atomic_fetch_add(&in_vain, 1);
+	else
+		atomic_store(&in_vain, 0);
+	return rc;
+}
+
+/*
  * Somebody has truncated the file: it is a ring again, with all its blocks where
  * the disk has them to give. The head comes first: a kill must not leave a whole file
  * without one. And last: it may be truncated in between.
  */
 bool ring_mend(int fd)
 {
-	write_head(fd);
-	if (allocate(fd) < 0)
-		sys_ftruncate(fd, (int64_t)this_ring.size);
-	return write_head(fd) == 0;
+	static const uint64_t all = ~UINT64_C(0);
+	uint64_t old;
+	int rc;
+
+	if (sys_sigprocmask(SIG_SETMASK, &all, &old) < 0)
+		return false;
+	for (bool again = false;; again = true) {
+		rc = mend_head(fd);
+		if (again || rc == -EPROTO || rc == -EBUSY)
+			break;
+		if (allocate(fd) < 0)
+			sys_ftruncate(fd, (int64_t)this_ring.size);
+	}
+	sys_sigprocmask(SIG_SETMASK, &old, NULL);
+	return rc == 0;
 }
 
 /* Does another process have a chunk of such a ring? */
@@ -207,6 +291,22 @@ static int recognise(int fd, uint64_t size, uint64_t asked)
 	return ring_mend(fd) ? 0 : -ENOSPC;
 }
 
+/*
+ * Can records not be written there at all, or a chunk not be locked? It must be known at load, as
+ * long as it can be told. Return 0 or -errno.
+ */
+static int refused(int fd)
+{
+	const long written = sys_pwrite(fd, "", 0, 0);
+	const int locked = lock_head(fd, F_WRLCK);
+
+	unlock_head(fd, locked);
+	if (written < 0)
+		return (int)written;
+	return has_another(locked) ? 0 : locked;
+}
+
+/* -EBUSY: somebody makes it. */
 static int make_or_recognise(int fd, uint64_t size)
 {
 	struct statx stat;
@@ -215,11 +315,15 @@ static int make_or_recognise(int fd, uint64_t size)
 	if (rc == 0 && !S_ISREG(stat.stx_mode))
 		rc = -EBADMSG;
 	if (rc == 0)
-		rc = stat.stx_size ? recognise(fd, stat.stx_size, size) : make_new(fd, size);
-	return rc;
+		rc = refused(fd);
+	if (rc < 0)
+		return rc;
+	if (!stat.stx_size)
+		return make_new(fd, size);
+	return is_being_made(fd) ? -EBUSY : recognise(fd, stat.stx_size, size);
 }
 
-/* Who writes the first head needs microseconds; -EBUSY: is stopped in the midst of them. */
+/* Who makes it needs a millisecond; -EBUSY: is stopped in the midst of it. */
 int ring_make(int fd, uint64_t size)
 {
 	static const struct timespec moment = {.tv_nsec = 1000000};
@@ -227,10 +331,45 @@ int ring_make(int fd, uint64_t size)
 	int rc;
 
 	work_init();
+	parts_of_head[1] = (struct iovec){(void *)(uintptr_t)ring_description(), RING_DESCRIPTION};
 	rc = make_or_recognise(fd, size);
 	for (int i = 0; i < TRIES && rc == -EBUSY; i++) {
 		sys_sleep(&moment);
 		rc = make_or_recognise(fd, size);
 	}
 	return rc;
+}
+
+/* Asked twice: of a sick disk the one may fail. */
+static bool is_empty(int fd)
+{
+	struct statx stat;
+	char first;
+
+	if (sys_statx(fd, "", AT_EMPTY_PATH, STATX_SIZE, &stat) == 0)
+		return !stat.stx_size;
+	return sys_pread(fd, &first, 1, 0) == 0;
+}
+
+void ring_unmake(const char *path)
+{
+	const int fd = sys_openat(AT_FDCWD, path,
+				  O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	if (!has_another(lock_head(fd, F_WRLCK)) && is_empty(fd))
+		sys_unlinkat(AT_FDCWD, path);
+	sys_close(fd); /* and its lock */
+}
+
+bool ring_is_at(int fd, const char *path)
+{
+	struct statx opened, there;
+	const int rc = sys_statx(AT_FDCWD, path, 0, STATX_INO, &there);
+
+	if (rc < 0 || sys_statx(fd, "", AT_EMPTY_PATH, STATX_INO, &opened) < 0)
+		return rc != -ENOENT;
+	return opened.stx_ino == there.stx_ino && opened.stx_dev_major == there.stx_dev_major &&
+	       opened.stx_dev_minor == there.stx_dev_minor;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * screen.c - see screen.h.
  */
@@ -21,8 +22,14 @@ size_t line_width(const struct line *line)
 
 static void spaces(struct out *out, size_t n)
 {
-	while (n-- > 0)
-		out_char(out, ' ');
+	const size_t room = (size_t)(out->end - out->at);
+
+	if (n > room) {
+		out->truncated = true;
+		n = room;
+	}
+	memset(out->at, ' ', n);
+	out->at += n;
 }
 
 void line_column(struct line *line, size_t column)
@@ -42,15 +49,14 @@ void line_next(struct line *line, size_t indent)
 /* The last space at which the line fits the width; NULL where there is none behind its indent. */
 static char *break_at(const struct line *line, size_t width, size_t indent)
 {
+	const char *end = line->out->at;
 	char *last = NULL;
+	size_t before = 0;
 
-	for (char *at = line->start; at < line->out->at; at++) {
-		const size_t before = out_width(line->start, at);
-
-		if (before > width)
-			break;
+	for (const char *at = line->start; at < end && before <= width;) {
 		if (*at == ' ' && before > indent)
-			last = at;
+			last = line->start + (at - line->start);
+		at = out_step(at, end, &before);
 	}
 	return last;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * screen.h - a line of text on a terminal: colours, columns, and what does not fit
  * goes on below.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * sink.c - see sink.h. Knows no events.
  *
@@ -46,8 +47,8 @@ static struct {
 enum doubt { SURE, LOOK, TORN };
 static _Atomic(uint8_t) doubt;
 
-/* What the kernel can do for a pipe, found out by the first write. */
-enum pipe_way { NOWAIT_NOSIGNAL, NOWAIT, POLL };
+/* What the kernel can do for a pipe, or a sandbox lets it do: found out at load. */
+enum pipe_way { NOWAIT_NOSIGNAL, NOWAIT, POLL, PIPE_WAYS };
 static _Atomic(uint8_t) pipe_way;
 
 static bool is_terminal(int fd)
@@ -58,15 +59,9 @@ static bool is_terminal(int fd)
 	return sys_ioctl(fd, GET_SETTINGS, settings) == 0;
 }
 
-/* Or -errno. */
-static int kind_of(int fd)
+static enum kind kind_by(unsigned int type, int fd)
 {
-	struct statx stat;
-	const int rc = sys_statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &stat);
-
-	if (rc < 0)
-		return rc;
-	switch (stat.stx_mode & S_IFMT) {
+	switch (type) {
 	case S_IFREG:
 		return PLAIN_FILE;
 	case S_IFIFO:
@@ -77,37 +72,13 @@ static int kind_of(int fd)
 	return is_terminal(fd) ? TERMINAL : DEVICE;
 }
 
-int sink_open_fd(int fd)
+/* Or -errno. */
+static int kind_of(int fd)
 {
-	const int high = own_adopt(OWN_LOG, fd);
-	int kind;
+	struct statx stat;
+	const int rc = sys_statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &stat);
 
-	if (high < 0)
-		return high;
-	kind = kind_of(high);
-	if (kind < 0)
-		return kind;
-	sink.kind = (enum kind)kind;
-	sink.appends = sys_fcntl(high, F_GETFL, 0) & O_APPEND;
-	atomic_store(&doubt, sink.kind == PLAIN_FILE ? LOOK : SURE);
-	return 0;
-}
-
-int sink_open_unix(const struct sockaddr_un *addr, unsigned int len, bool again)
-{
-	const int fd = sys_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int rc;
-
-	if (fd < 0)
-		return fd;
-	rc = sys_connect(fd, addr, len);
-	if (rc < 0) {
-		sys_close(fd);
-		return rc;
-	}
-	sink.addr = *addr;
-	sink.addr_len = again ? len : 0;
-	return sink_open_fd(fd);
+	return rc < 0 ? rc : (int)kind_by(stat.stx_mode & S_IFMT, fd);
 }
 
 bool sink_is_terminal(void)
@@ -165,29 +136,55 @@ static long write_nowait(int fd, const struct iovec *line)
 /* Before Linux 6.5 a pipe knows no RWF_NOWAIT: it has room for a line where it polls writable. */
 static long write_polled(int fd, const struct iovec *line)
 {
-	static const struct timespec at_once;
 	struct pollfd poll = {.fd = fd, .events = POLLOUT};
+	const int rc = sys_poll_now(&poll);
 
-	if (SYS6(SYS_ppoll, &poll, 1, &at_once, 0, 0, 0) < 1 || !(poll.revents & POLLOUT))
-		return -EAGAIN;
-	return write_plainly(fd, line);
+	if (rc < 0)
+		return rc;
+	return poll.revents & POLLOUT ? write_plainly(fd, line) : -EAGAIN;
+}
+
+static long write_pipe_by(enum pipe_way way, int fd, const struct iovec *line)
+{
+	switch (way) {
+	case NOWAIT_NOSIGNAL:
+		return sys_pwritev2_here(fd, line, 1, RWF_NOWAIT | RWF_NOSIGNAL);
+	case NOWAIT:
+		return write_masked(SIGPIPE, write_nowait, fd, line);
+	default:
+		return write_masked(SIGPIPE, write_polled, fd, line);
+	}
+}
+
+/*
+ * Is it no answer of a pipe's or a socket's, but that the call can't be had? An older kernel says
+ * EOPNOTSUPP, an emulator ENOSYS or EINVAL, a filter what it likes.
+ */
+static bool is_refusal(long rc)
+{
+	return rc < 0 && rc != -EAGAIN && rc != -EPIPE && rc != -EBADF && rc != -EINTR;
+}
+
+/* What the next call will be answered, too; a want of memory passes. */
+static bool is_refusal_for_good(long rc)
+{
+	return rc == -EPERM || rc == -EACCES || rc == -ENOSYS || rc == -EINVAL || rc == -EOPNOTSUPP;
 }
 
 static long write_pipe(int fd, const struct iovec *line)
 {
-	long rc = -EOPNOTSUPP;
+	const uint8_t known = atomic_load_explicit(&pipe_way, memory_order_relaxed);
+	uint8_t way = known;
+	long rc = write_pipe_by(way, fd, line);
+	bool for_good = true;
 
-	if (atomic_load(&pipe_way) == NOWAIT_NOSIGNAL) {
-		rc = sys_pwritev2_here(fd, line, 1, RWF_NOWAIT | RWF_NOSIGNAL);
-		if (rc == -EOPNOTSUPP)
-			atomic_store(&pipe_way, NOWAIT);
+	while (is_refusal(rc) && ++way < PIPE_WAYS) {
+		for_good &= is_refusal_for_good(rc);
+		rc = write_pipe_by(way, fd, line);
 	}
-	if (rc == -EOPNOTSUPP && atomic_load(&pipe_way) == NOWAIT) {
-		rc = write_masked(SIGPIPE, write_nowait, fd, line);
-		if (rc == -EOPNOTSUPP)
-			atomic_store(&pipe_way, POLL);
-	}
-	return rc == -EOPNOTSUPP ? write_masked(SIGPIPE, write_polled, fd, line) : rc;
+	if (way != known && way < PIPE_WAYS && for_good)
+		atomic_store(&pipe_way, way);
+	return rc;
 }
 
 /* A file may have a largest size, and to go over it raises SIGXFSZ. */
@@ -215,16 +212,21 @@ static long write_terminal(int fd, const struct iovec *line)
 	return write_masked(SIGTTOU, write_plainly, fd, line);
 }
 
+static long send_line(int fd, const struct iovec *line)
+{
+	return sys_sendto(fd, line->iov_base, line->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+}
+
 static long write_socket(int fd, const struct iovec *line)
 {
-	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-	long rc = sys_sendto(fd, line->iov_base, line->iov_len, flags, NULL, 0);
+	long rc = send_line(fd, line);
 
 	/* The reader is gone; perhaps there is another at the same place. */
 	if ((rc == -ECONNREFUSED || rc == -ENOTCONN || rc == -EPIPE) && sink.addr_len &&
 	    sys_connect(fd, &sink.addr, sink.addr_len) == 0)
-		rc = sys_sendto(fd, line->iov_base, line->iov_len, flags, NULL, 0);
-	return rc;
+		rc = send_line(fd, line);
+	/* Other errors are a send's own answers. */
+	return is_refusal_for_good(rc) ? write_masked(SIGPIPE, write_polled, fd, line) : rc;
 }
 
 static long write_to(int fd, enum kind kind, const char *text, size_t len)
@@ -248,12 +250,78 @@ static long write_to(int fd, enum kind kind, const char *text, size_t len)
 	return -EBADF;
 }
 
+/*
+ * Can lines not be written there at all, since a filter refuses it? It must be known at load, as
+ * long as it can be told. A pipe is written nothing; a socket would send that, so it is sent what
+ * can't be read (EFAULT).
+ */
+static int refused(enum kind kind, int fd)
+{
+	static char none[1];
+	static const struct iovec nothing = {.iov_base = none}, nowhere = {.iov_len = 1};
+	struct pollfd poll = {.fd = fd, .events = POLLOUT};
+	long rc = 0;
+
+	if (kind == PIPE)
+		rc = write_pipe(fd, &nothing);
+	else if (kind == SOCKET && is_refusal_for_good(send_line(fd, &nowhere)))
+		rc = sys_poll_now(&poll);
+	return is_refusal(rc) ? (int)rc : 0;
+}
+
+int sink_open_fd(int fd)
+{
+	const int high = own_adopt(OWN_LOG, fd);
+	enum kind kind;
+	int rc;
+
+	if (high < 0)
+		return high;
+	kind = kind_by(own_type(OWN_LOG), high);
+	rc = refused(kind, high);
+	if (rc < 0) {
+		own_close(OWN_LOG);
+		return rc;
+	}
+	sink.kind = kind;
+	sink.appends = sys_fcntl(high, F_GETFL, 0) & O_APPEND;
+	atomic_store(&doubt, sink.kind == PLAIN_FILE ? LOOK : SURE);
+	return 0;
+}
+
+int sink_open_unix(const struct sockaddr_un *addr, unsigned int len, bool again)
+{
+	const int fd = sys_socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int rc;
+
+	if (fd < 0)
+		return fd;
+	rc = sys_connect(fd, addr, len);
+	if (rc < 0) {
+		sys_close(fd);
+		return rc;
+	}
+	sink.addr = *addr;
+	sink.addr_len = again ? len : 0;
+	return sink_open_fd(fd);
+}
+
+/* Be it a file or a terminal. */
+static long write_by_no_kind(int fd, const struct iovec *line)
+{
+	return write_masked(SIGTTOU, write_file, fd, line);
+}
+
 void sink_write_once(int fd, const char *text, size_t len)
 {
+	const struct iovec line = {.iov_base = (void *)(uintptr_t)text, .iov_len = len};
 	const int kind = kind_of(fd);
 
-	/* Of what is not known, the most careful way. */
-	write_to(fd, kind < 0 ? PIPE : (enum kind)kind, text, len);
+	/* Of what is not known, the most careful way; where that can't be had, as any program does,
+	 * but that no signal comes of it. */
+	if (is_refusal(write_to(fd, kind < 0 ? PIPE : (enum kind)kind, text, len)) &&
+	    (kind < 0 || kind == PIPE || kind == SOCKET))
+		write_masked(SIGPIPE, write_by_no_kind, fd, &line);
 }
 
 /*

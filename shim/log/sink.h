@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * sink.h - where the lines go: bytes to a descriptor of ours, without waiting for
  * anybody, without a signal, and never into a descriptor that is not ours any more.

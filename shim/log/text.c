@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * text.c - an event as a line for people, in the shape of strace, the states in a
  * column of their own; notes on lines below.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * attempt.c - see attempt.h.
  */
@@ -13,6 +14,7 @@
 #include "facts/endpoint.h"
 #include "observe/diag.h"
 #include "observe/fdtable.h"
+#include "observe/subject.h"
 #include "observe/turns.h"
 #include "sys/apart.h"
 #include "sys/process.h"
@@ -26,14 +28,15 @@ static bool has_not_ended(const struct tcp_facts *facts)
 	return facts->state == STATE_CLOSED ? facts->has_sent : facts->state != STATE_UNKNOWN;
 }
 
-void attempt_before(int fd, struct attempt *ret)
+void attempt_before(struct sock_ref ref, struct attempt *ret)
 {
-	const uint64_t cookie = fdtable_connects(fd);
+	const uint64_t cookie = fdtable_connects(ref.number);
 
 	*ret = (struct attempt){.facts.state = STATE_UNKNOWN};
-	ret->under_way = cookie && cookie == sock_cookie(fd) && tcp_ask(fd, &ret->facts) == 0 &&
-			 has_not_ended(&ret->facts);
-	ret->had_port = ret->under_way || sock_local(fd).port != 0;
+	ret->under_way = cookie && cookie == sock_cookie(ref.handle) &&
+			 tcp_ask(ref.handle, &ret->facts) == 0 && has_not_ended(&ret->facts);
+	ret->port = ret->under_way ? 0 : sock_local(ref.handle).port;
+	ret->had_port = ret->under_way || ret->port != 0;
 }
 
 uint32_t attempt_begun(const struct event *ev)
@@ -133,13 +136,13 @@ static void look_for_bound(void *arg)
  * Was it refused because somebody here is bound and does not listen (yet)? To find out, the
  * kernel walks over what is bound anywhere: who tries again and again is told once a second.
  */
-static bool is_bound_here(const struct event *ev)
+static bool is_bound_here(const struct event *ev, int handle)
 {
 	enum { BOUND = 1 << 13 }; /* TCP_BOUND_INACTIVE */
 	struct look look = {
 		.scope =
 			{
-				.netns = sock_netns(ev->fd),
+				.netns = sock_netns(handle),
 				.protocol = IPPROTO_TCP,
 				.family = AF_UNSPEC,
 				.port = ev->sock.peer.port,
@@ -149,18 +152,18 @@ static bool is_bound_here(const struct event *ev)
 	};
 
 	if (!endpoint_is_loopback(&look.peer) || sys_on_alternate_stack() ||
-	    !turn_is_due(&this_process.bound_here, ev))
+	    subject_is_elsewhere() || !turn_is_due(&this_process.bound_here, ev))
 		return false;
 	if (!apart_run(look_for_bound, &look, sizeof(look)))
 		look.rc = diag_dump_kept(&look.scope, visit_bound, &look.peer);
 	return look.rc == FOUND;
 }
 
-static void tell_refused(struct event *ev, enum refused_by by)
+static void tell_refused(struct event *ev, int handle, enum refused_by by)
 {
 	ev->notes |= NOTE_BIT(NOTE_REFUSED);
 	ev->figures.connect_how = (uint8_t)by;
-	ev->figures.bound_here = by != REFUSED_BY_ICMP && is_bound_here(ev);
+	ev->figures.bound_here = by != REFUSED_BY_ICMP && is_bound_here(ev, handle);
 }
 
 static void tell_timed_out(struct event *ev, enum timed_out_how how, uint8_t syns, uint32_t over_ms)
@@ -200,11 +203,11 @@ static uint8_t syns(const struct tcp_facts *facts)
 	return facts->retransmits < UINT8_MAX ? facts->retransmits + 1 : UINT8_MAX;
 }
 
-static void tell(struct event *ev, int error, const struct tcp_facts *facts,
+static void tell(struct event *ev, int handle, int error, const struct tcp_facts *facts,
 		 enum unreachable_how how, uint32_t over_ms)
 {
 	if (error == ECONNREFUSED)
-		tell_refused(ev, refused_by(facts));
+		tell_refused(ev, handle, refused_by(facts));
 	else if (error == ETIMEDOUT)
 		tell_timed_out(ev, timed_out_how(facts), syns(facts), over_ms);
 	/* From this machine the others may mean what has nothing to do with the way. */
@@ -213,19 +216,20 @@ static void tell(struct event *ev, int error, const struct tcp_facts *facts,
 		tell_unreachable(ev, how);
 }
 
-static bool waits(int fd)
+static bool waits(int handle)
 {
-	const int flags = sys_fcntl(fd, F_GETFL, 0);
+	const int flags = sys_fcntl(handle, F_GETFL, 0);
 
 	return flags < 0 || !(flags & O_NONBLOCK);
 }
 
 /* Did the error come before anything was sent? One that is bound and waited does not tell. */
-static enum unreachable_how unreachable_how(const struct event *ev, const struct attempt *before)
+static enum unreachable_how unreachable_how(const struct event *ev, int handle,
+					    const struct attempt *before)
 {
 	if (!before->had_port)
 		return ev->sock.local.port ? UNREACHABLE_THERE : UNREACHABLE_HERE;
-	return waits(ev->fd) ? UNREACHABLE_UNSURE : UNREACHABLE_HERE;
+	return waits(handle) ? UNREACHABLE_UNSURE : UNREACHABLE_HERE;
 }
 
 /* Has the peer answered, or sent a SYN of its own that was answered? */
@@ -238,23 +242,24 @@ static bool has_met(const struct tcp_facts *facts)
  * Of one that was under way: what TCP_INFO said before this call tells how it ended only where it
  * had ended by then. After it the counts have begun anew.
  */
-static void tell_earlier(struct event *ev, const struct tcp_facts *before,
+static void tell_earlier(struct event *ev, int handle, const struct tcp_facts *before,
 			 const struct tcp_facts *after, uint32_t over_ms)
 {
 	if (!has_met(before))
-		tell(ev, ev->error, before->state == STATE_CLOSED ? before : after,
+		tell(ev, handle, ev->error, before->state == STATE_CLOSED ? before : after,
 		     UNREACHABLE_THERE, over_ms);
 }
 
-void attempt_of_connect(struct event *ev, const struct attempt *before,
+void attempt_of_connect(struct event *ev, int handle, const struct attempt *before,
 			const struct tcp_facts *after, uint32_t connect_ms)
 {
 	if (before->under_way && connect_ms)
-		tell_earlier(ev, &before->facts, after, since(ev, connect_ms));
+		tell_earlier(ev, handle, &before->facts, after, since(ev, connect_ms));
 	else if (is_of_the_way(ev->error))
-		tell(ev, ev->error, after, unreachable_how(ev, before), 0);
+		tell(ev, handle, ev->error, after, unreachable_how(ev, handle, before), 0);
 	else
-		tell(ev, ev->error, after, UNREACHABLE_UNSURE, (uint32_t)(ev->dur_ns / NS_OF_MS));
+		tell(ev, handle, ev->error, after, UNREACHABLE_UNSURE,
+		     (uint32_t)(ev->dur_ns / NS_OF_MS));
 }
 
 /* SO_ERROR as the program has got it; 0 where there was none, or it can't be read. */
@@ -267,7 +272,7 @@ static int error_that_was_read(const struct event *ev)
 	return error;
 }
 
-void attempt_of_error(struct event *ev)
+void attempt_of_error(struct event *ev, int handle)
 {
 	const int error = error_that_was_read(ev);
 	const bool ended = ev->sock.state == STATE_CLOSED;
@@ -279,22 +284,22 @@ void attempt_of_error(struct event *ev)
 	fdtable_about(ev->fd, ev->sock.cookie, &note);
 	if (ended)
 		fdtable_connect(ev->fd, ev->sock.cookie, 0);
-	if (ev->sock.opened == OPENED_BY_PEER || tcp_ask(ev->fd, &facts) < 0 || has_met(&facts))
+	if (ev->sock.opened == OPENED_BY_PEER || tcp_ask(handle, &facts) < 0 || has_met(&facts))
 		return;
 	if (!ended) /* ICMP came while a call of the program's was busy with the socket */
 		facts.has_heard = false;
-	tell(ev, error, &facts, facts.sent ? UNREACHABLE_THERE : UNREACHABLE_UNSURE,
+	tell(ev, handle, error, &facts, facts.sent ? UNREACHABLE_THERE : UNREACHABLE_UNSURE,
 	     since(ev, note.connect_ms));
 }
 
-enum attempt_end attempt_unread(int fd, const struct tcp_facts *facts)
+enum attempt_end attempt_unread(int handle, const struct tcp_facts *facts)
 {
 	int most;
 
 	if (!facts->sent || has_met(facts))
 		return ATTEMPT_NONE;
-	most = sock_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT);
-	most = most > 0 ? 1 : sock_option(fd, IPPROTO_TCP, TCP_SYNCNT);
+	most = sock_option(handle, IPPROTO_TCP, TCP_USER_TIMEOUT);
+	most = most > 0 ? 1 : sock_option(handle, IPPROTO_TCP, TCP_SYNCNT);
 	if (most < 0)
 		return ATTEMPT_NONE;
 	/* Before so many have been sent again, the time is not up (tcp_write_timeout). */
@@ -309,10 +314,10 @@ void attempt_of_close(struct event *ev, enum attempt_end end, uint8_t sent, uint
 	case ATTEMPT_NONE:
 		return;
 	case ATTEMPT_RST:
-		tell_refused(ev, REFUSED_BY_RST);
+		tell_refused(ev, NO_HANDLE, REFUSED_BY_RST);
 		return;
 	case ATTEMPT_RST_OR_TIME:
-		tell_refused(ev, REFUSED_OR_LATE);
+		tell_refused(ev, NO_HANDLE, REFUSED_OR_LATE);
 		return;
 	case ATTEMPT_ICMP:
 		tell_unreachable(ev, UNREACHABLE_UNREAD);

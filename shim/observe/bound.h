@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * bound.h - the sockets of this process that are bound and do not listen yet. A bind
  * that such a one refuses would pass if both had SO_REUSEADDR, and the second listen
@@ -14,21 +15,22 @@
 #include <stdint.h>
 
 #include "observe/conflict.h"
+#include "observe/sock_ref.h"
 #include "reuse/event.h"
 
 /*
  * Before a bind: has no other number been bound to that port? No system call. Only
- * then fd is noted; else it is for bound_refuses to do.
+ * then it is noted; else it is for bound_refuses to do.
  */
-bool bound_alone(int fd, uint16_t port);
+bool bound_alone(int number, uint16_t port);
 
 /*
  * Would the kernel refuse that bind, as the program has made it, for another socket of
  * this process that is bound and nothing else?
  */
-bool bound_refuses(int fd, const struct endpoint *asked);
+bool bound_refuses(struct sock_ref ref, const struct endpoint *asked);
 
 /* What the kernel's rule of conflicts looks at in a socket, but for its address and state. */
-void bound_ask(int fd, struct conflict_sock *ret);
+void bound_ask(int handle, struct conflict_sock *ret);
 
 #endif

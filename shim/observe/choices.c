@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * choices.c - see choices.h. No locks: who reads while somebody writes finds
  * nothing, or the right thing.
@@ -37,12 +38,12 @@ static struct entry *find(uint64_t cookie)
 	return NULL;
 }
 
-uint8_t choices_of(int fd)
+uint8_t choices_of(int handle)
 {
 	if (!choices_exist())
 		return 0;
 
-	const uint64_t cookie = sock_cookie(fd);
+	const uint64_t cookie = sock_cookie(handle);
 	const struct entry *entry = find(cookie);
 	const uint8_t flags = entry ? atomic_load(&entry->flags) : 0;
 
@@ -64,12 +65,12 @@ static struct entry *make(uint64_t cookie)
 	return entry;
 }
 
-void choices_change(int fd, uint8_t add, uint8_t take_away)
+void choices_change(int handle, uint8_t add, uint8_t take_away)
 {
 	if ((!add && !choices_exist()) || !shim_acts() || !process_owner())
 		return;
 
-	const uint64_t cookie = sock_cookie(fd);
+	const uint64_t cookie = sock_cookie(handle);
 	struct entry *entry = find(cookie);
 
 	if (!cookie || (!entry && !add))

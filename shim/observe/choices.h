@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * choices.h - what a program said about a socket that the kernel does not keep:
  * that SO_REUSEADDR shall be off (off is also how every socket begins).
@@ -29,10 +30,10 @@ static inline bool choices_exist(void)
 /* Has the program turned SO_REUSEPORT on, on any socket? */
 extern _Atomic(bool) choices_reuseport;
 
-/* The choices of the socket behind fd. No system call where no socket has any. */
-uint8_t choices_of(int fd);
+/* The choices of that socket. No system call where no socket has any. */
+uint8_t choices_of(int handle);
 
 /* Add and take away choices. Nothing happens in a vfork child. */
-void choices_change(int fd, uint8_t add, uint8_t take_away);
+void choices_change(int handle, uint8_t add, uint8_t take_away);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * closing.c - see closing.h.
  */
@@ -52,7 +53,7 @@ static int find_what_is_left(struct closing *closing, struct diag_sock *ret)
  * find such a socket, the one that will be asked after the close must find it now.
  * What has ended could be found now in TIME_WAIT alone, as well as after the close.
  */
-static void prepare_question(struct closing *closing, struct fd_note *note)
+static void prepare_question(struct closing *closing, int handle, struct fd_note *note)
 {
 	const bool listens = closing->before == STATE_LISTEN;
 	struct diag_sock found;
@@ -63,7 +64,7 @@ static void prepare_question(struct closing *closing, struct fd_note *note)
 		closing->id.proven = find(closing, &found) == 1;
 	if (!closing->id.proven && listens && !closing->by_dump) {
 		/* One of MPTCP, or of a group, whose option is gone by now. */
-		view_tell_kind(closing->fd, note, &closing->id);
+		view_tell_kind(handle, note, &closing->id);
 		closing->by_dump = true;
 		closing->id.proven = find(closing, &found) == 1;
 	}
@@ -75,29 +76,30 @@ static void prepare_question(struct closing *closing, struct fd_note *note)
  * A listener is looked for before the close in any case: that TCP's question finds it says of which
  * protocol and namespace it is. In a group of SO_REUSEPORT the kernel would pick one by hash.
  */
-static void identify_listener(struct closing *closing, struct fd_note *note)
+static void identify_listener(struct closing *closing, int handle, struct fd_note *note)
 {
 	const struct sock_view *view = &closing->view;
 
-	closing->by_dump = sock_option(closing->fd, SOL_SOCKET, SO_REUSEPORT) != 0;
+	closing->by_dump = sock_option(handle, SOL_SOCKET, SO_REUSEPORT) != 0;
 	if (closing->by_dump)
-		view_identify(view, closing->fd, STATE_LISTEN, note, &closing->id);
+		view_identify(view, handle, STATE_LISTEN, note, &closing->id);
 	else
-		view_locate(view, closing->fd, STATE_LISTEN, note, &closing->id);
+		view_locate(view, handle, STATE_LISTEN, note, &closing->id);
 }
 
 /* What the question will be about; none where the socket itself tells of its end. */
-static void identify(struct closing *closing, const struct tcp_facts *facts, struct fd_note *note)
+static void identify(struct closing *closing, int handle, const struct tcp_facts *facts,
+		     struct fd_note *note)
 {
 	struct sock_view *view = &closing->view;
 
-	view_identify(view, closing->fd, facts->state, note, &closing->id);
+	view_identify(view, handle, facts->state, note, &closing->id);
 	if (closing->id.protocol == IPPROTO_MPTCP)
 		closing->unread = 0; /* MPTCP counts the peer's end as a byte */
 	if (facts->state != STATE_CLOSED || closing->id.protocol != IPPROTO_TCP)
 		return;
 
-	const enum view_end end = view_end(view, closing->fd, facts, note, STATE_UNKNOWN);
+	const enum view_end end = view_end(view, handle, facts, note, STATE_UNKNOWN);
 
 	closing->was_reset = end == END_RESET;
 	closing->ask = end == END_UNKNOWN;
@@ -121,28 +123,29 @@ static void decide_question(struct closing *closing, const struct tcp_facts *fac
 }
 
 /* What speaks for a reset, and how long the peer has been waiting; or who waits in the queue. */
-static void ask_connection(struct closing *closing, const struct tcp_facts *facts)
+static void ask_connection(struct closing *closing, int handle, const struct tcp_facts *facts)
 {
 	if (facts->state == STATE_LISTEN)
-		closing->queue = backlog_look(closing->fd, closing->view.cookie, facts);
+		closing->queue = backlog_look(handle, closing->view.cookie, facts);
 	closing->retransmits = facts->retransmits;
 	closing->after_fin = state_is_in(facts->state, STATES_FIN_SENT) && !facts->has_unsent;
 	if (state_is_in(facts->state, STATES_TAKING))
-		closing->unread = (uint32_t)sock_unread(closing->fd);
+		closing->unread = (uint32_t)sock_unread(handle);
 	if (state_is_in(facts->state, STATES_ABORTED))
-		closing->lingers_zero = sock_lingers_zero(closing->fd);
+		closing->lingers_zero = sock_lingers_zero(handle);
 	if (facts->state == STATE_FIN_WAIT_2)
-		closing->keeps_no_fin_wait = sock_keeps_no_fin_wait(closing->fd);
+		closing->keeps_no_fin_wait = sock_keeps_no_fin_wait(handle);
 	if (facts->state == STATE_CLOSE_WAIT)
 		closing->silent_ms = facts->silent_ms;
 }
 
 /* An attempt to connect whose end nobody has told. */
-static void ask_attempt(struct closing *closing, const struct tcp_facts *facts, uint32_t connect_ms)
+static void ask_attempt(struct closing *closing, int handle, const struct tcp_facts *facts,
+			uint32_t connect_ms)
 {
 	if (facts->state != STATE_CLOSED || !connect_ms)
 		return;
-	closing->attempt = (uint8_t)attempt_unread(closing->fd, facts);
+	closing->attempt = (uint8_t)attempt_unread(handle, facts);
 	closing->syns = facts->sent;
 	closing->connect_ms = connect_ms;
 }
@@ -151,26 +154,27 @@ static void ask_attempt(struct closing *closing, const struct tcp_facts *facts, 
  * Open as something else. Where the number was a TCP socket before, a second close of that one hits
  * what it has become, whose owner then gets EBADF: that shall find here who it was.
  */
-static enum closing_kind other(int fd, enum call_id call)
+static enum closing_kind other(int number, enum call_id call)
 {
-	if (fdtable_get(fd).cookie && process_owner())
-		fdtable_close_other(fd, call, process_tid(),
+	if (fdtable_get(number).cookie && process_owner())
+		fdtable_close_other(number, call, process_tid(),
 				    shim.set.stack ? walk_callers(shim.set.stack) : 0,
 				    clock_ns(CLOCK_MONOTONIC));
 	return CLOSING_OTHER;
 }
 
 /* A TCP socket, perhaps. Of a dup2 it is only a part of the event. */
-static enum closing_kind unanswered(int fd, enum call_id call, int rc)
+static enum closing_kind unanswered(int number, enum call_id call, int rc)
 {
 	if (call != CALL_dup2 && call != CALL_dup3)
-		event_unanswered(fd, rc);
+		event_unanswered(number, rc);
 	if (process_owner())
-		fdtable_close(fd, call, process_tid(), 0, clock_ns(CLOCK_MONOTONIC));
+		fdtable_close(number, call, process_tid(), 0, clock_ns(CLOCK_MONOTONIC));
 	return CLOSING_UNLOGGED;
 }
 
-enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd, int32_t pid)
+enum closing_kind observe_closing(struct closing *ret, enum call_id call, struct sock_ref ref,
+				  int32_t pid)
 {
 	struct tcp_facts facts;
 	struct fd_note note;
@@ -178,33 +182,33 @@ enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd
 
 	if (!shim_logs(call))
 		return CLOSING_UNLOGGED;
-	rc = tcp_ask(fd, &facts);
+	rc = tcp_ask(ref.handle, &facts);
 	if (tcp_is_unanswered(rc))
-		return unanswered(fd, call, rc);
+		return unanswered(ref.number, call, rc);
 	if (rc < 0)
-		return rc == -EBADF ? CLOSING_NOT_OPEN : other(fd, call);
+		return rc == -EBADF ? CLOSING_NOT_OPEN : other(ref.number, call);
 	if (!pid)
 		pid = process_owner();
 	if (!pid)
 		return CLOSING_UNLOGGED;
 
-	*ret = (struct closing){.fd = fd, .before = facts.state, .pid = pid};
-	view_begin(&ret->view, fd, facts.state, &note);
-	ret->copy = fdtable_other(fd, &note);
+	*ret = (struct closing){.fd = ref.number, .before = facts.state, .pid = pid};
+	view_begin(&ret->view, ref, facts.state, &note);
+	ret->copy = fdtable_other(ref.number, &note);
 	ret->unseen = view_unseen_syn(&ret->view, &facts);
 	decide_question(ret, &facts);
-	ask_connection(ret, &facts);
-	ask_attempt(ret, &facts, note.connect_ms);
+	ask_connection(ret, ref.handle, &facts);
+	ask_attempt(ret, ref.handle, &facts, note.connect_ms);
 	if (facts.state == STATE_LISTEN)
-		identify_listener(ret, &note);
+		identify_listener(ret, ref.handle, &note);
 	else if (ret->ask)
-		identify(ret, &facts, &note);
+		identify(ret, ref.handle, &facts, &note);
 	if (ret->ask)
-		prepare_question(ret, &note);
+		prepare_question(ret, ref.handle, &note);
 	if (shim.set.stack)
 		ret->stack = walk_callers(shim.set.stack);
-	view_keep(&ret->view, fd, ret->stack, &note);
-	fdtable_close(fd, call, process_tid(), ret->stack, clock_ns(CLOCK_MONOTONIC));
+	view_keep(&ret->view, ref, ret->stack, &note);
+	fdtable_close(ref.number, call, process_tid(), ret->stack, clock_ns(CLOCK_MONOTONIC));
 	return CLOSING_TCP;
 }
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * closing.h - a close in two halves: before it all that must be known to ask about
  * the socket when no descriptor is left, and after it the question.
@@ -7,6 +8,7 @@
 
 #include "observe/backlog.h"
 #include "observe/diag_query.h"
+#include "observe/sock_ref.h"
 #include "reuse/event.h"
 
 /* What must be known of a socket before it is closed to tell its state afterwards. */
@@ -47,7 +49,8 @@ enum closing_kind {
 };
 
 /* Before the real close. pid: what process_owner() has said in this call; 0: it was not asked. */
-enum closing_kind observe_closing(struct closing *ret, enum call_id call, int fd, int32_t pid);
+enum closing_kind observe_closing(struct closing *ret, enum call_id call, struct sock_ref ref,
+				  int32_t pid);
 
 /* After it: the state that is left, into the event. False where there is nothing to log. */
 bool observe_closed(struct closing *closing, struct event *ev);

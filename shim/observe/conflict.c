@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * conflict.c - see conflict.h. No I/O: what was found is handed in.
  */
@@ -127,28 +128,46 @@ static bool is_outgoing(const struct holders *holders, const struct endpoint *lo
 	       (!in_range(holders, peer->port) || endpoint_same(local, peer));
 }
 
+static struct conflict_sock without_options(const struct diag_sock *sock)
+{
+	return (struct conflict_sock){
+		.local = sock->local,
+		.ifindex = sock->ifindex,
+		.uid = sock->uid,
+		.state = sock->state,
+		.v6only = sock->v6only,
+	};
+}
+
+bool conflict_with_found(const struct conflict_sock *asks, const struct diag_sock *other)
+{
+	const struct conflict_sock plain = without_options(other);
+
+	return conflict_between(asks, &plain);
+}
+
+bool conflict_is_outgoing(const struct diag_sock *sock, uint16_t first_port, uint16_t last_port)
+{
+	const struct holders range = {.first_port = first_port, .last_port = last_port};
+
+	return is_outgoing(&range, &sock->local, &sock->peer);
+}
+
 void conflict_count(struct holders *holders, const struct conflict_sock *asks,
 		    const struct diag_sock *other)
 {
-	const struct conflict_sock without_options = {
-		.local = other->local,
-		.ifindex = other->ifindex,
-		.uid = other->uid,
-		.state = other->state,
-		.v6only = other->v6only,
-	};
+	const struct conflict_sock plain = without_options(other);
 	const bool dying = conflict_is_dying(other);
 	const enum rank named = named_rank(holders), rank = rank_of(other->state, dying);
 
 	if (other->state == STATE_UNKNOWN || other->state == STATE_SYN_RCVD)
 		return; /* a connection being made holds nothing: its listener does */
-	if (!conflict_between(asks, &without_options))
+	if (!conflict_between(asks, &plain))
 		return;
 	if (rank > named ||
 	    (rank == DYING_RANK && named == DYING_RANK && other->timer_ms > holders->longest_ms)) {
 		name(holders, other);
-		holders->dual_stack =
-			rank == LISTENER_RANK && conflict_is_dual_stack(asks, &without_options);
+		holders->dual_stack = rank == LISTENER_RANK && conflict_is_dual_stack(asks, &plain);
 	}
 
 	if (rank == LISTENER_RANK && asks->reuseport && asks->uid == other->uid)

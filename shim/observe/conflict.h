@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * conflict.h - may two TCP sockets have the same port? The rule of the kernel
  * (inet_bind_conflict in net/ipv4/inet_connection_sock.c), for a bind to a port
@@ -28,6 +29,9 @@ bool conflict_between(const struct conflict_sock *asks, const struct conflict_so
  */
 bool conflict_is_dual_stack(const struct conflict_sock *asks, const struct conflict_sock *other);
 
+/* May one that sock_diag found be in the way, as far as is seen: if it has no option? */
+bool conflict_with_found(const struct conflict_sock *asks, const struct diag_sock *other);
+
 /*
  * Count a socket that sock_diag found on the port, where it may be in the way. The
  * kernel does not show another socket's SO_REUSEADDR and SO_REUSEPORT: it may be
@@ -43,6 +47,12 @@ void conflict_count(struct holders *holders, const struct conflict_sock *asks,
  * its own port there. The range stays in *holders only where the cause tells of it.
  */
 void conflict_cause(struct holders *holders);
+
+/*
+ * Has that connection taken its port from the range that the kernel chooses from, and its peer not?
+ * The range is first_port 0 where it is not known.
+ */
+bool conflict_is_outgoing(const struct diag_sock *sock, uint16_t first_port, uint16_t last_port);
 
 /* The note that follows: in-use-…, or NOTE_COUNT where nobody was found. */
 enum note_id conflict_note(const struct holders *holders);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * diag.c - see diag.h. Moves bytes; what they mean is diag_query's and diag_parse's.
  */
@@ -48,7 +49,7 @@ static bool make_slot(unsigned int i)
 {
 	const int fresh = open_netlink();
 
-	atomic_store(&this_process.diag_netns[i], 0);
+	atomic_store(&our_process.diag_netns[i], 0);
 	return fresh >= 0 && own_adopt(OWN_DIAG + i, fresh) >= 0;
 }
 
@@ -59,9 +60,9 @@ static void make_slots(void)
 	for (unsigned int i = 0; i < DIAG_SOCKETS; i++) {
 		uint64_t state = SLOT_UNMADE;
 
-		if (atomic_compare_exchange_strong(&this_process.diag[i], &state,
+		if (atomic_compare_exchange_strong(&our_process.diag[i], &state,
 						   now_ms + SLOT_TAKEN))
-			atomic_store(&this_process.diag[i], make_slot(i) ? SLOT_FREE : SLOT_EMPTY);
+			atomic_store(&our_process.diag[i], make_slot(i) ? SLOT_FREE : SLOT_EMPTY);
 	}
 }
 
@@ -86,17 +87,17 @@ static void make_slots_unseen(void)
 
 static bool take_slot(unsigned int i, uint64_t now_ms, bool *ret_unread)
 {
-	uint64_t state = atomic_load(&this_process.diag[i]);
+	uint64_t state = atomic_load(&our_process.diag[i]);
 
 	if (state == SLOT_UNMADE) {
 		make_slots_unseen();
-		state = atomic_load(&this_process.diag[i]);
+		state = atomic_load(&our_process.diag[i]);
 	}
 	if (state == SLOT_UNMADE || state == SLOT_EMPTY ||
 	    (state >= SLOT_TAKEN && now_ms < state + ABANDONED_MS))
 		return false;
 	*ret_unread = state != SLOT_FREE;
-	return atomic_compare_exchange_strong(&this_process.diag[i], &state, now_ms + SLOT_TAKEN);
+	return atomic_compare_exchange_strong(&our_process.diag[i], &state, now_ms + SLOT_TAKEN);
 }
 
 /* One of those that are kept. False where none is free, or there is no log: then none is made. */
@@ -112,7 +113,7 @@ static bool take_channel(struct channel *ret)
 		if (ret->fd >= 0)
 			return true;
 		/* Taken from us, or not now. */
-		atomic_store(&this_process.diag[i],
+		atomic_store(&our_process.diag[i],
 			     own_number(OWN_DIAG + i) < 0 ? SLOT_EMPTY : SLOT_UNREAD);
 	}
 	return false;
@@ -121,7 +122,7 @@ static bool take_channel(struct channel *ret)
 /* Apart, as a stack is small. */
 static __attribute__((noinline)) void give_back(const struct channel *channel)
 {
-	atomic_store(&this_process.diag[channel->slot], channel->unread ? SLOT_UNREAD : SLOT_FREE);
+	atomic_store(&our_process.diag[channel->slot], channel->unread ? SLOT_UNREAD : SLOT_FREE);
 }
 
 static uint32_t next_seq(void)
@@ -207,12 +208,12 @@ static uint64_t netns_of(const struct channel *channel)
 	uint64_t netns = 0;
 
 	if (channel->slot >= 0)
-		netns = atomic_load(&this_process.diag_netns[channel->slot]);
+		netns = atomic_load(&our_process.diag_netns[channel->slot]);
 	if (netns)
 		return netns;
 	netns = sock_netns(channel->fd);
 	if (channel->slot >= 0)
-		atomic_store(&this_process.diag_netns[channel->slot], netns);
+		atomic_store(&our_process.diag_netns[channel->slot], netns);
 	return netns;
 }
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * diag.h - ask sock_diag, over netlink sockets of our own.
  *

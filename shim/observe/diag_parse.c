@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * diag_parse.c - see diag_parse.h. Sees no socket; trusts no length.
  */
@@ -29,7 +30,7 @@ static void read_end(uint8_t family, const void *addr, __be16 port, struct endpo
 /* All but its attributes. */
 static void read_sock(const message *msg, struct diag_sock *ret)
 {
-	enum { TIMER_TIME_WAIT = 3 };
+	enum { TIMER_TIME_WAIT = 3, THE_FIN = 1 };
 
 	memset(ret, 0, sizeof(*ret));
 	ret->cookie = (uint64_t)msg->id.idiag_cookie[1] << 32 | msg->id.idiag_cookie[0];
@@ -38,6 +39,7 @@ static void read_sock(const message *msg, struct diag_sock *ret)
 	ret->inode = msg->idiag_inode;
 	ret->uid = msg->idiag_uid;
 	ret->ifindex = msg->id.idiag_if;
+	ret->unacked = msg->idiag_wqueue > THE_FIN;
 	ret->state = (uint8_t)state_from_kernel(msg->idiag_state);
 	ret->has_timer = msg->idiag_timer == TIMER_TIME_WAIT;
 	ret->timer_ms = ret->has_timer ? msg->idiag_expires : 0;

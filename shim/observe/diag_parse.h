@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * diag_parse.h - answers of sock_diag, as bytes: from the kernel, a file or a fuzzer.
  */
@@ -20,6 +21,7 @@ struct diag_sock {
 	uint32_t silent_ms; /* since the last segment came in; 0 where that was not asked for */
 	uint8_t state;	    /* enum tcp_state_id */
 	bool v6only;	    /* told of listening and of bound sockets */
+	bool unacked;	    /* of an end: more than its FIN is on the way, or not sent yet */
 	bool has_timer;	    /* TIME_WAIT, FIN_WAIT_2 without a process: time left */
 };
 

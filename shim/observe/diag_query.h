@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * diag_query.h - questions to sock_diag (man 7 sock_diag), as bytes.
  */

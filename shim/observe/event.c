@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * event.c - see event.h.
  */
@@ -7,16 +8,17 @@
 
 #include "facts/shim.h"
 #include "observe/fdtable.h"
+#include "observe/subject.h"
 #include "observe/tcp_state.h"
 #include "observe/walk.h"
 #include "sys/clock.h"
 #include "sys/process.h"
 
-void event_begin(struct event *ev, enum call_id call, int fd)
+void event_begin(struct event *ev, enum call_id call, int number)
 {
 	memset(ev, 0, sizeof(*ev));
 	ev->call = (uint8_t)call;
-	ev->fd = fd;
+	ev->fd = number;
 	ev->has_fd = true;
 	ev->began_ns = clock_ns(CLOCK_MONOTONIC);
 }
@@ -30,9 +32,9 @@ void event_end(struct event *ev, int64_t ret, int err)
 	ev->error = err;
 }
 
-void event_next_socket(struct event *ev, int fd)
+void event_next_socket(struct event *ev, int number)
 {
-	ev->fd = fd;
+	ev->fd = number;
 	ev->notes = 0;
 	memset(&ev->sock, 0, sizeof(ev->sock));
 	memset(&ev->figures, 0, sizeof(ev->figures));
@@ -46,9 +48,9 @@ void event_lost(void)
 	atomic_fetch_add_explicit(&this_process.lost, 1, memory_order_relaxed);
 }
 
-void event_unanswered(int fd, int rc)
+void event_unanswered(int number, int rc)
 {
-	const struct fd_note note = fdtable_get(fd);
+	const struct fd_note note = fdtable_get(number);
 
 	if (tcp_is_unanswered(rc) && note.cookie && !note.closed_ns)
 		event_lost();
@@ -63,7 +65,7 @@ bool event_caller(struct event *ev)
 	if (!ev->pid)
 		return false;
 	ev->tid = process_tid();
-	memcpy(ev->prog, shim.prog, sizeof(ev->prog));
+	memcpy(ev->prog, subject_prog(), sizeof(ev->prog));
 	/* At exit it is not the caller that matters, but who made the socket. */
 	if (shim.set.stack && !ev->stack && ev->call != CALL_exit)
 		ev->stack = walk_callers(shim.set.stack);

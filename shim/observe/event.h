@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * event.h - an event from its beginning to its end: its clock, and who made the call.
  * What it tells of a socket is filled in by observe.c and closing.c.
@@ -8,13 +9,13 @@
 #include "reuse/event.h"
 
 /* Before the real call: zero the event and start its clock. */
-void event_begin(struct event *ev, enum call_id call, int fd);
+void event_begin(struct event *ev, enum call_id call, int number);
 
 /* Right after the real call: stop the clock. err: errno where it failed, else 0. */
 void event_end(struct event *ev, int64_t ret, int err);
 
 /* The same call's event about another socket. */
-void event_next_socket(struct event *ev, int fd);
+void event_next_socket(struct event *ev, int number);
 
 /*
  * pid, tid, program and the caller's stack; false where there is nothing to log: in a
@@ -27,9 +28,9 @@ bool event_caller(struct event *ev);
 void event_lost(void);
 
 /*
- * No event, because TCP_INFO of fd has failed with rc. Where that is no word on what it is,
- * though it was a TCP socket when last seen, there should have been one: it is lost.
+ * No event, because TCP_INFO of that number has failed with rc. Where that is no word on what it
+ * is, though it was a TCP socket when last seen, there should have been one: it is lost.
  */
-void event_unanswered(int fd, int rc);
+void event_unanswered(int number, int rc);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * explain.c - see explain.h.
  */
@@ -20,6 +21,7 @@
 #include "observe/explain_ports.h"
 #include "observe/fdtable.h"
 #include "observe/proc.h"
+#include "observe/subject.h"
 #include "observe/tcp_state.h"
 #include "observe/turns.h"
 #include "sys/apart.h"
@@ -34,8 +36,8 @@ enum { MOST_MS = 25, FEW = 1000, OUT_OF_TIME = 1 };
 enum { BOUND_INACTIVE = 13 }; /* TCP_BOUND_INACTIVE: bound and nothing else */
 
 struct inquiry {
-	struct conflict_sock ours;
-	uint64_t cookie, netns, deadline_ns;
+	struct asker asks;
+	uint64_t deadline_ns;
 	uint32_t seen;
 	struct holders holders;
 	bool find_owner;
@@ -43,13 +45,20 @@ struct inquiry {
 	bool complete;
 };
 
+/* Not in little room; and not of what is in a namespace where we can't ask. */
+static bool can_explain(void)
+{
+	return !sys_on_alternate_stack() && !subject_is_elsewhere();
+}
+
 static int visit_holder(const struct diag_sock *sock, void *arg)
 {
 	struct inquiry *inquiry = arg;
 
 	/* Sockets that are bound and nothing else come whatever port was asked for. */
-	if (sock->cookie != inquiry->cookie && sock->local.port == inquiry->ours.local.port)
-		conflict_count(&inquiry->holders, &inquiry->ours, sock);
+	if (sock->cookie != inquiry->asks.cookie &&
+	    sock->local.port == inquiry->asks.sock.local.port)
+		conflict_count(&inquiry->holders, &inquiry->asks.sock, sock);
 	if (++inquiry->seen < FEW || clock_ns(CLOCK_MONOTONIC) < inquiry->deadline_ns)
 		return 0;
 	inquiry->holders.more = true;
@@ -60,10 +69,10 @@ static int visit_holder(const struct diag_sock *sock, void *arg)
 static bool ask_port(struct inquiry *inquiry, uint32_t kernel_states)
 {
 	const struct diag_scope scope = {
-		.netns = inquiry->netns,
+		.netns = inquiry->asks.netns,
 		.protocol = IPPROTO_TCP,
 		.family = AF_UNSPEC,
-		.port = inquiry->ours.local.port,
+		.port = inquiry->asks.sock.local.port,
 		.kernel_states = kernel_states,
 	};
 	const int rc = inquiry->may_open ? diag_dump(&scope, visit_holder, inquiry)
@@ -74,7 +83,7 @@ static bool ask_port(struct inquiry *inquiry, uint32_t kernel_states)
 
 static void forget(struct inquiry *inquiry)
 {
-	inquiry->holders = (struct holders){.had_option = inquiry->ours.reuseaddr};
+	inquiry->holders = (struct holders){.had_option = inquiry->asks.sock.reuseaddr};
 }
 
 /*
@@ -93,8 +102,18 @@ static bool ask_for_holders(struct inquiry *inquiry)
 	return ask_port(inquiry, ~0u);
 }
 
+static int listen_fds(void)
+{
+	return subject ? subject->listen_fds : shim.listen_fds;
+}
+
+static bool was_open_at_load(int number)
+{
+	return subject ? number < subject->first_free : own_was_open_at_load(number);
+}
+
 /*
- * Ourselves. Started with it is who has the number since it was started, as far as is
+ * The caller itself. Started with it is who has the number since it was started, as far as is
  * known, and was never seen to use it; for some are closed and given again.
  */
 static void name_own(struct holders *holders, const struct proc_owner *owner)
@@ -104,8 +123,8 @@ static void name_own(struct holders *holders, const struct proc_owner *owner)
 	holders->own = true;
 	holders->own_fd = owner->fd;
 	holders->listen_fds =
-		owner->fd >= FIRST_HANDED_OVER && owner->fd - FIRST_HANDED_OVER < shim.listen_fds;
-	holders->started_with = owner->outlives_exec && own_was_open_at_load(owner->fd) &&
+		owner->fd >= FIRST_HANDED_OVER && owner->fd - FIRST_HANDED_OVER < listen_fds();
+	holders->started_with = owner->outlives_exec && was_open_at_load(owner->fd) &&
 				!fdtable_get(owner->fd).cookie;
 	holders->inherited |= holders->started_with;
 }
@@ -131,24 +150,35 @@ static void name_owners(struct holders *holders)
 	holders->looked_up = owner.looked_up;
 	sharing_name(holders, owner.pid, owner.prog);
 	sharing_tell(holders, owner.others, owner.shared);
-	if (owner.pid && owner.pid == sys_getpid())
+	if (owner.pid && owner.pid == subject_pid())
 		name_own(holders, &owner);
-	if (holders->own || strcmp(owner.prog, shim.prog) == 0)
+	if (holders->own || strncmp(owner.prog, subject_prog(), sizeof(owner.prog)) == 0)
 		holders->or_inherited = false;
 }
 
-/* What is asked for that socket on that address, of which nothing is known so far. */
-static void begin_inquiry(struct inquiry *inquiry, int fd, const struct endpoint *asked,
-			  bool listens)
+void explain_asker(int handle, const struct endpoint *asked, bool listens, struct asker *ret)
 {
-	*inquiry = (struct inquiry){
-		.ours = {.local = *asked, .state = listens ? STATE_LISTEN : STATE_CLOSED},
-		.cookie = sock_cookie(fd),
-		.netns = sock_netns(fd),
-		.deadline_ns = clock_ns(CLOCK_MONOTONIC) + MOST_MS * UINT64_C(1000000),
+	*ret = (struct asker){
+		.sock = {.local = *asked, .state = listens ? STATE_LISTEN : STATE_CLOSED},
+		.cookie = sock_cookie(handle),
+		.netns = sock_netns(handle),
 	};
-	bound_ask(fd, &inquiry->ours);
+	bound_ask(handle, &ret->sock);
+}
+
+/* Of which nothing is known so far, but who asks. */
+static void begin_inquiry(struct inquiry *inquiry)
+{
+	inquiry->deadline_ns = clock_ns(CLOCK_MONOTONIC) + MOST_MS * UINT64_C(1000000);
 	forget(inquiry);
+}
+
+static void begin_inquiry_of(struct inquiry *inquiry, int handle, const struct endpoint *asked,
+			     bool listens)
+{
+	*inquiry = (struct inquiry){0};
+	explain_asker(handle, asked, listens, &inquiry->asks);
+	begin_inquiry(inquiry);
 }
 
 static void inquire(void *arg)
@@ -161,20 +191,41 @@ static void inquire(void *arg)
 		name_owners(&inquiry->holders);
 }
 
-bool explain_holders(int fd, const struct endpoint *asked, bool listens, bool find_owner,
-		     struct holders *ret)
+static bool find_holders(struct inquiry *inquiry, struct holders *ret)
 {
-	struct inquiry inquiry;
-
-	if (!asked->family)
+	if (!inquiry->asks.sock.local.family)
 		return false;
-	begin_inquiry(&inquiry, fd, asked, listens);
-	inquiry.find_owner = find_owner;
 	/* Without a helper: what the sockets that are kept can tell. */
-	if (!apart_run(inquire, &inquiry, sizeof(inquiry)))
-		inquiry.complete = ask_for_holders(&inquiry);
-	*ret = inquiry.holders;
-	return inquiry.complete;
+	if (!apart_run(inquire, inquiry, sizeof(*inquiry)))
+		inquiry->complete = ask_for_holders(inquiry);
+	*ret = inquiry->holders;
+	return inquiry->complete;
+}
+
+bool explain_holders(const struct asker *asks, struct holders *ret)
+{
+	struct inquiry inquiry = {.asks = *asks};
+
+	if (subject_is_elsewhere())
+		return false;
+	begin_inquiry(&inquiry);
+	return find_holders(&inquiry, ret);
+}
+
+uint32_t explain_nap_ms(const struct asker *asks, uint32_t left_ms, struct holders *ret)
+{
+	enum { LONGEST_NAP = 1000, NAP_WITHOUT_END = 100, AFTER = 5 };
+	uint32_t nap;
+
+	if (!explain_holders(asks, ret) || ret->more)
+		return 0;
+	/* None left is no reason to stop: the last one may just have gone. */
+	if (conflict_note(ret) != NOTE_IN_USE_DYING && conflict_note(ret) != NOTE_COUNT)
+		return 0;
+	nap = ret->longest_ms && !ret->without_end ? ret->longest_ms + AFTER : NAP_WITHOUT_END;
+	if (nap > LONGEST_NAP)
+		nap = LONGEST_NAP;
+	return nap < left_ms ? nap : left_ms;
 }
 
 /* What a turn keeps: two numbers. */
@@ -201,13 +252,14 @@ static void inquire_listeners(void *arg)
  * By listeners alone, for which the kernel need not walk over all its sockets. Apart from
  * its caller, whose other way goes deep.
  */
-__attribute__((noinline)) static enum note_id
-explain_briefly(struct event *ev, const struct endpoint *at, bool listens, uint32_t known)
+__attribute__((noinline)) static enum note_id explain_briefly(struct event *ev, int handle,
+							      const struct endpoint *at,
+							      bool listens, uint32_t known)
 {
 	struct holders *holders = &ev->more.holders;
 	struct inquiry inquiry;
 
-	begin_inquiry(&inquiry, ev->fd, at, listens);
+	begin_inquiry_of(&inquiry, handle, at, listens);
 	if (!ask_port(&inquiry, 1u << TCP_LISTEN) &&
 	    (!apart_run(inquire_listeners, &inquiry, sizeof(inquiry)) || !inquiry.complete))
 		return NOTE_COUNT;
@@ -219,11 +271,16 @@ explain_briefly(struct event *ev, const struct endpoint *at, bool listens, uint3
 	return note_without_listener(at->port, known);
 }
 
-static enum note_id explain_in_full(struct event *ev, const struct endpoint *at, bool listens)
+/* Apart from its caller, as the other way is. */
+__attribute__((noinline)) static enum note_id
+explain_in_full(struct event *ev, int handle, const struct endpoint *at, bool listens)
 {
 	struct holders *holders = &ev->more.holders;
+	struct inquiry inquiry;
 
-	if (!explain_holders(ev->fd, at, listens, true, holders))
+	begin_inquiry_of(&inquiry, handle, at, listens);
+	inquiry.find_owner = true;
+	if (!find_holders(&inquiry, holders))
 		return NOTE_COUNT;
 	holders->had_option |= ev->tried_reuse;
 	conflict_cause(holders);
@@ -231,16 +288,16 @@ static enum note_id explain_in_full(struct event *ev, const struct endpoint *at,
 }
 
 /* A program that looks for a free port meets a thousand that are not. */
-static void explain_in_use(struct event *ev, const struct endpoint *at, bool listens)
+static void explain_in_use(struct event *ev, int handle, const struct endpoint *at, bool listens)
 {
 	enum note_id note;
 	uint32_t known;
 
 	if (turn_take(&this_process.explained, TURN_MS, ev, &known)) {
-		note = explain_in_full(ev, at, listens);
+		note = explain_in_full(ev, handle, at, listens);
 		turn_keep(&this_process.explained, pair_of(at->port, (uint16_t)note));
 	} else {
-		note = explain_briefly(ev, at, listens, known);
+		note = explain_briefly(ev, handle, at, listens, known);
 	}
 	if (note != NOTE_COUNT)
 		ev->notes |= NOTE_BIT(note);
@@ -270,14 +327,14 @@ static void name_owner_in_passing(struct holders *holders)
 }
 
 /* Not where nobody has turned it on here: then it is not even asked for. */
-static bool has_reuseport(int fd)
+static bool has_reuseport(int handle)
 {
 	const bool would_be_seen = shim.hooks_at_load & CALL_BIT(CALL_setsockopt);
 
 	if (would_be_seen && !shim.set.reuseport &&
 	    !atomic_load_explicit(&choices_reuseport, memory_order_relaxed))
 		return false;
-	return sock_option(fd, SOL_SOCKET, SO_REUSEPORT) > 0;
+	return sock_option(handle, SOL_SOCKET, SO_REUSEPORT) > 0;
 }
 
 static void inquire_sharers(void *arg)
@@ -294,15 +351,15 @@ static void inquire_sharers(void *arg)
  * Which listeners would have refused it, had it and they not all SO_REUSEPORT? Of an MPTCP socket
  * the kernel shows its subflow, which can't be told from another's.
  */
-void explain_shared(struct event *ev)
+void explain_shared(struct event *ev, int handle)
 {
 	struct inquiry inquiry;
 
-	if (!ev->sock.local.port || !has_reuseport(ev->fd) || sys_on_alternate_stack() ||
-	    sock_option(ev->fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_TCP ||
+	if (!ev->sock.local.port || !has_reuseport(handle) || !can_explain() ||
+	    sock_option(handle, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_TCP ||
 	    !spending_begin(&spent_on_sharers))
 		return;
-	begin_inquiry(&inquiry, ev->fd, &ev->sock.local, ev->call == CALL_listen);
+	begin_inquiry_of(&inquiry, handle, &ev->sock.local, ev->call == CALL_listen);
 	if (!apart_run(inquire_sharers, &inquiry, sizeof(inquiry)))
 		list_in_passing(&inquiry);
 	if (!inquiry.complete || !inquiry.holders.listeners)
@@ -313,7 +370,10 @@ void explain_shared(struct event *ev)
 
 static bool may_bind_privileged(void)
 {
-	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+		.pid = subject ? subject->pid : 0,
+	};
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
 
 	return SYS3(SYS_capget, &head, data, 0) < 0 ||
@@ -341,16 +401,16 @@ static void explain_privileged(struct event *ev, const struct endpoint *asked)
 	ev->figures.first_port = (uint16_t)first;
 }
 
-void explain_bind(struct event *ev, const struct endpoint *asked)
+void explain_bind(struct event *ev, int handle, const struct endpoint *asked)
 {
-	if (!asked->family || sys_on_alternate_stack())
+	if (!asked->family || !can_explain())
 		return;
 	switch (ev->error) {
 	case EADDRINUSE:
 		if (asked->port)
-			explain_in_use(ev, asked, false);
+			explain_in_use(ev, handle, asked, false);
 		else
-			explain_exhausted(ev);
+			explain_exhausted(ev, handle);
 		return;
 	case EADDRNOTAVAIL:
 		ev->notes |= NOTE_BIT(NOTE_NOT_LOCAL);
@@ -361,14 +421,14 @@ void explain_bind(struct event *ev, const struct endpoint *asked)
 	}
 }
 
-void explain_listen(struct event *ev, const struct endpoint *local)
+void explain_listen(struct event *ev, int handle, const struct endpoint *local)
 {
-	if (ev->error != EADDRINUSE || sys_on_alternate_stack())
+	if (ev->error != EADDRINUSE || !can_explain())
 		return;
 	if (local->port)
-		explain_in_use(ev, local, true);
+		explain_in_use(ev, handle, local, true);
 	else
-		explain_exhausted(ev); /* listen binds to port 0 what was not bound */
+		explain_exhausted(ev, handle); /* listen binds to port 0 what was not bound */
 }
 
 enum { SAME_TUPLE = 2 }; /* what ends the walk; 1 is that it is complete */
@@ -435,7 +495,7 @@ static void search_same_tuple(void *arg)
 	name_owner(&same->owner);
 }
 
-static void tell_taken(struct event *ev, const struct diag_sock *found)
+static void tell_taken(struct event *ev, int handle, const struct diag_sock *found)
 {
 	struct holders *holders = &ev->more.holders;
 
@@ -444,17 +504,17 @@ static void tell_taken(struct event *ev, const struct diag_sock *found)
 	holders->peer = found->peer;
 	holders->uid = found->uid;
 	holders->state = found->state;
-	holders->had_option = sock_option(ev->fd, SOL_SOCKET, SO_REUSEADDR) > 0;
+	holders->had_option = sock_option(handle, SOL_SOCKET, SO_REUSEADDR) > 0;
 	ev->notes |= NOTE_BIT(NOTE_ADDRESS_TAKEN);
 }
 
 /* False where no helper can be had. */
-static __attribute__((noinline)) bool explain_taken_in_full(struct event *ev)
+static __attribute__((noinline)) bool explain_taken_in_full(struct event *ev, int handle)
 {
-	const int ifindex = sock_ifindex(ev->fd);
+	const int ifindex = sock_ifindex(handle);
 	struct same_tuple same = {
 		.ours = &ev->sock,
-		.netns = sock_netns(ev->fd),
+		.netns = sock_netns(handle),
 		.deadline_ns = clock_ns(CLOCK_MONOTONIC) + MOST_MS * UINT64_C(1000000),
 		.ifindex = ifindex < 0 ? 0 : (uint32_t)ifindex,
 	};
@@ -463,18 +523,18 @@ static __attribute__((noinline)) bool explain_taken_in_full(struct event *ev)
 		return false;
 	if (same.known) {
 		ev->more.holders = same.owner;
-		tell_taken(ev, &same.found);
+		tell_taken(ev, handle, &same.found);
 	}
 	return true;
 }
 
 /* By one question, where both addresses are known; who has it is not looked for. */
-static __attribute__((noinline)) void explain_taken_briefly(struct event *ev)
+static __attribute__((noinline)) void explain_taken_briefly(struct event *ev, int handle)
 {
-	const int ifindex = sock_ifindex(ev->fd);
+	const int ifindex = sock_ifindex(handle);
 	const struct diag_id id = {
 		.cookie = DIAG_ANY_COOKIE,
-		.netns = sock_netns(ev->fd),
+		.netns = sock_netns(handle),
 		.local = ev->sock.local,
 		.peer = ev->sock.peer,
 		.protocol = IPPROTO_TCP,
@@ -485,23 +545,23 @@ static __attribute__((noinline)) void explain_taken_briefly(struct event *ev)
 	if (endpoint_is_wildcard(&id.local) || diag_find_exact(&id, &found) != 1)
 		return;
 	ev->more.holders = (struct holders){0};
-	tell_taken(ev, &found);
+	tell_taken(ev, handle, &found);
 }
 
-static void explain_taken(struct event *ev)
+static void explain_taken(struct event *ev, int handle)
 {
 	if (!ev->sock.peer.port)
 		return;
-	if (!turn_is_due(&this_process.taken, ev) || !explain_taken_in_full(ev))
-		explain_taken_briefly(ev);
+	if (!turn_is_due(&this_process.taken, ev) || !explain_taken_in_full(ev, handle))
+		explain_taken_briefly(ev, handle);
 }
 
-void explain_connect(struct event *ev)
+void explain_connect(struct event *ev, int handle)
 {
-	if (ev->error != EADDRNOTAVAIL || sys_on_alternate_stack())
+	if (ev->error != EADDRNOTAVAIL || !can_explain())
 		return;
 	if (ev->sock.local.port)
-		explain_taken(ev);
+		explain_taken(ev, handle);
 	else
-		explain_exhausted(ev);
+		explain_exhausted(ev, handle);
 }

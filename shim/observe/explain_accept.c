@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * explain_accept.c - see explain_accept.h. A program that has no descriptor left often tries
  * again at once, for hours: so what is slow is done once a second.
@@ -9,6 +10,7 @@
 
 #include "observe/fdtable.h"
 #include "observe/proc.h"
+#include "observe/subject.h"
 #include "observe/turns.h"
 #include "sys/clock.h"
 #include "sys/process.h"
@@ -19,6 +21,15 @@ struct tally {
 	uint32_t sockets;
 	uint8_t mostly;
 };
+
+static int state_of(int number)
+{
+	const int handle = subject_fetch(number);
+	const int state = tcp_state(handle);
+
+	subject_let_go(handle);
+	return state;
+}
 
 /*
  * Those that the table knows, each asked whether it is one still: a number may have been closed
@@ -31,8 +42,8 @@ static struct tally count_sockets(void)
 	uint32_t of_state[STATE_COUNT] = {0}, asked = 0;
 	struct tally tally = {0};
 
-	for (int fd = fdtable_next(0); fd >= 0; fd = fdtable_next(fd + 1)) {
-		const int state = tcp_state(fd);
+	for (int number = fdtable_next(0); number >= 0; number = fdtable_next(number + 1)) {
+		const int state = state_of(number);
 
 		if (state >= 0) {
 			tally.sockets++;
@@ -79,7 +90,10 @@ static uint32_t limit_of_process(void)
 {
 	struct rlimit64 limit;
 
-	return sys_getrlimit(RLIMIT_NOFILE, &limit) < 0 ? 0 : (uint32_t)limit.rlim_cur;
+	const int rc = subject ? sys_getrlimit_of(subject->pid, RLIMIT_NOFILE, &limit)
+			       : sys_getrlimit(RLIMIT_NOFILE, &limit);
+
+	return rc < 0 ? 0 : (uint32_t)limit.rlim_cur;
 }
 
 static void tell_descriptors(struct event *ev, uint32_t queued)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * explain_accept.h - why did accept fail, or another call that makes a descriptor? Puts the note
  * with its figures into the event.

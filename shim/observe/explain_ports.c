@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * explain_ports.c - see explain_ports.h.
  */
@@ -181,12 +182,12 @@ static void count_exhausted(void *arg)
 	sys_munmap(taken, sizeof(*taken));
 }
 
-static bool is_exhausted(struct event *ev)
+static bool is_exhausted(struct event *ev, int handle)
 {
-	struct count count = {.netns = sock_netns(ev->fd)};
+	struct count count = {.netns = sock_netns(handle)};
 
 	if (ev->call == CALL_connect) {
-		const int ifindex = sock_ifindex(ev->fd);
+		const int ifindex = sock_ifindex(handle);
 
 		count.peer = ev->sock.peer;
 		count.ifindex = ifindex < 0 ? 0 : (uint32_t)ifindex;
@@ -219,7 +220,7 @@ static uint64_t exhausted_to(const struct event *ev, unsigned int kind)
 	return sum;
 }
 
-void explain_exhausted(struct event *ev)
+void explain_exhausted(struct event *ev, int handle)
 {
 	const unsigned int kind = exhausted_kind(ev);
 	const uint64_t to = exhausted_to(ev, kind);
@@ -227,7 +228,7 @@ void explain_exhausted(struct event *ev)
 	uint32_t range;
 
 	if (turn_take(&this_process.exhausted[kind], TURN_MS, ev, &range)) {
-		if (!is_exhausted(ev))
+		if (!is_exhausted(ev, handle))
 			return;
 		range = (uint32_t)holders->first_port << 16 | holders->last_port;
 		if (to)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * explain_ports.h - is no local port left of those that the kernel chooses from?
  */
@@ -11,6 +12,6 @@
  * perhaps: counts who has them, and puts the note into the event where they are used up. Not on a
  * signal's alternate stack.
  */
-void explain_exhausted(struct event *ev);
+void explain_exhausted(struct event *ev, int handle);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * fdtable.h - a short note on each descriptor that is, or was, a TCP socket: what
  * the kernel can't tell, or will not tell any more later.
@@ -43,52 +44,62 @@ struct fd_note {
 	struct endpoint local, peer;
 };
 
+struct fdtable;
+
+/*
+ * Another process's, which all others here are not about: a copy for a child, into an empty one;
+ * false where there is no memory for all of it. And its end.
+ */
+bool fdtable_fork(struct fdtable *ret, const struct fdtable *parents);
+void fdtable_free(struct fdtable *table);
+
 /* A copy of the note, cookie 0 where there is none. Any number may be asked for. */
-struct fd_note fdtable_get(int fd);
+struct fd_note fdtable_get(int number);
 
 /* The note on the open socket with this cookie, into *ret; empty where it is about another. */
-void fdtable_about(int fd, uint64_t cookie, struct fd_note *ret);
+void fdtable_about(int number, uint64_t cookie, struct fd_note *ret);
 
-void fdtable_set(int fd, const struct fd_note *note);
+void fdtable_set(int number, const struct fd_note *note);
 
 /*
  * Of the open socket with this cookie: a connect has begun then, or (0) its end is told, whichever
  * of the socket's numbers it has begun through.
  */
-void fdtable_connect(int fd, uint64_t cookie, uint32_t connect_ms);
+void fdtable_connect(int number, uint64_t cookie, uint32_t connect_ms);
 
 /*
  * Has a connect begun through this number, whose end is not told? The cookie of the socket that it
  * was then, or 0.
  */
-uint64_t fdtable_connects(int fd);
+uint64_t fdtable_connects(int number);
 
 /* The same socket has another number as well. */
-void fdtable_copy(int fd, int newfd);
+void fdtable_copy(int number, int copy);
 
 /*
- * A number other than fd, whose note is given, that is an open one of the same socket, as far as
- * the notes know: -1 where there is none.
+ * A number other than this one, whose note is given, that is an open one of the same socket, as far
+ * as the notes know: -1 where there is none.
  */
-int fdtable_other(int fd, const struct fd_note *note);
+int fdtable_other(int number, const struct fd_note *note);
 
 /*
  * The number is about to be closed: the note stays, as one about a closed number.
  * BEFORE the real close: after it the number may be another's.
  */
-void fdtable_close(int fd, enum call_id call, int32_t tid, uint32_t stack, uint64_t now_ns);
+void fdtable_close(int number, enum call_id call, int32_t tid, uint32_t stack, uint64_t now_ns);
 
 /* The same of a number that has been something else since: of one that has a note, if a closed one.
  */
-void fdtable_close_other(int fd, enum call_id call, int32_t tid, uint32_t stack, uint64_t now_ns);
+void fdtable_close_other(int number, enum call_id call, int32_t tid, uint32_t stack,
+			 uint64_t now_ns);
 
 /* It was not closed after all. */
-void fdtable_reopen(int fd);
+void fdtable_reopen(int number);
 
 /*
- * The next number from fd on that has the note of an open socket, -1 where there is none any more.
- * For the range closes that can't list /proc/self/fd.
+ * The next number from this one on that has the note of an open socket, -1 where there is none any
+ * more. For the range closes that can't list /proc/self/fd.
  */
-int fdtable_next(int fd);
+int fdtable_next(int number);
 
 #endif

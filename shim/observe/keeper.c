@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * keeper.c - see keeper.h.
  *
@@ -10,6 +11,7 @@
 
 #include "observe/closing.h"
 #include "observe/proc.h"
+#include "observe/subject.h"
 #include "observe/tcp_state.h"
 #include "observe/turns.h"
 #include "observe/view.h"
@@ -19,7 +21,15 @@
 /* Another number of this process, as its notes have it and the kernel confirms. */
 static bool has_copy(const struct closing *closing)
 {
-	return closing->copy >= 0 && sock_cookie(closing->copy) == closing->view.cookie;
+	int handle;
+	bool is_copy;
+
+	if (closing->copy < 0)
+		return false;
+	handle = subject_fetch(closing->copy);
+	is_copy = sock_cookie(handle) == closing->view.cookie;
+	subject_let_go(handle);
+	return is_copy;
 }
 
 /* Of a socket that sock_diag tells of no owner: a port that is bound, or a connection's end. */
@@ -29,17 +39,19 @@ static bool holds_something(const struct sock_view *view)
 	       (view->state == STATE_CLOSED && view->local.port && !view->peer.family);
 }
 
-/* In memory that a fork copies: a child goes on from its parent's last search. */
-static _Atomic(uint64_t) searched;
-
+/* A forked child goes on from its parent's last search. */
 static bool may_search(const struct event *ev)
 {
-	return !sys_on_alternate_stack() && turn_is_due(&searched, ev);
+	return !sys_on_alternate_stack() && turn_is_due(&subject_notes->searched, ev);
 }
 
-static bool is_open(int fd)
+static bool is_open(int number)
 {
-	return sys_fcntl(fd, F_GETFD, 0) >= 0;
+	const int handle = subject_fetch(number);
+	const bool open = sys_fcntl(handle, F_GETFD, 0) >= 0;
+
+	subject_let_go(handle);
+	return open;
 }
 
 struct search {

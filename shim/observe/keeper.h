@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * keeper.h - what keeps a socket open that has been closed.
  */

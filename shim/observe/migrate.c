@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * migrate.c - see migrate.h.
  */
@@ -10,6 +11,7 @@
 #include "facts/endpoint.h"
 #include "observe/diag.h"
 #include "observe/proc.h"
+#include "observe/subject.h"
 #include "sys/apart.h"
 #include "sys/sys.h"
 
@@ -59,7 +61,7 @@ bool migrate_may(uint64_t netns, const struct endpoint *local)
 		.may = true,
 	};
 
-	if (!sys_on_alternate_stack())
+	if (!sys_on_alternate_stack() && !subject_is_elsewhere())
 		apart_run(look, &how, sizeof(how));
 	return how.may;
 }

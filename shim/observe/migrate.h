@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * migrate.h - when a listener ends, its connections that nobody has accepted go with it; or, with
  * net.ipv4.tcp_migrate_req, to another listener that shares its port by SO_REUSEPORT.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * object.c - see object.h. Everything that is not ours is read softly: a library
  * may be on its way out.

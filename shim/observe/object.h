@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * object.h - the loaded object (program or library) that an address lies in.
  *

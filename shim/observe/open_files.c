@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * open_files.c - see open_files.h. The list lives in pages mapped for it: it may be
  * long, and the caller's stack short.
@@ -9,6 +10,7 @@
 
 #include "facts/out.h"
 #include "observe/proc.h"
+#include "observe/subject.h"
 #include "sys/apart.h"
 #include "sys/room.h"
 #include "sys/sys.h"
@@ -39,7 +41,8 @@ static void look(void *arg)
 	char path[48];
 	struct out out = out_into(path, sizeof(path) - 1);
 
-	out_str(&out, "/proc/self/task/");
+	out_proc_self(&out);
+	out_str(&out, "/task/");
 	out_i64(&out, look->thread);
 	out_str(&out, "/fd");
 	*out.at = '\0';
@@ -48,7 +51,7 @@ static void look(void *arg)
 
 bool open_files_read(struct open_files *ret)
 {
-	struct look how = {.thread = sys_gettid()};
+	struct look how = {.thread = subject ? process_tid() : sys_gettid()};
 
 	apart_run(look, &how, sizeof(how));
 	*ret = how.all;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * open_files.h - which numbers the calling thread has open, ours included.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * policy.h - may the shim enable SO_REUSEADDR on this socket? Asks the kernel and
  * the notes, and changes nothing: the hooks do what it says.
@@ -7,8 +8,11 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "facts/shim.h"
+#include "observe/sock_ref.h"
+#include "reuse/event.h"
 
 struct policy {
 	uint64_t cookie;    /* of the socket that it was enabled on; 0: it was not asked for */
@@ -32,15 +36,44 @@ static inline bool policy_acts(void)
  * settings cover. At most two getsockopt with the log off; with it the options are read as well, to
  * tell the truth.
  */
-void policy_bind(int fd, uint16_t family, uint16_t port, struct policy *ret);
+void policy_bind(struct sock_ref ref, uint16_t family, uint16_t port, struct policy *ret);
+
+/* Sets an option on a socket. False where that could not be done. */
+typedef bool policy_set(struct sock_ref ref, int option, int value, struct policy *policy);
+
+/* Enable what policy->enable names; what could not be set is dropped from it. */
+static inline __attribute__((always_inline)) void
+policy_enable(struct sock_ref ref, struct policy *policy, policy_set *set)
+{
+	if ((policy->enable & REUSED_ADDR) && !set(ref, SO_REUSEADDR, 1, policy))
+		policy->enable &= (uint8_t)~REUSED_ADDR;
+	if ((policy->enable & REUSED_PORT) && !set(ref, SO_REUSEPORT, 1, policy))
+		policy->enable &= (uint8_t)~REUSED_PORT;
+}
+
+/* Take back what policy_enable did. */
+static inline __attribute__((always_inline)) void
+policy_take_back(struct sock_ref ref, struct policy *policy, policy_set *set)
+{
+	if (policy->enable & REUSED_PORT)
+		set(ref, SO_REUSEPORT, 0, policy);
+	if (policy->enable & REUSED_ADDR)
+		set(ref, SO_REUSEADDR, 0, policy);
+	policy->enable = 0;
+	policy->tried = true;
+}
+
+/* Put the notes into the event of the program's own call, and what the policy knows of the caller.
+ */
+void policy_note(struct event *ev, const struct policy *policy);
 
 /* gentle: what to enable at listen or connect, for a socket that policy_bound was told of. */
-void policy_late(int fd, struct policy *ret);
+void policy_late(int handle, struct policy *ret);
 
 /* gentle: that bind worked as the program asked; listen or connect will want to know. */
-void policy_bound(int fd, uint16_t family, uint16_t port);
+void policy_bound(int handle, uint16_t family, uint16_t port);
 
 /* The program has set SO_REUSEADDR or SO_REUSEPORT itself: remember where to 0. */
-void policy_option_set(int fd, int option, bool on);
+void policy_option_set(int handle, int option, bool on);
 
 #endif

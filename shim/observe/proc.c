@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * proc.c - see proc.h. Buffers are pages mapped for the call.
  */
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #include "facts/out.h"
+#include "observe/subject.h"
 #include "sys/clock.h"
 #include "sys/sys.h"
 
@@ -115,6 +117,15 @@ int proc_list(int dir, const char *path, proc_visit *visit, void *arg)
 	sys_munmap(listing, LISTING_SIZE);
 	sys_close(fd);
 	return rc;
+}
+
+void out_proc_self(struct out *out)
+{
+	out_str(out, "/proc/");
+	if (subject)
+		out_i64(out, subject->pid);
+	else
+		out_str(out, "self");
 }
 
 /* "/proc/PID/what", and a number behind it if that is not negative. */
@@ -283,7 +294,9 @@ static int search_process(int pid, struct search *search, struct processes *all)
 static bool is_call_on_socket(int64_t call)
 {
 	switch (call) {
+#ifdef SYS_accept
 	case SYS_accept:
+#endif
 	case SYS_accept4:
 	case SYS_connect:
 	case SYS_read:
@@ -304,30 +317,69 @@ static bool is_call_on_socket(int64_t call)
 	}
 }
 
-/* In what is a thread of ours? "45 0x5 0x7f…", the call and its arguments, or "running". */
+/* The next argument of a call in that file: " 0x7f…". */
+static uint64_t argument_at(const char **text)
+{
+	static const char digits[] = "0123456789abcdef";
+	uint64_t ret = 0;
+	const char *at = *text, *digit;
+
+	if (strncmp(at, " 0x", 3) != 0)
+		return UINT64_MAX;
+	for (at += 3; *at && (digit = strchr(digits, *at)); at++)
+		ret = ret * 16 + (uint64_t)(digit - digits);
+	*text = at;
+	return ret;
+}
+
+#ifdef SYS_socketcall
+/* One call for all of a socket's: the arguments are in memory, and this is a thread of ours. */
+static int is_socketcall_on(uint64_t call, uint64_t arguments, uint64_t fd)
+{
+	enum { SOCKET = 1, SOCKETPAIR = 8 }; /* linux/net.h */
+	long first;
+	int rc;
+
+	if (call == SOCKET || call == SOCKETPAIR)
+		return 0;
+	rc = subject_peek(&first, (const void *)(uintptr_t)arguments, sizeof(first));
+	return rc < 0 ? rc : (uint64_t)first == fd;
+}
+#endif
+
+/* "45 0x5 0x7f…", the call and its arguments, or "running". -errno where that can't be seen. */
+static int is_in_call_on(const char *text, uint64_t fd)
+{
+	const int64_t call = number_at(&text);
+	const uint64_t first = argument_at(&text);
+
+#ifdef SYS_socketcall
+	if (call == SYS_socketcall)
+		return is_socketcall_on(first, argument_at(&text), fd);
+#endif
+	return is_call_on_socket(call) && first == fd;
+}
+
+/* In what is a thread of ours? */
 static int visit_thread(int tid, void *arg)
 {
 	struct search *search = arg;
-	char path[48], text[64], first[16];
-	const char *at = text;
+	char path[48], text[64];
 	struct out out = out_into(path, sizeof(path) - 1);
 	long len;
+	int rc;
 
 	if (!may_look(search))
 		return GIVEN_UP;
-	out_str(&out, "/proc/self/task/");
+	out_proc_self(&out);
+	out_str(&out, "/task/");
 	out_i64(&out, tid);
 	out_str(&out, "/syscall");
 	*out.at = '\0';
 	len = read_file(AT_FDCWD, path, text, sizeof(text));
-	search->missed |= len < 0 && len != -ENOENT && len != -ESRCH; /* else it has ended */
-	if (len < 0 || !is_call_on_socket(number_at(&at)))
-		return 0;
-	out = out_into(first, sizeof(first));
-	out_str(&out, " 0x");
-	out_hex(&out, (uint64_t)search->closed);
-	out_char(&out, ' ');
-	if (strncmp(at, first, out_len(&out)) != 0)
+	rc = len < 0 ? (int)len : is_in_call_on(text, (uint64_t)search->closed);
+	search->missed |= rc < 0 && rc != -ENOENT && rc != -ESRCH; /* else it has ended */
+	if (rc <= 0)
 		return 0;
 	search->tid = tid;
 	return FOUND;
@@ -336,8 +388,15 @@ static int visit_thread(int tid, void *arg)
 /* A call that waits keeps its socket open, whatever becomes of the number. */
 static int search_threads(struct search *search)
 {
-	return search->closed < 0 ? 0
-				  : proc_list(AT_FDCWD, "/proc/self/task", visit_thread, search);
+	char path[40];
+	struct out out = out_into(path, sizeof(path) - 1);
+
+	if (search->closed < 0)
+		return 0;
+	out_proc_self(&out);
+	out_str(&out, "/task");
+	*out.at = '\0';
+	return proc_list(AT_FDCWD, path, visit_thread, search);
 }
 
 static int visit_process(int pid, void *arg)
@@ -370,7 +429,7 @@ static int search_all(struct search *search, struct processes *all)
 	if (rc <= 0)
 		rc = threads = search_threads(search);
 	if (rc <= 0)
-		rc = search_process(sys_getppid(), search, all);
+		rc = search_process(subject_parent(), search, all);
 	if (rc <= 0)
 		listed = proc_list(AT_FDCWD, "/proc", visit_process, all);
 	for (int away = 1; away < all->count && rc <= 0; away++) {
@@ -384,7 +443,7 @@ static int search_all(struct search *search, struct processes *all)
 static void find_owner(struct search *search, struct proc_owner *ret)
 {
 	struct processes *all;
-	const pid_t self = sys_getpid();
+	const pid_t self = subject_pid();
 	int rc;
 
 	*ret = (struct proc_owner){0};

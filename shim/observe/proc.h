@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * proc.h - what /proc knows: numbers in a file, the open descriptors, and which
  * process has a socket.
@@ -19,6 +20,10 @@ bool proc_numbers(const char *path, uint32_t *ret, unsigned int n);
 
 /* The ports that the kernel chooses from. False where that can't be read. */
 bool proc_port_range(uint16_t *first, uint16_t *last);
+
+/* "/proc/self", or the folder of the process that is looked at. */
+struct out;
+void out_proc_self(struct out *out);
 
 /* Is called with each number; what it returns other than 0 ends the walk. */
 typedef int proc_visit(int number, void *arg);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * proofs.c - see proofs.h. The process page has the table: a forked child, which may come under
  * other programs of the kernel's, begins without proofs. A newer one displaces an older one; then

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * proofs.h - which questions to sock_diag are known to find what they ask for.
  *

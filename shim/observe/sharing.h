@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * sharing.h - several processes have one socket open: how did that come about? No
  * I/O, what was found is handed in.

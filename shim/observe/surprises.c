@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * surprises.c - see surprises.h.
  */
@@ -78,9 +79,9 @@ void surprises_of_close(struct event *ev, const struct closing *closing, bool st
 	}
 }
 
-static bool is_plain_tcp(int fd)
+static bool is_plain_tcp(int handle)
 {
-	return sock_option(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP;
+	return sock_option(handle, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP;
 }
 
 /* What this half-close means, where it is one. */
@@ -95,22 +96,22 @@ static void tell_half(struct event *ev, uint8_t before)
 		ev->notes |= NOTE_BIT(NOTE_NO_WIRE_EFFECT);
 }
 
-void surprises_of_shutdown(struct event *ev, const struct tcp_facts *before)
+void surprises_of_shutdown(struct event *ev, int handle, const struct tcp_facts *before)
 {
 	if (before->state != STATE_CLOSED)
 		ev->notes &= ~NOTE_BIT(NOTE_PEER_RESET); /* it was alive until this call */
 	if (ev->error)
 		return;
 	tell_half(ev, before->state);
-	if (before->queued && ev->sock.state == STATE_CLOSED && is_plain_tcp(ev->fd) &&
-	    !(sock_option(ev->fd, SOL_SOCKET, SO_REUSEPORT) != 0 &&
-	      migrate_may(sock_netns(ev->fd), &ev->sock.local)))
+	if (before->queued && ev->sock.state == STATE_CLOSED && is_plain_tcp(handle) &&
+	    !(sock_option(handle, SOL_SOCKET, SO_REUSEPORT) != 0 &&
+	      migrate_may(sock_netns(handle), &ev->sock.local)))
 		note_queue_reset(ev, before->queued);
 }
 
 /* Nobody here had it yet who could have ended it. */
-void surprises_of_accept(struct event *ev, int fd, const struct tcp_facts *facts)
+void surprises_of_accept(struct event *ev, int handle, const struct tcp_facts *facts)
 {
-	if (ev->sock.state == STATE_CLOSED && is_plain_tcp(fd))
+	if (ev->sock.state == STATE_CLOSED && is_plain_tcp(handle))
 		note_peer_reset(ev, facts->retransmits);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * surprises.h - what is noted of an end: what became of the connection, or of those that a
  * listener had in its queue, and was not what the call asked for.
@@ -30,9 +31,9 @@ struct tcp_facts;
 void surprises_of_close(struct event *ev, const struct closing *closing, bool still_open);
 
 /* After a shutdown; before: what TCP_INFO said just before it. */
-void surprises_of_shutdown(struct event *ev, const struct tcp_facts *before);
+void surprises_of_shutdown(struct event *ev, int handle, const struct tcp_facts *before);
 
 /* After an accept that worked, the connection being ev->sock. */
-void surprises_of_accept(struct event *ev, int fd, const struct tcp_facts *facts);
+void surprises_of_accept(struct event *ev, int handle, const struct tcp_facts *facts);
 
 #endif

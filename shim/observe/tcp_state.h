@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * tcp_state.h - what an open socket tells about itself: one question a function.
  */
@@ -10,7 +11,7 @@
 #include "sys/sys.h"
 
 /* The state as TCP_INFO has it (enum tcp_state_id), or -errno: this is no TCP socket. */
-int tcp_state(int fd);
+int tcp_state(int handle);
 
 /* Of what tcp_state and tcp_ask return: is it the kernel's word that an open descriptor is none? */
 bool tcp_is_none(int rc);
@@ -37,53 +38,53 @@ struct tcp_facts {
 };
 
 /* Return 0, or -errno: this is no TCP socket. */
-int tcp_ask(int fd, struct tcp_facts *ret);
+int tcp_ask(int handle, struct tcp_facts *ret);
 
 /* SO_COOKIE: the socket's identity; 0 where it can't be had. */
-uint64_t sock_cookie(int fd);
+uint64_t sock_cookie(int handle);
 
 /* SO_NETNS_COOKIE: the network namespace's identity; 0 where it can't be had (before 5.14). */
-uint64_t sock_netns(int fd);
+uint64_t sock_netns(int handle);
 
 /* An option of type int, or -errno. None of those that are asked for can be negative. */
-static inline int sock_option(int fd, int level, int option)
+static inline int sock_option(int handle, int level, int option)
 {
 	int value = 0;
 	uint32_t len = sizeof(value);
-	const int rc = sys_getsockopt(fd, level, option, &value, &len);
+	const int rc = sys_getsockopt(handle, level, option, &value, &len);
 
 	return rc < 0 ? rc : value;
 }
 
 /* The device that it is bound to, 0 for none; -errno where it can't be had (before 5.7). */
-int sock_ifindex(int fd);
+int sock_ifindex(int handle);
 
 /* Bind one of our own to a device. */
-void sock_use_device(int fd, uint32_t ifindex);
+void sock_use_device(int handle, uint32_t ifindex);
 
 /* Family 0 where there is none. */
-struct endpoint sock_local(int fd);
-struct endpoint sock_peer(int fd);
+struct endpoint sock_local(int handle);
+struct endpoint sock_peer(int handle);
 
 /* Bytes that have arrived and were not read; 0 where there are none to speak of. */
-int sock_unread(int fd);
+int sock_unread(int handle);
 
 /*
  * Is an error waiting to be read by the program? Asks without reading it. False where poll would
  * say the same of what a living connection brings: ICMP (IP_RECVERR), times and buffers of sending.
  */
-bool sock_has_error(int fd);
+bool sock_has_error(int handle);
 
 /*
  * How many segments the kernel has dropped at this socket since it was made; of a listener mostly
  * those that found its queue full. False where that can't be had (before 4.12).
  */
-bool sock_drops(int fd, uint32_t *ret);
+bool sock_drops(int handle, uint32_t *ret);
 
 /* Will a close send RST at once, because SO_LINGER is on with 0 seconds? */
-bool sock_lingers_zero(int fd);
+bool sock_lingers_zero(int handle);
 
 /* Will a close in FIN_WAIT_2 send RST, because TCP_LINGER2 is below 0? */
-bool sock_keeps_no_fin_wait(int fd);
+bool sock_keeps_no_fin_wait(int handle);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * transitions.c - see transitions.h. Judges nothing and changes nothing that was
  * observed; it only fills in what can't be otherwise.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * transitions.h - what must lie between two observed states of a connection.
  */

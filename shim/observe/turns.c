@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * turns.c - see turns.h. A turn's word: milliseconds, never 0, above what is known. Of spending:
  * the second above its microseconds.

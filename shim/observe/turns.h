@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * turns.h - what takes long is done now and then. A program that tries again and again fails a
  * hundred thousand times a second: an explanation that costs more than a question or two is given

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * unwind.h - what is used of libunwind, and how: never as itself.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * view.c - see view.h.
  */
@@ -38,7 +39,7 @@ static uint32_t asked_now(const struct sock_view *view)
  * The addresses, where they are not known for certain or a connection has been made since. That
  * which is over has no peer any more that it could tell.
  */
-static void learn_addresses(struct sock_view *view, int fd, struct fd_note *note)
+static void learn_addresses(struct sock_view *view, int handle, struct fd_note *note)
 {
 	const bool connected = state_is_synchronized(view->state);
 	const bool made = connected && !state_is_synchronized(view->was);
@@ -46,9 +47,9 @@ static void learn_addresses(struct sock_view *view, int fd, struct fd_note *note
 
 	if (view->was && !made && (is_over || view_addresses_hold(note)))
 		return;
-	view->local = sock_local(fd);
+	view->local = sock_local(handle);
 
-	const struct endpoint peer = sock_peer(fd);
+	const struct endpoint peer = sock_peer(handle);
 
 	/* One that has got another peer since it was noted can only have connected. */
 	if (connected && view->was && memcmp(&peer, &view->peer, sizeof(peer)) != 0)
@@ -59,17 +60,17 @@ static void learn_addresses(struct sock_view *view, int fd, struct fd_note *note
 	note->renewed = true;
 }
 
-void view_begin(struct sock_view *view, int fd, uint8_t state, struct fd_note *ret)
+void view_begin(struct sock_view *view, struct sock_ref ref, uint8_t state, struct fd_note *ret)
 {
 	if (!view->cookie)
-		view->cookie = sock_cookie(fd);
+		view->cookie = sock_cookie(ref.handle);
 	view->state = state;
-	fdtable_about(fd, view->cookie, ret);
+	fdtable_about(ref.number, view->cookie, ret);
 	view->was = ret->state;
 	view->opened = ret->opened;
 	view->local = ret->local;
 	view->peer = ret->peer;
-	learn_addresses(view, fd, ret);
+	learn_addresses(view, ref.handle, ret);
 }
 
 /* Whose way is it? */
@@ -134,13 +135,13 @@ static bool is_known(const struct fd_note *note, const struct sock_view *view)
 enum { NOTED_TCP = 1, NOTED_MPTCP = 2 };
 
 /* As the socket says, or -errno. Others than these two are asked each time. */
-static int protocol_of(int fd, struct fd_note *note)
+static int protocol_of(int handle, struct fd_note *note)
 {
 	int protocol;
 
 	if (note->protocol)
 		return note->protocol == NOTED_MPTCP ? IPPROTO_MPTCP : IPPROTO_TCP;
-	protocol = sock_option(fd, SOL_SOCKET, SO_PROTOCOL);
+	protocol = sock_option(handle, SOL_SOCKET, SO_PROTOCOL);
 	if (protocol == IPPROTO_MPTCP)
 		note->protocol = NOTED_MPTCP;
 	else if (protocol == IPPROTO_TCP)
@@ -167,28 +168,29 @@ static unsigned int number_of_netns(uint64_t netns)
 	return 0;
 }
 
-static uint64_t netns_of(int fd, struct fd_note *note)
+static uint64_t netns_of(int handle, struct fd_note *note)
 {
 	uint64_t netns;
 
 	if (note->netns)
 		return atomic_load_explicit(&namespaces[note->netns - 1], memory_order_relaxed);
-	netns = sock_netns(fd);
+	netns = sock_netns(handle);
 	note->netns = number_of_netns(netns) & NAMESPACES;
 	note->renewed |= note->netns != 0;
 	return netns;
 }
 
 /* On a first event: which machine's 127.0.0.1 is meant, or which container's. */
-static void tell_netns(struct sock_view *view, int fd, struct fd_note *note)
+static void tell_netns(struct sock_view *view, int handle, struct fd_note *note)
 {
-	const uint64_t netns = netns_of(fd, note);
+	const uint64_t netns = netns_of(handle, note);
 
 	note->renewed = false;
 	view->netns = netns <= UINT32_MAX ? (uint32_t)netns : 0;
 }
 
-void view_keep(struct sock_view *view, int fd, uint32_t stack, const struct fd_note *before)
+void view_keep(struct sock_view *view, struct sock_ref ref, uint32_t stack,
+	       const struct fd_note *before)
 {
 	struct fd_note note = {.cookie = view->cookie};
 
@@ -207,11 +209,12 @@ void view_keep(struct sock_view *view, int fd, uint32_t stack, const struct fd_n
 	note.protocol = before->protocol;
 	note.netns = before->netns;
 	if (!view->was)
-		tell_netns(view, fd, &note);
-	fdtable_set(fd, &note);
+		tell_netns(view, ref.handle, &note);
+	fdtable_set(ref.number, &note);
 }
 
-void view_keep_new(struct sock_view *view, int fd, uint32_t stack, const struct fd_note *kind)
+void view_keep_new(struct sock_view *view, struct sock_ref ref, uint32_t stack,
+		   const struct fd_note *kind)
 {
 	const struct fd_note nothing_noted = {
 		.asked = asked_now(view),
@@ -219,19 +222,19 @@ void view_keep_new(struct sock_view *view, int fd, uint32_t stack, const struct 
 		.netns = kind->netns,
 	};
 
-	view_keep(view, fd, stack, &nothing_noted);
+	view_keep(view, ref, stack, &nothing_noted);
 }
 
-void view_learn_listener(int fd, struct fd_note *note)
+void view_learn_listener(struct sock_ref ref, struct fd_note *note)
 {
 	if (note->protocol && note->netns)
 		return;
-	protocol_of(fd, note);
-	netns_of(fd, note);
+	protocol_of(ref.handle, note);
+	netns_of(ref.handle, note);
 	if (!note->renewed)
 		return;
 	note->renewed = false;
-	fdtable_set(fd, note);
+	fdtable_set(ref.number, note);
 }
 
 bool view_is_inherited(const struct fd_note *listener)
@@ -250,10 +253,10 @@ static bool addresses_are_told(const struct sock_view *view, uint8_t state,
 	       (state_is_synchronized(view->was) && view_addresses_hold(note));
 }
 
-bool view_locate(const struct sock_view *view, int fd, uint8_t state, const struct fd_note *note,
-		 struct diag_id *ret)
+bool view_locate(const struct sock_view *view, int handle, uint8_t state,
+		 const struct fd_note *note, struct diag_id *ret)
 {
-	const int ifindex = sock_ifindex(fd);
+	const int ifindex = sock_ifindex(handle);
 
 	*ret = (struct diag_id){
 		.cookie = view->cookie,
@@ -266,19 +269,19 @@ bool view_locate(const struct sock_view *view, int fd, uint8_t state, const stru
 	return ifindex >= 0;
 }
 
-void view_tell_kind(int fd, struct fd_note *note, struct diag_id *ret)
+void view_tell_kind(int handle, struct fd_note *note, struct diag_id *ret)
 {
-	if (protocol_of(fd, note) == IPPROTO_MPTCP)
+	if (protocol_of(handle, note) == IPPROTO_MPTCP)
 		ret->protocol = IPPROTO_MPTCP;
-	ret->netns = netns_of(fd, note);
+	ret->netns = netns_of(handle, note);
 }
 
-void view_identify(const struct sock_view *view, int fd, uint8_t state, struct fd_note *note,
+void view_identify(const struct sock_view *view, int handle, uint8_t state, struct fd_note *note,
 		   struct diag_id *ret)
 {
-	const bool located = view_locate(view, fd, state, note, ret);
+	const bool located = view_locate(view, handle, state, note, ret);
 
-	view_tell_kind(fd, note, ret);
+	view_tell_kind(handle, note, ret);
 	if (!located)
 		ret->netns = 0;
 }
@@ -309,7 +312,7 @@ bool view_is_closed(const struct sock_view *view, bool was_connected)
 	return !was_connected || (view->was == STATE_CLOSED && view->peer.family);
 }
 
-enum view_end view_end(const struct sock_view *view, int fd, const struct tcp_facts *facts,
+enum view_end view_end(const struct sock_view *view, int handle, const struct tcp_facts *facts,
 		       const struct fd_note *note, uint8_t last)
 {
 	const uint32_t only_closed_follows =
@@ -324,7 +327,7 @@ enum view_end view_end(const struct sock_view *view, int fd, const struct tcp_fa
 	if (facts->was_disconnected)
 		return END_UNKNOWN; /* the counts have begun anew */
 	/* The program may have read the error. */
-	if ((no_fin && view->opened != OPENED_UNKNOWN) || sock_has_error(fd))
+	if ((no_fin && view->opened != OPENED_UNKNOWN) || sock_has_error(handle))
 		return by_others ? END_RESET : END_CLOSED;
 	if (last == STATE_UNKNOWN && view_addresses_hold(note))
 		last = view->was;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * view.h - a socket as one event shows it: what was noted, what is asked now, and
  * the way between the two. The parts that observe.c and closing.c share.
@@ -10,6 +11,7 @@
 #include "observe/diag_parse.h"
 #include "observe/diag_query.h"
 #include "observe/fdtable.h"
+#include "observe/sock_ref.h"
 #include "observe/tcp_state.h"
 #include "reuse/event.h"
 #include "sys/clock.h"
@@ -33,7 +35,7 @@ static inline bool state_is_synchronized(uint8_t state)
  * behind, and both addresses. state: as TCP_INFO gave it now. The note that was there goes into
  * *ret, empty where there was none.
  */
-void view_begin(struct sock_view *view, int fd, uint8_t state, struct fd_note *ret);
+void view_begin(struct sock_view *view, struct sock_ref ref, uint8_t state, struct fd_note *ret);
 
 /*
  * Are the addresses that were noted those of the socket still? Not for certain where it has other
@@ -61,35 +63,37 @@ uint8_t view_unseen_syn(struct sock_view *view, const struct tcp_facts *facts);
  * stack is where it was made. Where the event does not say in which state it was, it says
  * in which network namespace.
  */
-void view_keep(struct sock_view *view, int fd, uint32_t stack, const struct fd_note *before);
+void view_keep(struct sock_view *view, struct sock_ref ref, uint32_t stack,
+	       const struct fd_note *before);
 
 /*
  * The same of a socket that the call has made, and whose addresses it was asked for. kind: a note
  * whose protocol and namespace are its own as well.
  */
-void view_keep_new(struct sock_view *view, int fd, uint32_t stack, const struct fd_note *kind);
+void view_keep_new(struct sock_view *view, struct sock_ref ref, uint32_t stack,
+		   const struct fd_note *kind);
 
 /*
- * Everything by which sock_diag will find this socket; fd must still be open. state: by TCP_INFO;
- * note: what view_begin has found. Protocol and namespace are asked for where the note does not
- * have them, and noted.
+ * Everything by which sock_diag will find this socket; the handle must still be open. state: by
+ * TCP_INFO; note: what view_begin has found. Protocol and namespace are asked for where the note
+ * does not have them, and noted.
  */
-void view_identify(const struct sock_view *view, int fd, uint8_t state, struct fd_note *note,
+void view_identify(const struct sock_view *view, int handle, uint8_t state, struct fd_note *note,
 		   struct diag_id *ret);
 
 /*
  * Its parts: all but protocol, which is TCP then, and namespace, which is not known; false where
  * the device is not known, so that not to be found says nothing. And these two.
  */
-bool view_locate(const struct sock_view *view, int fd, uint8_t state, const struct fd_note *note,
-		 struct diag_id *ret);
-void view_tell_kind(int fd, struct fd_note *note, struct diag_id *ret);
+bool view_locate(const struct sock_view *view, int handle, uint8_t state,
+		 const struct fd_note *note, struct diag_id *ret);
+void view_tell_kind(int handle, struct fd_note *note, struct diag_id *ret);
 
 /*
  * Both of a listener that is about to accept, into its note: its connections have them, too. So
  * they do not where it is one of MPTCP, with which a peer may speak TCP.
  */
-void view_learn_listener(int fd, struct fd_note *note);
+void view_learn_listener(struct sock_ref ref, struct fd_note *note);
 bool view_is_inherited(const struct fd_note *listener);
 
 /* The state by sock_diag's answer rc: CLOSED where that is certain, else unknown. */
@@ -121,7 +125,7 @@ bool view_is_closed(const struct sock_view *view, bool was_connected);
  * last: a state that was measured just now; STATE_UNKNOWN: none but the note's. Not for MPTCP.
  */
 enum view_end { END_UNKNOWN, END_CLOSED, END_RESET };
-enum view_end view_end(const struct sock_view *view, int fd, const struct tcp_facts *facts,
+enum view_end view_end(const struct sock_view *view, int handle, const struct tcp_facts *facts,
 		       const struct fd_note *note, uint8_t last);
 
 /* Are all the calls logged by which the program itself may end a connection? */

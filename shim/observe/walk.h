@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * walk.h - the callers of a hook, as the number of their stack (facts/callsite.h).
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * apart.c - see apart.h.
  *
@@ -87,7 +88,10 @@ static bool is_closed_quietly(int fd, const struct statx *stat)
 	}
 }
 
-/* As many as the kernel copies at least (NR_OPEN_DEFAULT). Most file systems ask no server. */
+/*
+ * As many as the kernel copies at least (NR_OPEN_DEFAULT). No file system asks its server here but
+ * 9p without a cache, which takes no notice of how it is asked.
+ */
 static bool copies_are_closed_quietly(void)
 {
 	enum { COPIED = 64, HOW = AT_EMPTY_PATH | AT_STATX_DONT_SYNC };

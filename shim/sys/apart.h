@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * apart.h - work that opens something, out of the program's sight.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * apart_entry.S - where the helper of apart.c begins and ends: on a stack of its own,
  * which no function of C can change to in the midst of a system call.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * clock.h - what time it is: by the function that the kernel maps into each process
  * (man 7 vdso), which needs no system call, or where there is none by system call.
@@ -10,7 +11,11 @@
 #include <stdint.h>
 #include <time.h>
 
-typedef int clock_reader(clockid_t clock, struct timespec *ret);
+/* As the kernel tells it to all; a libc's struct timespec may end in 2038. */
+struct clock_time {
+	int64_t s, ns;
+};
+typedef int clock_reader(clockid_t clock, struct clock_time *ret);
 
 /* At load: the vDSO's function, NULL where there is none. */
 void clock_use(clock_reader *vdso);

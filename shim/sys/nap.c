@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * nap.c - see sys_nap in sys.h.
  *
@@ -18,12 +19,12 @@
 static bool is_for_program(int signal)
 {
 	enum { LIBC_FIRST = 32, LIBC_LAST = 33 };
-	uint64_t action[4] = {0}; /* the kernel's struct: the handler comes first */
+	uintptr_t action[8] = {0}; /* the kernel's struct: the handler comes first */
 
 	if (signal >= LIBC_FIRST && signal <= LIBC_LAST)
 		return false;
 	SYS4(SYS_rt_sigaction, signal, 0, action, sizeof(uint64_t));
-	return action[0] != (uint64_t)SIG_DFL && action[0] != (uint64_t)SIG_IGN;
+	return action[0] != (uintptr_t)SIG_DFL && action[0] != (uintptr_t)SIG_IGN;
 }
 
 static int send_to_self(int signal, const siginfo_t *info)

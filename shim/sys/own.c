@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * own.c - see own.h.
  */
@@ -15,6 +16,7 @@
 struct identity {
 	uint64_t inode, born_s;
 	uint32_t born_ns, major, minor;
+	uint16_t type; /* S_IFMT: not compared, known by the way */
 };
 
 static struct own {
@@ -33,8 +35,8 @@ int own_number(unsigned int slot)
 __attribute__((noinline)) static int identify(int fd, struct identity *ret, uint64_t *ret_size)
 {
 	struct statx stat;
-	const int rc =
-		sys_statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME | STATX_SIZE, &stat);
+	const int rc = sys_statx(fd, "", AT_EMPTY_PATH,
+				 STATX_TYPE | STATX_INO | STATX_BTIME | STATX_SIZE, &stat);
 
 	if (rc < 0)
 		return rc;
@@ -45,6 +47,7 @@ __attribute__((noinline)) static int identify(int fd, struct identity *ret, uint
 		.born_ns = stat.stx_btime.tv_nsec,
 		.major = stat.stx_dev_major,
 		.minor = stat.stx_dev_minor,
+		.type = stat.stx_mode & S_IFMT,
 	};
 	return 0;
 }
@@ -98,7 +101,8 @@ int own_checked(unsigned int slot)
 {
 	uint64_t size;
 
-	return own_checked_size(slot, &size);
+	/* In a supervisor there is nobody who could take them away. */
+	return process_of_supervisor ? own_number(slot) : own_checked_size(slot, &size);
 }
 
 /*
@@ -121,8 +125,9 @@ void own_load_begin(void)
 
 	loading = true;
 	lowest_at_load = INT_MAX;
-	if (sys_getrlimit(RLIMIT_NOFILE, &at_load) < 0 || at_load.rlim_cur > HIGHEST ||
-	    at_load.rlim_max < at_load.rlim_cur + ROOM)
+	if (sys_getrlimit(RLIMIT_NOFILE, &at_load) < 0)
+		at_load.rlim_cur = RLIM64_INFINITY;
+	if (at_load.rlim_cur > HIGHEST || at_load.rlim_max < at_load.rlim_cur + ROOM)
 		return;
 	raised = at_load;
 	raised.rlim_cur = ROOM + (at_load.rlim_cur < COMMON ? COMMON : at_load.rlim_cur);
@@ -142,6 +147,11 @@ void own_load_end(void)
 		lowest_at_load = 0;
 }
 
+unsigned int own_type(unsigned int slot)
+{
+	return own[slot].identity.type;
+}
+
 bool own_was_open_at_load(int fd)
 {
 	return fd >= 0 && fd < lowest_at_load;
@@ -151,6 +161,8 @@ static uint64_t soft_limit(void)
 {
 	struct rlimit64 limit;
 
+	if (loading)
+		return at_load.rlim_cur;
 	return sys_getrlimit(RLIMIT_NOFILE, &limit) < 0 ? RLIM64_INFINITY : limit.rlim_cur;
 }
 
@@ -178,14 +190,20 @@ static int copy_high(int fd)
 	return high;
 }
 
-int own_adopt(unsigned int slot, int fd)
+void own_close(unsigned int slot)
 {
-	const int old = own_checked(slot);
+	const int fd = own_checked(slot);
+
+	if (fd >= 0 && give_up(&own[slot], fd))
+		sys_close(fd);
+}
+
+/* (Apart, too: what it needs is not there while the one before is closed.) */
+__attribute__((noinline)) static int take_over(unsigned int slot, int fd)
+{
 	uint64_t size;
 	int high, rc;
 
-	if (old >= 0 && give_up(&own[slot], old))
-		sys_close(old);
 	if (loading && fd < lowest_at_load)
 		lowest_at_load = fd;
 	high = copy_high(fd);
@@ -199,6 +217,12 @@ int own_adopt(unsigned int slot, int fd)
 	}
 	atomic_store_explicit(&own[slot].number, high + 1, memory_order_release);
 	return high;
+}
+
+int own_adopt(unsigned int slot, int fd)
+{
+	own_close(slot);
+	return take_over(slot, fd);
 }
 
 bool own_move_away(int fd)

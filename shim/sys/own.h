@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * own.h - the shim's own descriptors: few, high, close-on-exec, and invisible to
  * the program (its close of one answers EBADF, its ranges go around them).
@@ -54,6 +55,12 @@ void own_load_end(void);
  * parent's socket). Return the number, or -errno.
  */
 int own_adopt(unsigned int slot, int fd);
+
+/* What kind of file that was when it was adopted: S_IFMT of its mode. */
+unsigned int own_type(unsigned int slot);
+
+/* Close what the slot has. */
+void own_close(unsigned int slot);
 
 /*
  * Make the number fd free for the program, which is about to dup2 onto it: ours

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * peek.c - the one place that reads memory through a pointer of the program's.
  */

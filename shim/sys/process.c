@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * process.c - see process.h.
  */
@@ -31,6 +32,16 @@ static int make_page(void)
 	if (rc < 0 || !atomic_compare_exchange_strong(&process_page, &none, page))
 		sys_munmap(page, sizeof(*page));
 	return rc;
+}
+
+struct process *process_of_supervisor;
+
+void process_set(struct process *other)
+{
+	struct process *ours = &our_process;
+
+	process_of_supervisor = other ? ours : NULL;
+	atomic_store(&process_page, other ? other : ours);
 }
 
 /* libc's own; NULL where it has none. */
@@ -78,6 +89,12 @@ static uint64_t now(void)
 	return ns ? ns : 1;
 }
 
+void process_count_birth(void)
+{
+	if (births)
+		atomic_fetch_add(births, 1);
+}
+
 static bool claim(pid_t pid)
 {
 	uint64_t unborn = 0;
@@ -85,8 +102,8 @@ static bool claim(pid_t pid)
 
 	if (memory_is_borrowed(pid) || make_page() < 0)
 		return false;
-	if (births && !atomic_load(&this_process.born))
-		atomic_fetch_add(births, 1);
+	if (!atomic_load(&this_process.born))
+		process_count_birth();
 	atomic_compare_exchange_strong(&this_process.born, &unborn, now());
 	return atomic_compare_exchange_strong(&this_process.owner, &nobody, pid) || nobody == pid;
 }
@@ -126,10 +143,16 @@ int process_init_later(void)
 	return sys_madvise(NULL, 0, MADV_WIPEONFORK); /* of nothing: EINVAL where unknown */
 }
 
+atomic_bool process_is_lent;
+
 pid_t process_owner(void)
 {
-	const pid_t pid = own_pid();
 	const pid_t owner = atomic_load_explicit(&this_process.owner, memory_order_acquire);
+
+	if (owner && !atomic_load_explicit(&process_is_lent, memory_order_relaxed))
+		return owner;
+
+	const pid_t pid = own_pid();
 
 	if (owner == pid)
 		return pid;
@@ -138,8 +161,11 @@ pid_t process_owner(void)
 
 pid_t process_tid(void)
 {
+	const pid_t others = atomic_load_explicit(&this_process.tid, memory_order_relaxed);
 	const uint64_t born = atomic_load_explicit(&this_process.born, memory_order_relaxed);
 
+	if (others)
+		return others;
 	if (self.born != born) {
 		const pid_t tid = sys_gettid();
 

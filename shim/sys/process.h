@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * process.h - which process this memory belongs to, and what each process counts
  * for itself.
@@ -33,11 +34,23 @@ struct process {
 	_Atomic(uint64_t) ring_at, ring_time;
 	_Atomic(uint64_t) ring_held[RING_HELD_WORDS];
 	_Atomic(int) ring_fd; /* the descriptor through which that is so */
+	/* Of another process than ours: the thread whose call is looked at. */
+	_Atomic(pid_t) tid;
 };
 
 extern _Atomic(struct process *) process_page;
 
 #define this_process (*atomic_load_explicit(&process_page, memory_order_relaxed))
+
+/*
+ * A supervisor lets that be another process, which is zero but for owner, born and tid to begin
+ * with; NULL: itself again. Its netlink sockets and its place in the flight recorder stay its own.
+ */
+void process_set(struct process *other);
+
+extern struct process *process_of_supervisor; /* NULL: process_page is ours */
+
+#define our_process (*(process_of_supervisor ? process_of_supervisor : &this_process))
 
 /*
  * At load, before the first fork: libc's own pthread_self and pthread_getcpuclockid, whatever
@@ -60,7 +73,26 @@ int process_init_later(void);
  */
 uint32_t process_generation(void);
 
-/* The caller's pid where this memory is its own, else 0 (a vfork child). */
+/* A supervisor has seen one born: to it all that it looks at are one family. */
+void process_count_birth(void);
+
+/* May another process than the owner run in this memory? */
+extern atomic_bool process_is_lent;
+
+/*
+ * Before another process runs in this memory, as a vfork child does: from now on, and for good, it
+ * is asked who calls. Nothing takes that back: between the child's end and what would take it back
+ * a signal's handler may run, or jump away; and it may call vfork itself.
+ */
+static inline void process_lend(void)
+{
+	atomic_store_explicit(&process_is_lent, true, memory_order_relaxed);
+}
+
+/*
+ * The caller's pid where this memory is its own, else 0 (a vfork child). A system call where the
+ * memory has been lent, or a fork has wiped the page.
+ */
 pid_t process_owner(void);
 
 /*
@@ -72,7 +104,7 @@ static inline bool process_is_still(pid_t pid)
 	return pid && pid == atomic_load_explicit(&this_process.owner, memory_order_relaxed);
 }
 
-/* The caller's thread id, 0 where it can't be had. Only where process_owner() is not 0. */
+/* The thread id of the caller, 0 where it can't be had. Only where process_owner() is not 0. */
 pid_t process_tid(void);
 
 #endif

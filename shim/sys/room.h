@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * room.h - a list that grows, in pages of its own: a caller's stack may be short, and nothing is
  * allocated.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * sigstack.c - see sys_on_alternate_stack in sys.h.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * sys.h - the kernel, without libc: each function is one system call and returns
  * what the kernel returned, that is -errno where it failed.
@@ -13,6 +14,7 @@
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "sys/arch/arch.h"
 
@@ -27,6 +29,25 @@ long sys_call6_or_fail(long n, long a, long b, long c, long d, long e, long f);
 	sys_call6(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 #define SYS4(n, a, b, c, d) SYS6(n, a, b, c, d, 0, 0)
 #define SYS3(n, a, b, c) SYS6(n, a, b, c, 0, 0, 0)
+/* Up to six, of which one may be SYS_WIDE. */
+#define SYS_UP_TO_6(n, a, b, c, d, e, f, ...) SYS6(n, a, b, c, d, e, f)
+#define SYS(...) SYS_UP_TO_6(__VA_ARGS__, 0, 0, 0, 0, 0, 0)
+
+/*
+ * Where a long has 32 bits: calls with room for more have numbers of their own, and take a number
+ * of 64 bits as two.
+ */
+#if __SIZEOF_LONG__ == 8
+#define SYS_FCNTL SYS_fcntl
+#define SYS_FTRUNCATE SYS_ftruncate
+#define SYS_MMAP SYS_mmap
+#define SYS_WIDE(n) (n)
+#else
+#define SYS_FCNTL SYS_fcntl64
+#define SYS_FTRUNCATE SYS_ftruncate64
+#define SYS_MMAP SYS_mmap2
+#define SYS_WIDE(n) (n), (uint64_t)(n) >> 32
+#endif
 
 static inline pid_t sys_getpid(void)
 {
@@ -91,7 +112,7 @@ static inline int sys_close(int fd)
 
 static inline int sys_fcntl(int fd, int command, long arg)
 {
-	return (int)SYS3(SYS_fcntl, fd, command, arg);
+	return (int)SYS3(SYS_FCNTL, fd, command, arg);
 }
 
 static inline int sys_dup3(int fd, int newfd, int flags)
@@ -101,7 +122,7 @@ static inline int sys_dup3(int fd, int newfd, int flags)
 
 static inline int sys_openat(int dir, const char *path, int flags, unsigned int mode)
 {
-	return (int)SYS4(SYS_openat, dir, path, flags, mode);
+	return (int)SYS4(SYS_openat, dir, path, flags | ARCH_LARGE_FILE, mode);
 }
 
 static inline int sys_unlinkat(int dir, const char *path)
@@ -139,27 +160,34 @@ static inline long sys_write(int fd, const void *buf, size_t len)
 
 static inline long sys_pwrite(int fd, const void *buf, size_t len, int64_t at)
 {
-	return SYS4(SYS_pwrite64, fd, buf, len, at);
+	return SYS(SYS_pwrite64, fd, buf, len, SYS_WIDE(at));
 }
 
 static inline long sys_pread(int fd, void *ret, size_t len, int64_t at)
 {
-	return SYS4(SYS_pread64, fd, ret, len, at);
+	return SYS(SYS_pread64, fd, ret, len, SYS_WIDE(at));
 }
 
 static inline int64_t sys_lseek(int fd, int64_t offset, int whence)
 {
+#ifdef SYS__llseek
+	int64_t ret;
+	const long rc = SYS(SYS__llseek, fd, (uint64_t)offset >> 32, offset, &ret, whence);
+
+	return rc < 0 ? rc : ret;
+#else
 	return SYS3(SYS_lseek, fd, offset, whence);
+#endif
 }
 
 static inline int sys_fallocate(int fd, int mode, int64_t at, int64_t len)
 {
-	return (int)SYS4(SYS_fallocate, fd, mode, at, len);
+	return (int)SYS(SYS_fallocate, fd, mode, SYS_WIDE(at), SYS_WIDE(len));
 }
 
 static inline int sys_ftruncate(int fd, int64_t len)
 {
-	return (int)SYS3(SYS_ftruncate, fd, len, 0);
+	return (int)SYS(SYS_FTRUNCATE, fd, SYS_WIDE(len));
 }
 
 struct iovec;
@@ -172,7 +200,7 @@ static inline long sys_pwritev2_here(int fd, const struct iovec *iov, int n, int
 
 static inline long sys_pwritev(int fd, const struct iovec *iov, int n, int64_t offset)
 {
-	return SYS6(SYS_pwritev, fd, iov, n, (long)offset, 0, 0);
+	return SYS(SYS_pwritev, fd, iov, n, SYS_WIDE(offset));
 }
 
 /* Returns the address, or -errno: see sys_failed. */
@@ -180,7 +208,7 @@ static inline void *sys_mmap_pages(size_t len)
 {
 	enum { READ_WRITE = 0x1 | 0x2, PRIVATE_ANONYMOUS = 0x02 | 0x20 };
 
-	return (void *)SYS6(SYS_mmap, 0, len, READ_WRITE, PRIVATE_ANONYMOUS, -1L, 0);
+	return (void *)SYS6(SYS_MMAP, 0, len, READ_WRITE, PRIVATE_ANONYMOUS, -1L, 0);
 }
 
 /* The same, for forked children as well: what one writes there, all see. */
@@ -188,7 +216,7 @@ static inline void *sys_mmap_shared(size_t len)
 {
 	enum { READ_WRITE = 0x1 | 0x2, SHARED_ANONYMOUS = 0x01 | 0x20 };
 
-	return (void *)SYS6(SYS_mmap, 0, len, READ_WRITE, SHARED_ANONYMOUS, -1L, 0);
+	return (void *)SYS6(SYS_MMAP, 0, len, READ_WRITE, SHARED_ANONYMOUS, -1L, 0);
 }
 
 static inline int sys_failed(const void *address)
@@ -228,10 +256,17 @@ static inline pid_t sys_getppid(void)
 
 struct rlimit64;
 
-/* The limit of this process. Of 64 bits, as the kernel's own struct is here. */
+/* The limit of this process: the kernel's own struct has longs. */
 static inline int sys_getrlimit(int resource, struct rlimit64 *ret)
 {
+	if (sizeof(long) < sizeof(uint64_t))
+		return (int)SYS4(SYS_prlimit64, 0, resource, 0, ret);
 	return (int)SYS3(SYS_getrlimit, resource, ret, 0);
+}
+
+static inline int sys_getrlimit_of(int pid, int resource, struct rlimit64 *ret)
+{
+	return (int)SYS4(SYS_prlimit64, pid, resource, 0, ret);
 }
 
 /*
@@ -283,12 +318,25 @@ static inline int sys_sigpending(uint64_t *ret)
 /* Is this a signal handler on a stack of its own? */
 int sys_on_alternate_stack(void);
 
-struct timespec;
-
-/* Sleep; -EINTR where a handler ran. No cancellation point. */
+/*
+ * Sleep; -EINTR where a handler ran. No cancellation point. The time is counted down, and emulators
+ * insist on being able to.
+ */
 static inline int sys_sleep(const struct timespec *time)
 {
-	return (int)SYS6(SYS_ppoll, 0, 0, time, 0, 0, 0);
+	struct timespec left = *time;
+
+	return (int)SYS6(SYS_ppoll, 0, 0, &left, 0, 0, 0);
+}
+
+struct pollfd;
+
+/* What is there of one descriptor at this moment: 1, 0 for nothing, or -errno. */
+static inline int sys_poll_now(struct pollfd *poll)
+{
+	struct timespec at_once = {0};
+
+	return (int)SYS6(SYS_ppoll, poll, 1, &at_once, 0, 0, 0);
 }
 
 /* Take away a signal of the set, or wait for one. Its number, or -errno. */

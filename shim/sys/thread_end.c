@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * thread_end.c - see thread_end.h. libc calls the destructor of a key whose value is not NULL
  * when the thread ends (man 3 pthread_key_create), but not at exit().

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * work.h - room for what a caller's stack may be too small for: a line with frames,
  * a walk, which even runs on a stack in it.

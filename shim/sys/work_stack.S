@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * work_stack.S - work_on_stack, see work.h.
  */

@@ -1,9 +1,9 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * bare.c - see bare.h.
  *
  * What an event costs at least, and why:
  *
- *	getpid			a vfork child runs in our memory and must make no event
  *	TCP_INFO, SO_COOKIE	the state, and the identity of the socket
  *	statx, getrlimit, write	is the log still the log? may the write raise a signal? the line
  *
@@ -139,7 +139,6 @@ static int tcp_info(int fd)
 static void event(int fd)
 {
 	tcp_info(fd);
-	sys_getpid();
 	option_u64(fd, SO_COOKIE);
 }
 
@@ -203,7 +202,6 @@ int do_socket(int domain, int type)
 	const int fd = socket(domain, type, 0);
 
 	if (bare) {
-		sys_getpid();
 		option_u64(fd, SO_COOKIE);
 		write_event();
 	}
@@ -280,7 +278,6 @@ int do_dup(int fd)
 	const int copy = dup(fd);
 
 	if (bare && tcp_info(fd) >= 0) {
-		sys_getpid();
 		option_u64(fd, SO_COOKIE);
 		write_event();
 	}
@@ -308,7 +305,6 @@ static int bare_close(int fd)
 
 	if (state < 0)
 		return close(fd);
-	sys_getpid();
 	cookie = option_u64(fd, SO_COOKIE);
 	if (state == KERNEL_LISTEN)
 		ask_diag(fd, cookie);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * bare.h - the calls that are measured, as libc's functions or with all that a log of
  * them cannot do without.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What can be counted, and so is the same on a noisy machine: system calls, instructions, bytes.
 
 System calls are lines of strace, instructions of the program's own those of perf or, where the

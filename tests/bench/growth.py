@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """How the cost of an event grows with open sockets, threads, and processes on one log."""
 
 import resource

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The modes that a work is run in: without anything, under the shim, traced, and bare.
 
 A mode is what is put around the work: an environment, a command before it, or a tracer of the

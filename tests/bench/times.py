@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Times: all works in all modes, interleaved, as ratios to native of the same round."""
 
 import statistics

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * work.c - the works that are measured. Each does something COUNT times, and says what it
  * cost in one line of NAME=NUMBER: the time by the wall (wall), of this process's CPU (cpu,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One run of a work in a mode: what one turn costs, in ns by the wall and of CPU."""
 
 import os

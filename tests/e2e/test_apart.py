@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the shim opens for a question: no jump, no fork and no other thread meets it, and where it
 can't be had so, the question is not asked.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Asking the kernel after close: where ENOENT does not mean that the connection is gone.
 
 sock_diag answers ENOENT for a socket that is there when it is asked wrongly, in the wrong

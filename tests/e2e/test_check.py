@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """tcpshim check: what it says of a command, held against what the command does under tcpshim run."""
 
 import ctypes
@@ -90,7 +91,8 @@ class CheckCase(ToolCase):
             pass
         if "user" in how:
             os.chown(log, pwd.getpwnam(how["user"]).pw_uid, -1)
-        self.run_program([tool or self.tool, "run", "--json", "--log=" + log, *words], env, **how)
+        self.run_program([tool or self.tool, "run", "--no-supervise", "--json", "--log=" + log,
+                          *words], env, **how)
         with open(log) as file:
             return [json.loads(line)["call"] for line in file]
 
@@ -431,10 +433,37 @@ class Ways(CheckCase):
             said = self.agree("part", "script", self.script("#!/bin/sh", "#", line, program))
             self.assertEqual(said["loses"]["line"], 3)
             self.assertIn("line 3 of", said["text"])
-        self.agree("part", "script", "sh", "-c", "unset LD_PRELOAD; " + program)
+        text = "unset LD_PRELOAD; " + program
+        self.agree("part", "script", "sh", "-c", text)
+        self.agree("part", "script", "sh", "-c", "-e", text)
+        for line in ("echo 'usage:\n  it'\nunset LD_PRELOAD", "cat <<END\nit's\nEND\nunset LD_PRELOAD",
+                     "true it\\'s; unset LD_PRELOAD", "# it's\nunset LD_PRELOAD",
+                     'a="$(echo "x y")"; unset LD_PRELOAD'):
+            self.agree("part", "script", self.script("#!/bin/sh", line, program))
+        for line in ("echo 'so; unset LD_PRELOAD'", 'echo "it seems; exec env -i true"',
+                     "echo \"usage:\n unset LD_PRELOAD\n\"", "cat <<-'END'\nunset LD_PRELOAD\n\tEND",
+                     "echo a=b unset LD_PRELOAD", "echo then unset LD_PRELOAD",
+                     "cat <<END >x.$$; rm x.$$\nunset LD_PRELOAD\nEND", "cat << END\nexec it\nEND"):
+            self.agree("yes", "none", self.script("#!/bin/sh", line, program), cwd=self.folder)
         for line in ("echo unset LD_PRELOAD", "# unset LD_PRELOAD", "unset OTHER",
                      "export LD_PRELOAD=\"$LD_PRELOAD libm.so.6\""):
             self.agree("yes", "none", self.script("#!/bin/sh", line, program))
+
+
+    def test_options_of_shells(self):
+        """Some have a value of their own, in the next word."""
+        program = self.compiled(SOURCE)
+        good, bad = self.script("#!/bin/sh", program), self.script("unset LD_PRELOAD", program)
+        text = "unset LD_PRELOAD; " + program
+        for shell in (["bash", "-o", "pipefail"], ["bash", "-euo", "pipefail"], ["sh", "+o", "nounset"],
+                      ["sh", "-o", "errexit", "-u"], ["bash", "-O", "extglob", "-o", "pipefail"],
+                      ["bash", "--norc", "--rcfile", "/dev/null"], ["sh", "-"], ["bash", "--"]):
+            self.agree("yes", "none", *shell, good)
+            self.agree("part", "script", *shell, bad)
+            if shell[-1].strip("-"):
+                self.agree("yes", "none", *shell, "-c", program)
+                self.agree("part", "script", *shell, "-c", text)
+        self.agree("part", "script", "bash", "-ceuo", "pipefail", text)
 
 
 class Inside(CheckCase):
@@ -457,6 +486,14 @@ class Inside(CheckCase):
         self.assertEqual(said["settings"], {
             "TCPSHIM_WAIT": {"value": "7", "understood": True},
             "TCPSHIM_REUSE": {"value": "nonsense", "understood": False}})
+
+    def test_long_values_are_told_whole(self):
+        """As long as the kernel lets a variable be, and each byte of it written as six."""
+        names = ("CALLS", "PORTS", "WAIT", "STACK", "COLOR")
+        env = environment(**{name: "\1" * 100000 for name in names})
+        said = json.loads(self.run_program([self.tool, "check", "--json", "true"], env)[1])
+        self.assertEqual({key: len(value["value"]) for key, value in said["settings"].items()},
+                         {"TCPSHIM_" + name: 100000 for name in names})
 
     def log(self, fault, where, **how):
         """That is wrong with it, and the library says the same; nothing is made but by it."""

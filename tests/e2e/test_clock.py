@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Times are the kernel's, and nothing that the shim asks for itself is another library's answer."""
 
 import datetime

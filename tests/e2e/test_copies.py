@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Copies of descriptors, the many ways to close one, and the calls through syscall()."""
 
 import os

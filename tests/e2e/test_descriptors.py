@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The shim's own descriptors: few, where nobody looks, and none of the program's limits touched."""
 
 import os

@@ -1,8 +1,11 @@
+# SPDX-License-Identifier: MIT
 """The kernel refuses what the shim asks of it: what the program, its log and its reader get."""
 
 import json
 import os
+import resource
 import socket
+import subprocess
 
 from harness import kernel, paths, strace
 from harness.case import Case, environment, needs_root, shimmed
@@ -39,6 +42,40 @@ class Injected(Case):
         return lines[0][len("libreuse: "):]
 
 
+class Ways(Injected):
+    """A way to write that is refused, for whatever reason: each event comes by another one."""
+
+    PROGRAM = [paths.PYTHON, "-I", "-S", "-c", "import socket; socket.socket().close()"]
+
+    def is_whole(self, text):
+        self.assertEqual([json.loads(line)["call"] for line in text.splitlines()],
+                         ["socket", "close"])
+
+    def test_to_a_pipe(self):
+        for error in ("ENOSYS", "EINVAL", "EPERM", "EACCES", "EOPNOTSUPP", "EIO"):
+            with self.subTest(error):
+                env = shimmed(LOG="stderr", FORMAT="json")
+                status, _, err = self.injected(env, "pwritev2:error=" + error,
+                                               program=self.PROGRAM)
+                self.assertEqual(status, 0)
+                self.is_whole(err)
+
+    def test_to_a_socket(self):
+        """Without sendto there is no sock_diag either: the close has no state."""
+        for error in ("ENOSYS", "EPERM"):
+            with self.subTest(error):
+                ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+                command = strace.command("/dev/null", shimmed(LOG="stdout", FORMAT="json"),
+                                         self.PROGRAM, traced=["sendto"], fast=False)
+                command[1:1] = ["-e", "inject=sendto:error=" + error]
+                process = self.start(command, environment(), stdout=theirs)
+                theirs.close()
+                self.assertEqual(process.wait(), 0)
+                ours.setblocking(False)
+                self.is_whole(b"".join(ours.recv(65536) for _ in range(2)))
+                ours.close()
+
+
 class Names(Injected):
     """Each failure at load is told by its own name."""
 
@@ -56,6 +93,42 @@ class Names(Injected):
                            ("fcntl:error=EPERM", "EPERM"), ("statx:error=ENOSYS", "ENOSYS")):
             self.assertEqual(self.said(shimmed(LOG="stderr"), fault),
                              "TCPSHIM_LOG=stderr can't be opened (%s); nothing is logged" % why)
+
+    def test_of_what_a_recorder_writes_with(self):
+        """One that is there, so that nothing else is written at load."""
+        where = "ring:" + self.fresh("ring")
+        self.assertEqual(self.run_program(["true"], shimmed(LOG=where)), (0, b"", b""))
+        self.assertEqual(self.said(shimmed(LOG=where), "pwrite64:error=EPERM"),
+                         "TCPSHIM_LOG=%s can't be opened (EPERM); nothing is logged" % where)
+
+    def test_of_all_ways_to_write_to_a_pipe(self):
+        self.assertEqual(self.said(shimmed(LOG="stderr"), "pwritev2:error=EPERM",
+                                   "ppoll:error=EPERM"),
+                         "TCPSHIM_LOG=stderr can't be opened (EPERM); nothing is logged")
+
+    def test_what_is_refused_leaves_no_descriptor(self):
+        """Nor what stands for the program's own standard error, whose reader waits for its end."""
+        sees = ("import os; print([os.readlink('/proc/self/fd/' + fd) for fd in"
+                " os.listdir('/proc/self/fd') if int(fd) > 3])")
+        where = self.path("datagrams")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as reader:
+            reader.bind(where)
+            for log, fault in (("stderr", "pwritev2"), ("unix:" + where, "sendto")):
+                status, out, err = self.injected(
+                    shimmed(LOG=log), fault + ":error=EPERM", "ppoll:error=EPERM",
+                    program=[paths.PYTHON, "-c", sees])
+                self.assertIn(b"nothing is logged", err)
+                self.assertEqual((status, out), (0, b"[]\n"))
+
+    def test_a_complaint_raises_no_signal(self):
+        """Standard error is a file that has its largest size already."""
+        with open(self.path("err"), "wb") as file:
+            file.write(b"x" * 1000)
+        with open(self.path("err"), "ab") as file:
+            done = subprocess.run(
+                ["true"], env=shimmed(LOG="/nonexistent/x/y"), stderr=file, check=False,
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)))
+        self.assertEqual(done.returncode, 0)
 
     def test_of_a_recorder_that_is_there(self):
         """It can't be read: that says nothing of what it holds."""
@@ -133,11 +206,16 @@ class Passing(Injected):
         return min(nth for nth in self.numbers("TCP_INFO", self.SCRIPT) if nth > made)
 
     def test_of_what_it_is(self):
-        """TCP_INFO and getpid are asked for once more."""
-        for fault in ("getsockopt:error=ENOBUFS:when=%d" % self.question(),
-                      "getpid:error=ENOSYS:when=4"):
-            events = self.events(self.log(self.fresh("log").rpartition("/")[2]), fault)
-            self.assertEqual([event["seq"] for event in events], list(range(1, 9)))
+        """TCP_INFO is asked for once more."""
+        events = self.events(self.log(), "getsockopt:error=ENOBUFS:when=%d" % self.question())
+        self.assertEqual([event["seq"] for event in events], list(range(1, 9)))
+
+    def test_of_whose_memory_it_is(self):
+        """getpid is asked for once more: at load, and in a forked child, where all is asked anew."""
+        self.SCRIPT = self.SCRIPT.replace("\n", "\npid = os.fork()\n"
+                                          "if pid: os._exit(os.waitpid(pid, 0)[1])\n", 1)
+        events = self.events(self.log(), "getpid:error=ENOSYS:when=1+2")
+        self.assertEqual([event["seq"] for event in events], list(range(1, 9)))
 
     def test_of_what_it_is_twice(self):
         """Once more is not enough: a socket that is known to be one is missed, and counted."""

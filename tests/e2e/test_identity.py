@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Which socket an event is about, where a number alone would tell of another one.
 
 A call that waits keeps its socket, while its number may be closed and given to another: of

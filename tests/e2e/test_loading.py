@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """How the library is loaded: by whom, beside what, and how early it is called."""
 
 import os

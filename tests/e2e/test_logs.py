@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """tcpshim dump of a log in JSON: a file, a pipe, and whatever else stands in it."""
 
 import os
@@ -21,6 +22,19 @@ LIFE = ("l = socket.create_server(('127.0.0.1', 0)); c = socket.create_connectio
         "c.send(b'x'); c.shutdown(socket.SHUT_WR); a.close(); c.close(); k = socket.socket()")
 STRANGE = (b"server: listening", b"{\"level\":\"info\",\"v\":1}", b"[1,2]", b"\0\0\0", b"\xff\xfe{",
            b"{\"v\":1,\"v\":1}", b"{" * 3000, b"\x1b[2J")
+
+
+def has_read(follower, path):
+    """All of the file; and it sleeps."""
+    folder = "/proc/%d/" % follower.pid
+    for fd in os.listdir(folder + "fd"):
+        if os.readlink(folder + "fd/" + fd) == path:
+            with open(folder + "fdinfo/" + fd) as file:
+                at = int(file.readline().split()[1])
+            with open(folder + "stat") as file:
+                return (at == os.path.getsize(path) and
+                        file.read().rsplit(")", 1)[1].split()[0] == "S")
+    return False
 
 
 class LogCase(Case):
@@ -188,6 +202,18 @@ class Live(LogCase):
             os.truncate(path, 0)
             file.write(third)
             self.assertEqual(read_line(follower).encode(), third)
+
+    def test_follow_a_log_that_begins_anew_in_a_line_that_is_too_long(self):
+        _, as_json = self.events()
+        first, second = as_json.splitlines(True)[:2]
+        path = self.write(first + b"x" * 300000)
+        follower = self.start([paths.tool(), "dump", "-f", "--json", path])
+        self.assertEqual(read_line(follower).encode(), first)
+        wait_until(lambda: has_read(follower, path), "it waits")
+        with open(path, "ab", buffering=0) as file:
+            os.truncate(path, 0)
+            file.write(second)
+            self.assertEqual(read_line(follower).encode(), second)
 
     def test_follow_a_log_that_is_empty_yet(self):
         _, as_json = self.events()

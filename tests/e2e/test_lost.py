@@ -1,6 +1,8 @@
+# SPDX-License-Identifier: MIT
 """What goes wrong with the log after load: the program never waits, gets no signal and no
 error from it; what could not be written is counted, and told by lost-events."""
 
+import fcntl
 import os
 import re
 import signal
@@ -8,7 +10,7 @@ import socket
 
 from harness import contract, kernel, paths, strace
 from harness.case import Case, Puppet, environment, needs_root, shimmed, wait_until
-from harness.events import DatagramLog
+from harness.events import DatagramLog, RingLog
 
 MAKE = "socket.socket().close()"
 
@@ -436,6 +438,24 @@ class AtTheEnd(Lost):
             self.assertRegex(wait, r"^ppoll\(\[\{fd=\d+, events=POLLOUT\}\], 1, \{tv_sec=0, "
                                    r"tv_nsec=50000000\}, NULL, 0\) = 0 \(Timeout\)$")
             self.assertEqual(emptied(), b"")
+
+    def test_a_recorder_whose_head_somebody_keeps(self):
+        """It is truncated meanwhile: its events are lost, and told, and it is waited for once."""
+        path = self.path("events.ring")
+        p, trace = self.traced("ring:%s:64K" % path)
+        p(MAKE)
+        with open(path, "r+b") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX, 1)
+            os.truncate(path, 0)
+            before = len(trace())
+            p(MAKE)
+            self.assertLessEqual(len([line for line in trace()[before:]
+                                      if line.startswith("ppoll")]), 20)
+        p(MAKE)
+        self.assertEqual(p.close(), 0)
+        events = RingLog(path, lapped=True).read()
+        self.assertEqual(sum(map(contract.lost, events)), 2)
+        self.assertEqual([event["seq"] for event in events], [5, 6])
 
     def test_what_is_not_waited_for(self):
         """A reader that is gone, and a file: it is tried once, as for each event."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Modules that are loaded with RTLD_DEEPBIND, which look for their names in libc first.
 
 They are compiled here, in all the ways that decide where the addresses of other libraries'
@@ -183,6 +184,25 @@ int main(int argc, char **argv)
 	return !handle;
 }
 """
+# A vfork child closes a number.
+VFORKS = r"""
+#define _GNU_SOURCE
+#include <sys/wait.h>
+#include <unistd.h>
+
+int has_child(int fd)
+{
+	int status = -1;
+	pid_t child = vfork();
+
+	if (child == 0) {
+		close(fd);
+		_exit(0);
+	}
+	waitpid(child, &status, 0);
+	return status;
+}
+"""
 FULL = "-Wl,-z,relro,-z,now"
 LINKED = {"full RELRO": [FULL], "lazy": ["-Wl,-z,relro,-z,lazy"],
           "no RELRO": ["-Wl,-z,norelro,-z,lazy"], "no PLT": ["-fno-plt", FULL],
@@ -246,6 +266,29 @@ class Modules(Case):
         self.assertEqual(p.eval("%s.reuses(fd)" % module), 0)
         p("%s.drop(fd)" % module)
         self.expect(log.new())
+
+    def test_a_constructor_that_runs_before_ours(self):
+        """It makes a process in this memory by number: from then on it is asked who calls."""
+        if strace.available():
+            self.skipTest(strace.available())
+        early = self.compiled("#include <sys/syscall.h>\n#include <unistd.h>\n"
+                              "__attribute__((constructor)) static void early(void)\n"
+                              "{ syscall(SYS_clone3, 0, 0); }\n")
+        program = [paths.PYTHON, "-I", "-S", "-c",
+                   "import socket; s = socket.socket()\n"
+                   "for _ in range(20): s.setsockopt(6, 1, 1)"]
+        asked = []
+        for libraries in ([], [early]):
+            env = shimmed(LOG=self.fresh("log"))
+            env["LD_PRELOAD"] = ":".join([env["LD_PRELOAD"]] + libraries)
+            trace = self.fresh("trace")
+            self.assertEqual(self.run_program(
+                strace.command(trace, env, program, traced=["getpid"], fast=False),
+                environment())[0], 0)
+            with open(trace) as file:
+                asked.append(file.read().count("getpid("))
+        self.assertLess(asked[0], 10)
+        self.assertGreaterEqual(asked[1], 20)
 
     def test_the_control(self):
         """Without the shim the option is not set, whatever else."""
@@ -442,6 +485,20 @@ class Modules(Case):
         p("m = module(caller.load_in_a_vfork_child(%r, %d))"
           % (self.compiled(MODULE).encode(), LAZY | DEEP))
         self.served(p, log)
+
+    def test_its_own_vfork_child(self):
+        """What that closes its parent has still."""
+        log = self.log()
+        p = self.puppet(log)
+        p("s = socket.socket()")
+        for way, flags in LINKED.items():
+            with self.subTest(way=way):
+                p("m = ctypes.CDLL(%r, %d)" % (self.compiled(VFORKS, *flags), LAZY | DEEP))
+                log.new()
+                self.assertEqual(p.eval("m.has_child(s.fileno())"), 0)
+                self.expect(log.new())
+                p("s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)")
+                self.expect(log.new(), ("setsockopt", dict(was="CLOSED")))
 
     def test_another_namespace_is_left_alone(self):
         """dlmopen: a libc of its own, and none of the calls are ours."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The notes: what an expert would tell about a call, and that he is silent elsewhere.
 
 Each is made on a real kernel, and its figures are held against what the kernel itself says;
@@ -1207,6 +1208,13 @@ class Connects(Notes):
         self.absent([event], "ports-exhausted", "not-local")
         return event
 
+    def owned(self, attempt):
+        """The event of that whose note has an owner: looked for within 20 ms, once a second."""
+        def found():
+            event = attempt()
+            return event if "pid" in event["notes"][0] else None
+        return wait_until(found, "the owner")
+
     def test_address_taken(self):
         """The same port to the same server, twice: the rescue of bind moves the error here."""
         for host in ("127.0.0.1", "0.0.0.0"):
@@ -1217,7 +1225,8 @@ class Connects(Notes):
             p = self.puppet(log)
             p("a = socket.socket(); a.bind((%r, %d)); a.connect(%r)"
               % (host, bound, server.getsockname()))
-            event = self.taken(p, log, host, server.getsockname(), bound)
+            event = self.owned(
+                lambda: self.taken(p, log, host, server.getsockname(), bound))
             self.match(event, state="CLOSED", peer=there)
             note, = event["notes"]
             program = program_of(p.pid)
@@ -1250,10 +1259,13 @@ class Connects(Notes):
         p = self.puppet(log)
         p("a = socket.socket(); a.bind(('127.0.0.1', %d)); a.connect(%r)"
           % (bound, server.getsockname()))
-        p("c = socket.socket(socket.AF_INET6); c.bind(('::ffff:127.0.0.1', %d))" % bound)
-        p("error = error_of(c.connect, ('::ffff:127.0.0.1', %d))" % port)
-        self.assertEqual(p.eval("error"), "EADDRNOTAVAIL")
-        note, = self.last(log, "connect")["notes"]
+
+        def attempt():
+            p("c = socket.socket(socket.AF_INET6); c.bind(('::ffff:127.0.0.1', %d))" % bound)
+            p("error = error_of(c.connect, ('::ffff:127.0.0.1', %d))" % port)
+            self.assertEqual(p.eval("error"), "EADDRNOTAVAIL")
+            return self.last(log, "connect")
+        note, = self.owned(attempt)["notes"]
         self.assertEqual((note["code"], note["local"], note["pid"]),
                          ("address-taken", "127.0.0.1:%d" % bound, p.pid))
 
@@ -1325,6 +1337,22 @@ class Connects(Notes):
                     "text": self.ITSELF + "; the server may find it in use: keep it below the "
                             "range of such ports, or " + self.RESERVE}])
                 p(LINGER % ("c", 0) + "; c.close()")
+
+    @needs_root
+    def test_after_attempts_of_the_same_socket(self):
+        """Its name keeps the port of the last one, which is not one that it is bound to."""
+        self.namespace(ip_local_port_range="40000 40003")
+        log = self.log()
+        p = self.puppet(log)
+        attempts = ("c, before = socket.socket(), []\n"
+                    "while not before or c.connect_ex(('127.0.0.1', 40000)):\n"
+                    "    before.append(c.getsockname()[1])")
+        p(attempts)
+        while p.eval("len(before)") == 1:  # the first one met itself
+            p(LINGER % ("c", 0) + "; c.close()")
+            p(attempts)
+        self.assertNotIn(p.eval("before[-1]"), (0, 40000))
+        self.assertIn(self.ITSELF, self.note(self.last(log, "connect"), "self-connect"))
 
     @needs_root
     def test_the_servers_bind(self):
@@ -2024,7 +2052,8 @@ class Lives(Notes):
         p = self.pair(log)
         p("c.shutdown(socket.SHUT_WR)")
         self.assertEqual(self.note(self.last(log, "shutdown"), "half-closed"),
-                         "half-closed: FIN was sent, and this end can still receive")
+                         "half-closed: a FIN follows what was sent, and this end can still "
+                         "receive")
         p("a.send(b'x')")
         self.assertEqual(p.eval("len(c.recv(1))"), 1)
         p("c.shutdown(socket.SHUT_WR)")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The test of the test: what the oracle and the contract's check must find, and must not."""
 
 import json

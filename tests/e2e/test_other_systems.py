@@ -1,6 +1,7 @@
+# SPDX-License-Identifier: MIT
 """Programs of another word size or another libc, to which LD_PRELOAD goes as well.
 
-A 32-bit program can't have the library. It runs all the same, and is quiet where an empty
+A 32-bit program can't have the library of 64 bits. It runs all the same, and is quiet where an empty
 library of its own word size lies where its dynamic linker looks. musl's linker loads the
 library, since it has every name that this asks for.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Processes and threads: whose events they are, and what a child goes on from."""
 
 import os
@@ -98,6 +99,25 @@ class Fork(Case):
         status, out, err = self.run_program([self.program("vfork_child"), str(self.port())],
                                             shimmed())
         self.assertEqual((status, out.split()[0], err), (0, b"0", b""))
+
+    def test_whoever_runs_in_a_process_s_memory_is_not_taken_for_it(self):
+        """Each way to make such a child; handlers that run before all else; what it forks."""
+        closed = ("close", dict(was="CLOSED", state="CLOSED"))
+        for how in ("vfork", "__vfork", "clone", "__clone", "beside", "syscall-vfork",
+                    "syscall-clone", "syscall-clone3", "forks", "nested", "libc", "handler",
+                    "jumps"):
+            with self.subTest(how=how):
+                log = self.log(how + ".json")
+                status, out, err = self.run_program([self.program("lends_memory"), how],
+                                                    shimmed(LOG=log.path, FORMAT="json"))
+                self.assertEqual((status, err), (0, b""))
+                parent = int(out)
+                events = log.read()
+                self.expect([event for event in events if event["pid"] == parent],
+                            ("socket", {}), *[("setsockopt", dict(was="CLOSED"))] * 20, closed)
+                others = [event for event in events if event["pid"] != parent]
+                self.expect(others, *[("close", dict(seq=1, was="CLOSED"))]
+                            * (20 if how == "forks" else 0))
 
     def test_what_fork_makes_asks_for_itself(self):
         """Parent and child ask the kernel at the same time; no answer goes astray."""

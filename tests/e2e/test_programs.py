@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Real programs: the events agree with strace, call by call.
 
 Each program runs under the shim and under strace at once. strace's account (what the kernel

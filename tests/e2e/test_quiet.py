@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Without a log: no output, no descriptor, and no system call but those of a bind."""
 
 import os

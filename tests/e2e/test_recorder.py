@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The flight recorder: TCPSHIM_LOG=ring:PATH, and tcpshim dump that reads it."""
 
 import fcntl
@@ -74,6 +75,19 @@ class Chunk:
         at, record = self._records.pop()
         os.pwrite(self._file, bytes(len(record)), at)
         return lambda: os.pwrite(self._file, record, at)
+
+    def spoil(self):
+        """Its last record has a right sum, and an event in which true or false is 7."""
+        at, record = self._records.pop()
+        record = bytearray(record)
+        record[16 + 57] = 7  # by_shim of include/reuse/event.h
+        words = struct.unpack("%dQ" % (len(record) // 8), record)
+        total = 14695981039346656037
+        for word in words[:1] + words[2:]:
+            total = (total ^ word) * 1099511628211 % (1 << 64)
+            total ^= total >> 32
+        record[8:16] = struct.pack("Q", total)
+        os.pwrite(self._file, record, at)
 
 
 class RecorderCase(Case):
@@ -508,6 +522,16 @@ class Dump(RecorderCase):
         as_json = self.dump("--json", log.path)[1]
         self.assertEqual(as_json, self.dump("--format=json", log.path)[1])
         self.assertEqual(len([contract.parse(line) for line in as_json.splitlines(True)]), 2)
+
+    def test_what_no_event_can_hold_is_counted(self):
+        log = self.ring(size="64K", lapped=True)
+        self.puppet(log)(MAKE)
+        with open(log.path, "r+b") as file:
+            for chunk in Chunk.all_in(file.fileno()):
+                chunk.spoil()
+        status, out, err = self.dump("--json", log.path)
+        self.assertEqual((status, out.count(b"\n"), err.count(b"\n")), (0, 1, 1), err)
+        self.assertIn("1 event left out: whole, and yet not what libreuse writes", err.decode())
 
     def test_usage(self):
         for words, why in (((), "one FILE"), (("a", "b"), "one FILE"), (("--x", "a"), "--x"),

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """TCPSHIM_REPORT: what a process leaves open when it exits."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """tcpshim report: real runs, held against a count of the same lines made here, and the kernel."""
 
 import collections
@@ -8,133 +9,8 @@ import re
 import signal
 
 from harness import kernel, paths
-from harness.case import Case, environment, shimmed, wait_until
-
-SYNCHRONIZED = {"ESTABLISHED", "FIN_WAIT_1", "FIN_WAIT_2", "CLOSE_WAIT", "CLOSING", "LAST_ACK",
-                "TIME_WAIT"}
-ATTEMPTS = {"refused": "ECONNREFUSED", "timed-out": "ETIMEDOUT"}
-# Each finding that loopback can make.
-LIFE = """
-import os, select, socket, struct, time
-def fails(call, *what):
-    try: call(*what)
-    except OSError: pass
-    else: raise AssertionError("it worked")
-def closed(s): select.select([s], [], [])
-l = socket.create_server(("127.0.0.1", 0)); at = l.getsockname()
-def pair():
-    c = socket.create_connection(at)
-    return c, l.accept()[0]
-for _ in range(7):
-    c, a = pair(); c.close(); closed(a); a.close()
-for _ in range(3):
-    c, a = pair(); c.send(b"x"); closed(a); a.close(); closed(c); c.close()
-for _ in range(2):
-    s = socket.socket(); fails(s.bind, at); s.close()
-for port in (1, 1, 2):
-    s = socket.socket(); fails(s.connect, ("127.0.0.1", port)); s.close()
-c, a = pair(); number = a.fileno(); a.detach(); os.close(number); fails(os.close, number)
-closed(c); since = time.monotonic()
-while time.monotonic() - since < 1.1: select.select([], [], [], 0.1)
-c.close()
-s = socket.socket()
-for _ in range(500): fails(s.accept)
-s.close()
-l.setblocking(False)
-for _ in range(30): fails(l.accept)
-kept = [s.detach() for p in [pair(), pair()] for s in p] + [socket.socket().detach()]
-c, a = pair(); c.close(); closed(a); kept.append(a.detach()); l.detach()
-"""
-LIFE = LIFE.replace("c = socket.create_connection(at)\n    return c, l.accept()[0]",
-                    "c = socket.create_connection(at); closed(l)\n    return c, l.accept()[0]")
-
-
-def counted(events):
-    """The same figures from the events, by another way."""
-    calls, found, socks = collections.Counter(), collections.Counter(), {}
-    for event in events:
-        times = event.get("repeated", {}).get("times", 1)
-        notes = {note["code"]: note for note in event.get("notes", ())}
-        call, error = event["call"], event.get("error")
-        if call not in ("exit", "wait", "seccomp"):
-            calls[call, event.get("by"), error] += times
-        found["failed_binds"] += times * (call in ("bind", "listen") and bool(error))
-        found["double_close"] += "double-close" in notes
-        found["reset"] += "reset" in notes
-        found["peer_reset"] += "peer-reset" in notes
-        for code, name in ATTEMPTS.items():
-            found[code.replace("-", "_")] += times * (
-                code in notes or (call == "connect" and error == name))
-        if times >= 10 and error not in ("EAGAIN", "EINPROGRESS", "EALREADY", "EINTR"):
-            found["storms"] += times
-        if "sock" in event:
-            path = socks.setdefault(event["sock"], [])
-            steps = [event.get("was")] * (not path and "was" in event) + event.get("via", [])
-            for state in steps + [event["state"]] * ("state" in event):
-                if not path or path[-1] != state:
-                    path.append(state)
-        left = call == "exit" and event.get("state")
-        found["left_open"] += left not in (False, None, "LISTEN", "CLOSE_WAIT")
-        found["close_wait"] += "close-wait" in notes or left == "CLOSE_WAIT"
-    ways = collections.Counter("->".join(path) for path in socks.values()
-                               if SYNCHRONIZED & set(path))
-    return calls, +found, ways
-
-
-class ReportCase(Case):
-    """What the tests of reports share."""
-
-    def report(self, *words, status=0, said=b""):
-        """The figures; and the text, whose form is looked at."""
-        got, out, err = self.run_program([paths.tool(), "report", *words])
-        self.assertEqual((got, err), (status, said))
-        text = out.decode()
-        for line in text.split("\n"):
-            if " " in line.strip():
-                self.assertLessEqual(len(line), 80, line)
-        self.assertNotRegex(text, r"[\x00-\x09\x0b-\x1f\x7f]")
-        got, out, err = self.run_program([paths.tool(), "report", "--json", *words])
-        self.assertEqual((got, err), (status, said))
-        return json.loads(out), text
-
-    def live(self, name="log.json", program=LIFE, **settings):
-        """The log of a program that has run."""
-        os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
-        settings.setdefault("LOG", self.path(name))
-        status, _, err = self.run_program(
-            [paths.PYTHON, "-c", program], shimmed(FORMAT="json", **settings))
-        self.assertEqual((status, err), (0, b""))
-        return self.path(name)
-
-    def lines(self, path):
-        with open(path, encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
-
-    def write(self, name, lines):
-        os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
-        with open(self.path(name), "wb") as file:
-            file.write(b"".join(line if isinstance(line, bytes) else
-                                json.dumps(line).encode() + b"\n" for line in lines))
-        return self.path(name)
-
-    def figures(self, report):
-        """As counted() has them."""
-        calls = collections.Counter()
-        for row in report["calls"]:
-            calls[row["call"], row.get("by"), row.get("error")] += row["count"]
-        found = collections.Counter({key: value["count"] for key, value in report["wrong"].items()
-                                     if key != "queue_reset"})
-        ways = collections.Counter()
-        for row in report["connections"]["paths"]:
-            ways["->".join(row["states"])] += row["count"]
-        return calls, +found, ways
-
-    def event(self, number=1, call="socket", **keys):
-        event = {"v": 1, "time": "2026-11-24T17:02:11.%06dZ" % number, "pid": 1, "tid": 1,
-                 "prog": "server", "seq": number, "call": call}
-        event.update(keys)
-        return event
-
+from harness.case import environment, timeout, wait_until
+from harness.reports import ReportCase, counted
 
 class Figures(ReportCase):
     """What is counted."""
@@ -309,6 +185,52 @@ class Files(ReportCase):
         self.assertEqual(self.figures(report[0]), counted(events))
         self.assertEqual(report[0]["connections"], self.report(path)[0]["connections"])
 
+    def test_lines_out_of_order(self):
+        """As far as a window reaches; what comes later is counted, and is where it is."""
+        events = [dict(event, time="2026-11-24T17:02:11.%06dZ" % number)
+                  for number, event in enumerate(self.lines(self.live(REPORT=1)))]
+        same = self.report(self.write("log.json", events))
+        random.Random(1).shuffle(events)
+        told, text = self.report(self.write("log.json", events))
+        self.assertEqual((told, text), same)
+        self.assertEqual(told["left_out"]["late_lines"], 0)
+        lines = [self.event(n) for n in range(5000)]
+        for place, late in ((4000, 0), (4999, 1)):
+            moved = lines[1:place + 1] + lines[:1] + lines[place + 1:]
+            told, text = self.report(self.write("moved.json", moved))
+            self.assertEqual((told["events"], told["left_out"]["late_lines"]), (5000, late))
+            self.assertEqual(late, text.count("1 lines more than a second"))
+        lines = [self.event(n * 100000 % 1000000, time="2026-11-24T17:02:%02d.%d00000Z" %
+                            (n // 10, n % 10)) for n in range(40)]
+        for place, late in ((8, 0), (14, 1)):
+            moved = lines[1:place + 1] + lines[:1] + lines[place + 1:]
+            told = self.report(self.write("moved.json", moved))[0]
+            self.assertEqual(told["left_out"]["late_lines"], late, place)
+
+    @timeout(60)
+    def test_ten_thousand_files(self):
+        """Rotated ones, of which few can be open at a time: as one that holds all."""
+        lines, at = [], 0
+        for number in range(1, 5001):
+            port = number % 50000 + 1
+            for sock, call, local, peer in ((2 * number, "connect", port, 1),
+                                            (2 * number + 1, "accept", 1, port)):
+                lines.append(self.event(at % 1000000, call, fd=3, ret=4, sock=sock,
+                                        time="2026-11-24T17:%02d:%02d.000000Z" %
+                                        (at // 60 % 60, at % 60), local="127.0.0.1:%d" % local,
+                                        peer="127.0.0.1:%d" % peer, state="ESTABLISHED"))
+            at += number % 3 == 0
+        names = [self.write("all/%05d.json" % number, [line])
+                 for number, line in enumerate(lines)]
+        self.assertEqual(len(names), 10000)
+        status, out, err = self.run_program(
+            ["sh", "-c", 'cd "$1" && ulimit -n 128 && exec "$0" report --json *',
+             paths.tool(), os.path.dirname(names[0])])
+        self.assertEqual((status, err), (0, b""))
+        told, one = json.loads(out), self.report(self.write("one.json", lines))[0]
+        self.assertEqual(told["connections"], one["connections"])
+        self.assertEqual(told["connections"]["joined"], 10000)
+
     def test_what_is_no_event(self):
         path = self.live()
         with open(path, "rb") as file:
@@ -401,6 +323,29 @@ class Hostile(ReportCase):
             self.assertNotIn("\nFAKE", text)
             self.assertRegex(text, r"\n          1  .*: bind 0\.0\.0\.0:80 EADDRINUSE\n")
 
+    def test_counts_that_no_machine_has_counted(self):
+        """Their sums stop at the end of the numbers, instead of beginning anew."""
+        most = 2 ** 64 - 1
+        path = self.write("most.json", [
+            self.event(n, "listen", fd=3, ret=-1, error="EADDRINUSE", local="0.0.0.0:80",
+                       repeated={"times": most, "over_ms": 18446744073708})
+            for n in range(3)])
+        report, text = self.report(path)
+        self.assertEqual(report["all_calls"], most)
+        self.assertEqual(report["wrong"]["failed_binds"]["rows"][0]["count"], most)
+        self.assertEqual(report["wrong"]["storms"]["count"], most)
+        self.assertIn("failed binds: 18,446,744,073,709,551,615", text)
+
+    def test_a_host_with_a_long_name(self):
+        """The text says how it begins and ends, and what stands behind it; --json has it whole."""
+        name = "h" * 700 + "\x01" * 100 + "end"
+        path = self.write("one.json", [
+            self.event(1, "bind", fd=3, ret=-1, error="EADDRINUSE", local="0.0.0.0:80")])
+        report, text = self.report("--host=%s=%s" % (name, path), path)
+        self.assertIn(name, [row["host"] for row in report["wrong"]["failed_binds"]["rows"]])
+        self.assertRegex(" ".join(text.split()),
+                         r"server@h{18}\.\.\.\?{15}end: bind 0\.0\.0\.0:80 EADDRINUSE")
+
     def test_tables_are_bounded(self):
         """More programs, listeners and findings than there is room for: counted, and told."""
         lines = []
@@ -456,6 +401,8 @@ class Narrowed(ReportCase):
     def test_wrong_usage(self):
         for words in ([], ["--since=yesterday", "f"], ["--port=0", "f"], ["--port=x", "f"],
                       ["--state=OPEN", "f"], ["--program=", "f"], ["--host=a", "f"],
+                      ["--html=", "f"], ["--trace"], ["--html=-", "--trace=-", "f"],
+                      ["--json", "--diagram=-", "f"], ["--html", "f"],
                       ["--host==f"], ["--nosuch", "f"], ["--json=1", "f"], ["--since"]):
             status, out, err = self.run_program([paths.tool(), "report", *words])
             self.assertEqual((status, out, err.count(b"\n")), (2, b"", 1), words)

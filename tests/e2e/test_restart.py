@@ -1,8 +1,8 @@
+# SPDX-License-Identifier: MIT
 """The main job: a server that crashed with clients connected starts again at once."""
 
 import os
 import re
-import socket
 
 from harness import paths
 from harness.case import Case, environment, listening_port, read_line, shimmed, timeout, \
@@ -50,15 +50,6 @@ class Restart(Case):
         if not os.access(server, os.X_OK):
             self.skipTest("the demo server is not built")
         return [server, str(port)]
-
-    def crash(self, process, port):
-        """A client connects, is served, and then the server dies of kill -9."""
-        with socket.create_connection(("127.0.0.1", port), 10) as client:
-            client.sendall(b"hello")
-            self.assertEqual(client.recv(100), b"hello")
-            process.kill()
-            process.wait()
-            self.assertEqual(client.recv(100), b"")
 
     def refused(self, command, env=None):
         """The command fails, and says that the address is in use."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A setuid program that has the library: what its caller set in the environment is not heeded.
 
 ld.so itself drops LD_PRELOAD there, so the program is linked against the library, as one whose

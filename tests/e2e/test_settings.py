@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The settings: each value, each wrong value, and the programs that they name."""
 
 import os
@@ -279,8 +280,7 @@ class Wrong(Settings):
                            ("unix:" + self.path("dead"), "a socket that nobody reads"),
                            ("unix:" + self.path("plain"), "no socket"),
                            ("unix:" + self.path("systemd/journal.x/socket"),
-                            "systemd's own protocol is spoken there; dev-log in the same folder "
-                            "takes lines")):
+                            "systemd's own protocol is spoken there: TCPSHIM_LOG=journal")):
             self.assertEqual(self.complaint(LOG=value), "libreuse: TCPSHIM_LOG=%s can't be opened "
                                                         "(%s); nothing is logged" % (value, why))
         self.assertEqual(sorted(os.walk(self.folder)), before)
@@ -480,6 +480,15 @@ class Inherited(Settings):
         self.assertEqual((out.count(b"/no/such"), lines), (2, []))
         out, lines = self.told(self.CHILDREN, REUSE="maybe", SKIP="sh,dash,bash")
         self.assertEqual((out, len(lines)), (b"\n", 1))
+
+    def test_a_parent_whose_own_log_is_open_has_told_nothing(self):
+        """Where each has another path, and where it is another one's since."""
+        for log, script in (("%s/%%n.json", "mkdir true.json"),
+                            ("ring:%s/%%n.ring:1M", "mkdir true.ring"),
+                            ("%s/all.json", "rm all.json; mkdir all.json")):
+            out, lines = self.told("%s; %s" % (script, self.CHILDREN), LOG=log % self.folder,
+                                   SKIP="rm,mkdir")
+            self.assertEqual((out.count(b"can't be opened (a folder)"), lines), (2, []), (log, out))
 
     @needs_root
     def test_a_parent_that_can_not_be_looked_at_has_told_nothing(self):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """TCPSHIM_STACK: where in the program an event happened, and that asking changes nothing.
 
 The frames are held against addr2line. What libunwind must not do to the program (its pipe,

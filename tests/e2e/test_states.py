@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The resulting state: what the kernel says of a socket when the call has returned.
 
 Two programs under the shim, or one that holds both ends; the test asks the kernel itself

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Text on a terminal: looked at through one, at the width that it has."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """tcpshim and its subcommand run: what the program gets, what the user is told."""
 
 import os
@@ -8,9 +9,8 @@ import signal
 import socket
 
 from harness import paths
-from harness.case import environment, needs_root, read_line, timeout
+from harness.case import environment, needs_root, read_line
 from harness.tool import ToolCase
-from harness.trees import Trees
 
 STATIC = "int main(void) { return 5; }"
 DESCRIPTORS = "import os; print(sorted(map(int, os.listdir('/proc/self/fd'))))"
@@ -22,7 +22,8 @@ OPTIONS = {
     "skip": ("TCPSHIM_SKIP", "sh"), "stack": ("TCPSHIM_STACK", "0"),
     "report": ("TCPSHIM_REPORT", "0"), "color": ("TCPSHIM_COLOR", "never"),
 }
-
+# What makes a gate of run: test_gate.py.
+GATE = {"fail-on", "grace", "suppressions", "junit", "annotate"}
 
 with open(os.path.join(paths.ROOT, "cli", "subcommands.def")) as rows:
     SUBCOMMANDS = re.findall(r"^SUBCOMMAND\((\w+),", rows.read(), re.M)
@@ -44,8 +45,9 @@ class Frame(ToolCase):
 
     def test_help_tells_every_option(self):
         out = self.tcpshim("run", "--help")[1].decode()
-        told = re.findall(r"^  (?:-\w, )?--([a-z]+)", out, re.M)
-        self.assertEqual(set(told), set(OPTIONS) | {"json", "help", "version"})
+        told = re.findall(r"^  (?:-\w, )?--([a-z-]+)", out, re.M)
+        self.assertEqual(set(told), set(OPTIONS) | GATE | {"json", "help", "version", "supervise",
+                                                                  "no-supervise"})
         for variable, _ in OPTIONS.values():
             self.assertIn("(%s)" % variable, out)
 
@@ -64,6 +66,15 @@ class Frame(ToolCase):
         self.usage("no\nsuch\x1b[1m", names=["no?such"])
         self.usage("help", "nosuch", names=["nosuch is no subcommand"])
         self.usage("help", "--nosuch", names=["--nosuch is no option"])
+
+    def test_a_slip_names_what_was_probably_meant(self):
+        for slip, meant in (("rnu", "run"), ("Report", "report"), ("desable", "disable"),
+                            ("repo", "report"), ("hlep", "help")):
+            for words in ([slip], ["help", slip]):
+                self.usage(*words, names=["%s is no subcommand: %s was probably meant"
+                                          % (slip, meant)])
+        for word in ("nosuch", "r", "--rnu"):
+            self.assertNotIn(b"meant", self.tcpshim(word)[2])
 
     def test_a_program_in_the_place_of_a_subcommand(self):
         for word in ("true", "./tcpshim", self.tool):
@@ -439,117 +450,3 @@ class Rescue(ToolCase):
             self.crash("--reuse=off")
         self.assertEqual([event["error"] for event in self.log("log.json").read()
                           if event["call"] == "bind" and event["ret"]], ["EADDRINUSE"])
-
-
-class Install(ToolCase):
-    """make install, and make uninstall."""
-
-    def make(self, goal):
-        env = environment()
-        for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"):
-            env.pop(name, None)
-        return self.run_program(
-            ["make", "-s", "--no-print-directory", goal, "PREFIX=/usr", "DESTDIR=" + self.folder,
-             "VARIANT=" + os.path.basename(paths.OUT)], env, cwd=paths.ROOT)
-
-    def installed(self):
-        found = {}
-        for folder, _, names in os.walk(self.folder):
-            for name in names:
-                path = os.path.join(folder, name)
-                if "/usr/" in path:
-                    found[os.path.relpath(path, self.folder)] = os.stat(path).st_mode & 0o777
-        return found
-
-    def test_install_and_uninstall(self):
-        if not paths.find("make"):
-            self.skipTest("no make")
-        self.assertEqual(self.make("install")[0], 0)
-        self.assertEqual(self.installed(), {
-            "usr/bin/tcpshim": 0o755, "usr/lib/libreuse.so": 0o644,
-            "usr/share/man/man1/tcpshim.1": 0o644, "usr/share/man/man8/libreuse.so.8": 0o644})
-        self.assertEqual(self.seen(tool=self.path("usr/bin/tcpshim")),
-                         {"LD_PRELOAD": os.path.realpath(self.path("usr/lib/libreuse.so"))})
-        self.assertEqual(self.make("install")[0], 0, "over what is there")
-        self.assertEqual(self.make("uninstall")[0], 0)
-        self.assertEqual(self.installed(), {})
-
-
-MADE = ("libreuse.so", "tcpshim", "server")
-
-
-class Make(Trees, ToolCase):
-    """What packagers and builders of packages expect of a Makefile."""
-
-    def files(self, folder):
-        return sorted(os.path.join(where, name) for where, _, names in os.walk(folder)
-                      for name in names)
-
-    def content(self, *names):
-        with open(os.path.join(*names), "rb") as file:
-            return file.read()
-
-    @timeout(600)
-    def test_the_same_from_any_folder_and_into_any(self):
-        """With all that debuggers want to know. And it is installed from there."""
-        one, another = self.tree("one"), self.tree("and", "another")
-        before = self.files(another)
-        for compiler in filter(paths.find, ("gcc", "clang")):
-            into = self.path("into-" + compiler)
-            words = ("CC=" + compiler, "CFLAGS=-O0 -g", "PREFIX=" + into + "/prefix",
-                     "LIBDIR=" + self.path("lib"))
-            os.mkdir(into)
-            self.make(one, *words)
-            self.make(into, "-f", os.path.join(another, "Makefile"), *words)
-            for name in MADE:
-                content = self.content(one, name)
-                self.assertIn(b".debug_info", content)
-                self.assertTrue(content == self.content(into, name),
-                                "%s of %s differs" % (name, compiler))
-                if name != "tcpshim":    # which knows where to look for the library
-                    self.assertNotIn(self.folder.encode(), content)
-            self.make(into, "-f", os.path.join(another, "Makefile"), "install", *words)
-            self.assertEqual(self.seen(tool=into + "/prefix/bin/tcpshim"),
-                             {"LD_PRELOAD": self.path("lib/libreuse.so")})
-        self.assertEqual(self.files(another), before)
-
-    def test_names_of_folders_are_meant_from_where_it_is_called(self):
-        """Those of what is made, and of what is installed below."""
-        tree, here = self.tree("one"), self.path("here")
-        before = self.files(tree)
-        os.mkdir(here)
-        words = ("-f", os.path.join(tree, "Makefile"), "O=made", "DESTDIR=below", "PREFIX=/usr",
-                 "CFLAGS=-O0")
-        self.make(here, *words)
-        self.make(here, "install", *words)
-        self.assertEqual([name for name in MADE if name not in os.listdir(here + "/made")], [])
-        self.assertEqual(os.listdir(here + "/below/usr/bin"), ["tcpshim"])
-        self.assertEqual((sorted(os.listdir(here)), self.files(tree)), (["below", "made"], before))
-
-    def test_flags(self):
-        """Of who makes it: each compiler's line has them, behind ours where they could differ."""
-        said = self.make(self.tree("one"), "-n", "V=1", "CC=compile", "CPPFLAGS=-DFIRST",
-                         "CFLAGS=-DSECOND", "LDFLAGS=-Wl,-third")
-        lines = [line.split() for line in said.replace("\\\n", " ").split("\n")
-                 if line.startswith("compile ")]
-        self.assertGreater(len(lines), 50)
-        for line in lines:
-            if "-shared" not in line:
-                self.assertLess(line.index("-DFIRST"), line.index("-DSECOND"))
-            self.assertIn("-DSECOND", line)
-            if "-c" not in line:
-                self.assertIn("-Wl,-third", line)
-
-    @timeout(600)
-    def test_flags_of_distributions(self):
-        """No warning; and what checks on their behalf, and aborts, stays out of the library."""
-        if not paths.find("gcc"):
-            self.skipTest("no gcc")
-        one = self.tree("one")
-        for flags in (("CPPFLAGS=-D_FORTIFY_SOURCE=2", "CFLAGS=-O1 -fstack-protector-strong"),
-                      ("CFLAGS=-O1 -flto=auto -Wp,-D_FORTIFY_SOURCE=2 -fcf-protection",)):
-            self.make(one, "clean")
-            self.make(one, "CC=gcc", "libreuse.so", *flags)
-            content = self.content(one, "libreuse.so")
-            for name in (b"_chk\0", b"__stack_chk_fail\0"):
-                self.assertNotIn(name, content, flags)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * any_event.h - an event of any bytes. Only what has no meaning for anybody is brought into its
  * range (numbers of enums, bools), as no hook could make it.
@@ -125,12 +126,20 @@ static inline void be_more(struct event *ev)
 		ev->more.holders.state = STATE_TIME_WAIT;
 }
 
+static inline void be_view(struct sock_view *view)
+{
+	view->has_timer &= view->state != STATE_UNKNOWN;
+}
+
 static inline void be_event(struct event *ev)
 {
 	be_part(ev, PART_EVENT);
 	be_part(ev, PART_FIGURES);
 	ev->has_args &= call_args((enum call_id)ev->call) != PART_NOTHING;
 	be_more(ev);
+	be_view(&ev->sock);
+	if (ev->has_closed)
+		be_view(&ev->more.closed.sock);
 }
 
 /* The one frame. The tables are emptied before they can be full of what readers enter. */

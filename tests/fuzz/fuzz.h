@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * fuzz.h - what the fuzz targets share. Each target is a function that takes any bytes, and
  * ends the process where what must hold does not.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * fuzz_diag_parse.c - answers of sock_diag, as any bytes: no byte outside is read, what is seen
  * has a state, and a walk ends.

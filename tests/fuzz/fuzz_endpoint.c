@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * fuzz_endpoint.c - any bytes as a sockaddr: what is told of it is the same address as libc's
  * reading of the text.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * fuzz_event_json.c - any bytes as a line of a log: what is taken for an event is one that a
  * program can have made. What is shown of it, read once more, is the same.
@@ -6,7 +7,7 @@
  * each key is met; what follows the event is put into it somewhere.
  */
 #include "any_event.h"
-#include "event_json.h"
+#include "events/event_json.h"
 #include "json_check.h"
 #include "log/render.h"
 

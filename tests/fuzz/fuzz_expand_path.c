@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * fuzz_expand_path.c - any path with its %p, %n and %%, into a room of any size. The first byte
  * is the size, the next 15 are the program's name.
@@ -25,7 +26,7 @@ static void expand(const char *path, const char *prog, size_t size)
 	int len;
 
 	HOLDS(room);
-	len = expand_path(room, size, &set, prog);
+	len = expand_path(room, size, &set, prog, 1);
 	HOLDS(len < (int)size);
 	if (len >= 0)
 		HOLDS(room[len] == '\0' && strlen(room) == (size_t)len);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * fuzz_out.c - any bytes as text, into a room of any size: a JSON string stays one, plain text
  * is UTF-8 (as libc reads it) without a character that moves a terminal's cursor, and nothing

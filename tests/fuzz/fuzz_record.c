@@ -1,13 +1,14 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * fuzz_record.c - any event as the flight recorder keeps it: a whole record, and the event that is
  * read from it is shown as the first would have been.
  */
 #include "any_event.h"
+#include "events/records.h"
 #include "facts/description.h"
 #include "facts/frames.h"
 #include "log/record.h"
 #include "log/render.h"
-#include "records.h"
 
 enum { LONGEST = 4096 };
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * fuzz_records.c - any bytes as a part of a flight recorder's file: nothing outside is read, and
  * what is taken for an event is one valid line of JSON.
@@ -6,11 +7,11 @@
  * record begins at each multiple of 16 after it.
  */
 #include "any_event.h"
+#include "events/records.h"
 #include "facts/description.h"
 #include "facts/ring_file.h"
 #include "json_check.h"
 #include "log/render.h"
-#include "records.h"
 
 enum { LONGEST = 4096, HELP_SUM = 1, HELP_SIZE = 2, HELP_EVENT = 4 };
 

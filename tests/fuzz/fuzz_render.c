@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * fuzz_render.c - any event, as JSON and as text: JSON is one valid line of at most 4096 bytes,
  * text has no control character but its newlines.

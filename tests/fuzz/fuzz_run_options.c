@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * fuzz_run_options.c - any words as the command line of tcpshim run: the options are understood
  * and lead to a command, or there is a line about what is wrong. A line break ends a word.

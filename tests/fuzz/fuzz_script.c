@@ -1,10 +1,11 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * fuzz_script.c - any bytes as a script: its first line, and the lines of its text that matter.
  */
-#include "script.h"
+#include "program/script.h"
 
+#include "check/wrapper.h"
 #include "fuzz.h"
-#include "wrapper.h"
 
 static unsigned int lines_in(const uint8_t *data, size_t size)
 {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * fuzz_settings.c - any text as the value of any setting: it is understood, or it changes
  * nothing. The first byte says which setting.

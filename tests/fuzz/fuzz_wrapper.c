@@ -1,9 +1,10 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * fuzz_wrapper.c - any words as the command line of a program that starts another one: the
  * command is found among them, or none is. A line break ends a word; the first word is the
  * wrapper's name.
  */
-#include "wrapper.h"
+#include "check/wrapper.h"
 
 #include "fuzz.h"
 
@@ -50,6 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *words[WORDS + 1], **command;
 	const struct wrapper *wrapper;
+	enum shell_reads reads;
 	int count = split(words, data, size);
 	bool clears;
 
@@ -57,7 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	command = wrapper ? wrapper_command(wrapper, words, &clears) : NULL;
 	HOLDS(!command || (command > words && command < words + count));
 	check_env(words);
-	wrapper_text(words);
+	command = wrapper_shell(words, &reads);
+	HOLDS(!command || (command > words && command < words + count));
 	while (count)
 		free(words[--count]);
 	return 0;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * json_check.h - is this text one JSON value (RFC 8259), in valid UTF-8? Written apart from what
  * it judges.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What load balancers do with a program of the kernel's (BPF): another address for a service.
 
 A cgroup of its own, in which a connect to the service's address goes to a server of another one,

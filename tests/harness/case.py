@@ -1,5 +1,7 @@
+# SPDX-License-Identifier: MIT
 """A test: its own folder, the programs it starts, the log they write."""
 
+import contextlib
 import fcntl
 import functools
 import json
@@ -19,6 +21,7 @@ import unittest
 
 from harness import contract, kernel, paths
 from harness.events import DatagramLog, Log, PATIENCE, RingLog, Timeout, brief, wait_until
+from harness.followed import OTHERWISE
 
 with open(os.path.join(paths.ROOT, "include", "reuse", "settings.def")) as _rows:
     SETTINGS = re.findall(r'^SETTING\("TCPSHIM_(\w+)"', _rows.read(), re.M)
@@ -70,10 +73,17 @@ def needs_mptcp(function):
     return run
 
 
+# Are programs that would be under the shim followed by tcpshim's supervisor instead?
+SUPERVISED = bool(os.environ.get("TESTS_SUPERVISED"))
+FOLLOWED = re.compile(rb"\Atcpshim run: .* runs under a supervisor .*\r?\n")
+OTHERS = ("LD_PRELOAD", "NO_COLOR", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "O")
+
+
 def environment(**settings):
-    """An environment without anything of the shim's but these settings."""
+    """An environment without anything of the shim's but these settings, nor of the make that runs
+    the tests."""
     env = {key: value for key, value in os.environ.items()
-           if not key.startswith("TCPSHIM_") and key not in ("LD_PRELOAD", "NO_COLOR")}
+           if not key.startswith("TCPSHIM_") and key not in OTHERS}
     env.setdefault("ASAN_OPTIONS", "detect_leaks=0")
     for key, value in settings.items():
         assert key in SETTINGS, key
@@ -85,7 +95,24 @@ def shimmed(**settings):
     """The environment of a program under the shim."""
     env = environment(**settings)
     env["LD_PRELOAD"] = paths.preload()
+    if paths.is_of_other_programs():
+        # Its children may be the system's: each dynamic linker finds its own by the bare name.
+        env["LD_PRELOAD"] = os.path.basename(paths.library())
+        env["LD_LIBRARY_PATH"] = "%s:%s" % (paths.OUT, paths.ROOT)
     return env
+
+
+def followed(command, env):
+    """The command and environment, such that it is followed where it would be under the shim."""
+    if not SUPERVISED or env.get("LD_PRELOAD") != paths.preload():
+        return command, env
+    env = {key: value for key, value in env.items() if key != "LD_PRELOAD"}
+    return [paths.tool(), "run", "--supervise", "--", *command], env
+
+
+def said(text):
+    """What a program said, without the line that says that it is followed."""
+    return FOLLOWED.sub(b"", text) if SUPERVISED else text
 
 
 class Case(unittest.TestCase):
@@ -95,6 +122,9 @@ class Case(unittest.TestCase):
     timeout = 30
 
     def setUp(self):
+        why = SUPERVISED and OTHERWISE.get(self.id().split("test_", 1)[1])
+        if why:
+            self.skipTest(why)
         self.folder = tempfile.mkdtemp(prefix="libreuse-test-")
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
         self._logs = []
@@ -102,6 +132,26 @@ class Case(unittest.TestCase):
         self._silent = []
         if not os.access(paths.library(), os.R_OK):
             self.skipTest("%s is not built" % os.path.relpath(paths.library(), paths.ROOT))
+
+    @contextlib.contextmanager
+    def subTest(self, msg=None, **params):
+        """As unittest's, but the first that fails ends the test; it says which it was."""
+        try:
+            yield
+        except unittest.SkipTest:
+            raise
+        except Exception:
+            print("in", msg or "", params or "")
+            raise
+
+    def crash(self, process, port):
+        """A client of the demo server connects, is served, and then that dies of kill -9."""
+        with socket.create_connection(("127.0.0.1", port), 10) as client:
+            client.sendall(b"hello")
+            self.assertEqual(client.recv(100), b"hello")
+            process.kill()
+            process.wait()
+            self.assertEqual(client.recv(100), b"")
 
     def path(self, name):
         """A file in the folder of this test."""
@@ -157,14 +207,15 @@ class Case(unittest.TestCase):
         Its standard error goes to a file unless told otherwise: process.error() reads it.
         """
         kept = self.fresh("stderr")
+        command, env = followed(command, env or environment())
         how.setdefault("stdin", subprocess.DEVNULL)
         how.setdefault("stdout", subprocess.PIPE)
         if "stderr" not in how:
             with open(kept, "wb") as file:
-                process = subprocess.Popen(command, env=env or environment(), stderr=file, **how)
+                process = subprocess.Popen(command, env=env, stderr=file, **how)
         else:
-            process = subprocess.Popen(command, env=env or environment(), **how)
-        process.error = lambda: _content(kept)
+            process = subprocess.Popen(command, env=env, **how)
+        process.error = lambda: said(_content(kept))
         self.addCleanup(_end, process)
         return process
 
@@ -175,7 +226,7 @@ class Case(unittest.TestCase):
             out, err = process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             raise Timeout("%s did not end" % (command,)) from None
-        return process.returncode, out, err
+        return process.returncode, out, said(err)
 
     def run_on_terminal(self, command, env, width=None):
         """Run a program to its good end: what it wrote to its standard error, a terminal."""
@@ -192,7 +243,7 @@ class Case(unittest.TestCase):
                 break
         os.close(main)
         self.assertEqual(process.wait(), 0)
-        return text
+        return said(text)
 
     def puppet(self, log=None, env=None, plain=False, silent=True, executable=paths.PYTHON,
                wrapper=(), **settings):

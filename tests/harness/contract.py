@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The contract of the JSON lines, checked for every line of every test.
 
 Whatever breaks it raises Breach, with the line.

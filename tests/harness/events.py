@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Reading the shim's log while programs write it."""
 
 import mmap

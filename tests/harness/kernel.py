@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The kernel's own view, asked without the shim: sock_diag, namespaces, free ports."""
 
 import ctypes
@@ -5,6 +6,7 @@ import errno
 import fcntl
 import os
 import random
+import re
 import socket
 import struct
 import unittest
@@ -31,6 +33,11 @@ STATE = {1: "ESTABLISHED", 2: "SYN_SENT", 3: "SYN_RCVD", 4: "FIN_WAIT_1", 5: "FI
 assert set(STATE.values()) == set(contract.STATES)
 
 Found = namedtuple("Found", "family state timer expires local peer device cookie uid inode")
+
+
+def version():
+    """The running kernel's: (6, 12)."""
+    return tuple(map(int, re.match(r"(\d+)\.(\d+)", os.uname().release).groups()))
 
 
 def diag(protocol=socket.IPPROTO_TCP, families=(socket.AF_INET, socket.AF_INET6)):
@@ -144,6 +151,21 @@ def root_is_mounted():
 
 def mount(where, kind, options=""):
     """A disk in memory (tmpfs, ramfs), in a mount namespace of this process."""
+    own_mounts()
+    check(LIBC.mount(b"none", os.fsencode(where), kind.encode(), 0, options.encode()),
+          "mount " + kind)
+
+
+def read_only(where):
+    """A folder to which nobody can write, in a mount namespace of this process."""
+    own_mounts()
+    ms_rdonly, ms_remount, ms_bind = 1, 32, 4096
+    where = os.fsencode(where)
+    check(LIBC.mount(where, where, None, ms_bind, None), "mount --bind")
+    check(LIBC.mount(b"none", where, None, ms_bind | ms_remount | ms_rdonly, None), "mount -o ro")
+
+
+def own_mounts():
     unshare(CLONE_NEWNS)
     ms_rec, ms_private = 0x4000, 1 << 18
     try:
@@ -153,8 +175,6 @@ def mount(where, kind, options=""):
         if error.errno != errno.EINVAL:
             raise
         raise unittest.SkipTest("the root folder is no mount point") from None
-    check(LIBC.mount(b"none", os.fsencode(where), kind.encode(), 0, options.encode()),
-          "mount " + kind)
 
 
 def fill(folder):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Tests that run a program under the shim and strace, and hold the one against the other."""
 
 import os

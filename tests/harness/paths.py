@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Where things lie: the tree, the build to test, the programs it is tested with."""
 
 import os
@@ -40,6 +41,23 @@ def find(name, *extra):
         if os.access(candidate, os.X_OK):
             return candidate
     return None
+
+
+def machine(path):
+    """The word size and the machine that a program or library is made for, as its head says."""
+    with open(path, "rb") as file:
+        head = file.read(20)
+    return head[4], head[18]
+
+
+def has_stacks():
+    """Is the library of a machine on which stacks can be told?"""
+    return machine(library()) == (2, 62)    # 64 bits; x86-64
+
+
+def is_of_other_programs():
+    """Is the library made for others than those of the system, /bin/sh for one?"""
+    return machine(library()) != machine(PYTHON)
 
 
 def preload():

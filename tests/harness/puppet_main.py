@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The puppet: a Python that does what the test tells it, one statement at a time.
 
 It runs under the shim, so everything it calls goes through libc's names. It is told over

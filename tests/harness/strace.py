@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """strace as the oracle: what calls a program made on TCP sockets, by the kernel's account.
 
 `strace -f -yy` writes one file in the order of the calls, every descriptor decorated with
@@ -317,23 +318,29 @@ class Trace:
                 self._note(tid, process, "close", fd, 0, None, text)
 
 
-def _births(lines):
-    """Which thread made which, and how: {child: (parent, flags)}."""
-    births = {}
+def whole(lines):
+    """The calls of (tid, text) in the order of their ends, each in one piece."""
     begun = {}
     for tid, text in lines:
         resumed = RESUMED.match(text)
         if resumed:
-            text = begun.pop(tid, "") + resumed.group(2)
+            text = begun.pop(tid, resumed.group(1) + "(") + resumed.group(2)
         elif text.endswith("<unfinished ...>"):
             begun[tid] = text[:-len(" <unfinished ...>")]
             continue
-        whole = WHOLE.match(text)
-        if whole and whole.group(1) in ("clone", "clone3", "fork", "vfork"):
-            child = whole.group(3)
+        yield tid, text
+
+
+def _births(lines):
+    """Which thread made which, and how: {child: (parent, flags)}."""
+    births = {}
+    for tid, text in whole(lines):
+        call = WHOLE.match(text)
+        if call and call.group(1) in ("clone", "clone3", "fork", "vfork"):
+            child = call.group(3)
             if child != "?" and int(child, 0) > 0:
-                flags = re.findall(r"CLONE_\w+", whole.group(2))
-                if whole.group(1) == "vfork":
+                flags = re.findall(r"CLONE_\w+", call.group(2))
+                if call.group(1) == "vfork":
                     flags = ["CLONE_VM", "CLONE_VFORK"]
                 births[int(child)] = (int(tid), set(flags))
     return births

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Copies of the sources, in which make is called as somebody else would call it."""
 
 import os
@@ -6,7 +7,7 @@ import shutil
 from harness import paths
 from harness.case import environment
 
-SOURCES = ("Makefile", "cli", "demo", "docs", "include", "shim")
+SOURCES = ("Makefile", "cli", "demo", "dist", "docs", "include", "shim")
 
 
 class Trees:

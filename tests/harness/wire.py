@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The other end of the wire: a peer that sends and expects exact TCP segments.
 
 A network namespace of the test's own has one device beside loopback, a TUN, whose far end is
@@ -169,12 +170,12 @@ class Peer:
         if "seq" not in fields:
             self.seq += len(data) + ("S" in flags) + ("F" in flags)
 
-    def expect(self, flags, data=b"", back=0):
+    def expect(self, flags, data=b"", back=0, apart=False):
         """The next segment has these flags (PSH aside) and these bytes, and is in its turn.
 
-        A probe of the kernel's (keepalive, zero window) has the number one `back`. What was
-        heard before and comes again, and an acknowledgement where something else is expected,
-        are passed over.
+        A probe of the kernel's (keepalive, zero window) has the number one `back`. A FIN may be
+        `apart`, in a segment of its own behind the bytes. What was heard before and comes again,
+        and an acknowledgement where something else is expected, are passed over.
         """
         end = time.monotonic() + PATIENCE
         while True:
@@ -192,6 +193,10 @@ class Peer:
             if takes and "S" not in got and _before(segment.seq + takes, self.ack + 1):
                 continue
             if "S" in got and self.begun == segment.seq and flags != got:
+                continue
+            if apart and (got, body) == ("A", data) and segment.seq == self.ack:
+                self.ack += len(body)
+                data = b""
                 continue
             if (got, body) != (flags, data):
                 raise AssertionError("expected %s %r, got %s" % (flags, data, packet.summary()))

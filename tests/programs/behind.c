@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Sockets that change behind the shim's back: closed and made by system call instructions of the
  * program's own. The numbers are used again; each call after that is about another socket.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Binds, to the port of argv[1], of numbers that have become other sockets by system call
  * instructions of the program's own: one of UDP, and then one of TCP, whose cookie it prints.

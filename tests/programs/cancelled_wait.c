@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A thread that is cancelled while its bind to the port of argv[1] waits: bind is
  * no cancellation point, so it must come back. A line on standard input says when

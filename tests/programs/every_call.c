@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Every call that the shim knows, on sockets and other things, after a mark that strace can see.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * filtered.h - to run a program under a seccomp filter, which is there before it begins.
  */

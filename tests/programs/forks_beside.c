@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Forks, while other threads do something of which the shim asks the kernel.
  *

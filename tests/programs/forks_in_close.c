@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A close that lingers (SO_LINGER) is interrupted by a signal whose handler forks: both
  * processes go on from there. Prints the pids of parent and child.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Calls that a signal interrupts, with handlers that make calls themselves.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A handler that leaves by siglongjmp, in the midst of calls that are refused.
  *

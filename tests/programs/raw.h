@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* raw.h - system calls by instructions of the program's own, which no library sees. */
 #ifndef RAW_H
 #define RAW_H
@@ -22,6 +23,11 @@ static inline long raw(long number, long a, long b, long c)
 
 	__asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory");
 	return x0;
+#elif defined(__i386__)
+	long ret;
+
+	__asm__ volatile("int $0x80" : "=a"(ret) : "a"(number), "b"(a), "c"(b), "d"(c) : "memory");
+	return ret;
 #else
 	(void)number, (void)a, (void)b, (void)c;
 	exit(77);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * refused - one failure again and again, and then the end of the process.
  *

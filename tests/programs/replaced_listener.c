@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * An accept whose number becomes another listener's, one of MPTCP, after the shim has looked at it
  * and before the kernel does. A filter holds the call up for the other thread, which exchanges
@@ -108,12 +109,18 @@ static void *supervise(void *unused)
 	return NULL;
 }
 
+#ifdef SYS_accept
+enum { ACCEPT = SYS_accept };
+#else
+enum { ACCEPT = SYS_socketcall }; /* by which libc makes it, and this thread nothing else */
+#endif
+
 /* Of this thread alone, and not known to the shim, which would step aside. */
 static void filter_accept(void)
 {
 	struct sock_filter steps[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_accept, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ACCEPT, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Binds to the port of argv[1] that are ended by signals, until one works: what each handler
  * was told, and how its bind ended, a line each. SIGUSR2 is blocked: is it pending in the

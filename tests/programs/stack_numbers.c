@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * stack_numbers ROUNDS - closes every descriptor and takes the numbers again, as daemons do,
  * and then looks whether anybody but itself uses them.

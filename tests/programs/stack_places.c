@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * stack_places WHERE - makes one TCP socket and closes it, at a place that the test knows:
  * it prints the line of the close. Each WHERE is a place where a walk is not easy. What it

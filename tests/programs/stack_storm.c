@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * stack_storm SECONDS - everything at once that a walk might meet: threads that call from
  * ever other depths, signals whose handlers call too and often jump away (siglongjmp), forks
@@ -131,6 +132,11 @@ int main(int argc, char **argv)
 	pthread_t threads[THREADS + 1];
 	const time_t end = time(NULL) + (argc == 2 ? atoi(argv[1]) : 1);
 
+	/*
+	 * The places that each stack begins with are known before the first fork: a child that is
+	 * forked while libunwind is at work learns no new ones (docs/LIMITS.md).
+	 */
+	from_depth(1);
 	sigaction(SIGALRM, &action, NULL);
 	for (long i = 0; i < THREADS; i++)
 		pthread_create(&threads[i], NULL, call_from_everywhere, (void *)i);

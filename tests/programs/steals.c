@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Closes every descriptor above 2 by system call instructions of its own, the shim's among them,
  * and puts its own file on all those numbers. Then it uses sockets. It prints how many descriptors

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A work, so many turns of it between two getpriority(), which nothing else calls. What comes
  * before them is that of the first turns.
@@ -7,7 +8,8 @@
  *	turns accepted TIMES	accept and close; its peer is made by system call instructions
  *	turns copied TIMES	dup and close of a pipe's end
  *
- * Prints how many milliseconds they took.
+ * With a third argument so many other sockets are open beside. Prints how many milliseconds the
+ * turns took.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -118,11 +120,13 @@ static long now_ms(void)
 int main(int argc, char **argv)
 {
 	const struct work *work = work_named(argc > 1 ? argv[1] : "");
-	const long times = argc > 2 ? atol(argv[2]) : 1;
+	const long times = argc > 2 ? atol(argv[2]) : 1, others = argc > 3 ? atol(argv[3]) : 0;
 	long began;
 
 	begin();
 	need(work->turn != turn_accepted || listen(fd, 8) == 0);
+	for (long i = 0; i < others; i++)
+		need(socket(AF_INET, SOCK_STREAM, 0) >= 0);
 	for (int i = 0; i < 3; i++)
 		work->turn();
 	began = now_ms();

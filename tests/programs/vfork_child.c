@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A vfork child runs in its parent's memory: what it does to its descriptors says nothing about
  * the parent's.

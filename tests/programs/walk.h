@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * walk.h - what the programs share that walk a call through its edge cases.
  *

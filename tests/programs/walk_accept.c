@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* accept() and accept4(): where the address goes, and every reason to fail. */
 #include <sys/resource.h>
 

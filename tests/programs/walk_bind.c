@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bind(): descriptors, lengths and addresses of every kind, right and wrong. */
 #include "walk.h"
 
@@ -22,9 +23,9 @@ static void wrong_descriptors(void)
 /* Every length, the bytes against the end of a page: the kernel reads what it needs alone. */
 static void lengths(void)
 {
-	static const long lens[] = {-1,	 0,   1,   2,	 3,	    4,	       7,	  8,
-				    9,	 12,  15,  16,	 17,	    24,	       28,	  64,
-				    127, 128, 129, 4096, INT32_MAX, INT32_MIN, 0xffffffff};
+	static const int64_t lens[] = {-1,  0,	 1,   2,    3,	       4,	  7,	     8,
+				       9,   12,	 15,  16,   17,	       24,	  28,	     64,
+				       127, 128, 129, 4096, INT32_MAX, INT32_MIN, 0xffffffff};
 	struct sockaddr_in addr = loopback(0);
 	char what[80];
 
@@ -32,7 +33,7 @@ static void lengths(void)
 		int fd = tcp();
 		const void *tail = tail_copy(&addr, sizeof(addr));
 
-		snprintf(what, sizeof(what), "bind, 16 bytes, length %ld", lens[i]);
+		snprintf(what, sizeof(what), "bind, 16 bytes, length %lld", (long long)lens[i]);
 		TELL_AS(what, bind(fd, as_addr(tail), (socklen_t)lens[i]));
 		close(fd);
 	}

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* close(), fclose(), close_range() and closefrom(): what is closed, what is not, and errno. */
 #include <linux/close_range.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* connect(): wrong descriptors, lengths, pointers and addresses, and connections of all kinds. */
 #include "walk.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Which numbers are open, as a program finds out: by fstat in each of its forms, by fcntl, by
  * poll, one number after the other. Under several limits of descriptors, each in a program that

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* dup(), dup2(), dup3() and fcntl(): copies of every kind of descriptor, onto every kind. */
 #include <sys/resource.h>
 
@@ -69,24 +70,24 @@ static void copies(void)
 
 static void by_fcntl(void)
 {
-	static const long leasts[] = {0,       3,	  150,	     -1,
-				      1 << 20, INT32_MAX, INT64_MAX, 0x100000000 + 160};
+	static const int64_t leasts[] = {0,	  3,	     150,	-1,
+					 1 << 20, INT32_MAX, INT64_MAX, 0x100000000 + 160};
 	int fd = tcp(), made;
 	struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
 	char what[80];
 
 	for (size_t i = 0; i < sizeof(leasts) / sizeof(*leasts); i++) {
-		snprintf(what, sizeof(what), "F_DUPFD %ld", leasts[i]);
+		snprintf(what, sizeof(what), "F_DUPFD %lld", (long long)leasts[i]);
 		errno = ERRNO_BEFORE;
-		made = fcntl(fd, F_DUPFD, leasts[i]);
+		made = fcntl(fd, F_DUPFD, (long)leasts[i]);
 		told(what, made, errno);
 		if (made >= 0) {
 			printf("  flags %d\n", fcntl(made, F_GETFD));
 			close(made);
 		}
-		snprintf(what, sizeof(what), "F_DUPFD_CLOEXEC %ld", leasts[i]);
+		snprintf(what, sizeof(what), "F_DUPFD_CLOEXEC %lld", (long long)leasts[i]);
 		errno = ERRNO_BEFORE;
-		made = fcntl(fd, F_DUPFD_CLOEXEC, leasts[i]);
+		made = fcntl(fd, F_DUPFD_CLOEXEC, (long)leasts[i]);
 		told(what, made, errno);
 		if (made >= 0) {
 			printf("  flags %d\n", fcntl(made, F_GETFD));

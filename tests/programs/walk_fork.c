@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* fork, vfork, exec: descriptors in children, and what stays with the parent. */
 #include <spawn.h>
 #include <sys/prctl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* listen() and shutdown(): on every kind of descriptor, in every state. */
 #include "walk.h"
 

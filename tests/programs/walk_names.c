@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The other names of the same calls, and the state in which main begins. */
 #include <dlfcn.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A program that locks itself in. Its filter ends it at any system call that it did not foresee,
  * and it did not foresee a library that asks the kernel questions of its own.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Calls that are interrupted, begun again, jumped out of, and made by the handlers themselves. */
 #include <setjmp.h>
 #include <sys/time.h>

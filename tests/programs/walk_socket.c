@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* socket(): families, kinds, protocols and flags, those that there are and those that are not. */
 #include <sys/resource.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* setsockopt() and getsockopt(): options, lengths and pointers, after strace's list. */
 #include <netinet/tcp.h>
 

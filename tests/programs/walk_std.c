@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Without the standard descriptors: sockets take the numbers 0, 1 and 2. What the peers of these
  * sockets receive is printed too: not one byte may come that this program did not send.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The same calls through libc's syscall(), and calls that have nothing to do with sockets. */
 #include <sys/syscall.h>
 #include <time.h>

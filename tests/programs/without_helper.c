@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Run a program that gets no more threads but libc's own: those without thread-local memory
  * of their own are refused.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Run a program that cannot ask the kernel about sockets: netlink sockets are not to be had.
  *

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """cpython_results.py OUT NAME…: run tests of CPython's own suite, by module or by id, and write to
 OUT, as JSON, what each came to. Nothing that needs a network beyond this machine is run.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """CPython's own tests of processes and of the network come to the same with a log as without.
 
 They look at what descriptors a process has, in several ways, under limits of their own; so each

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Real programs, each driven by a real client: what they answer, and how they end, is as without
 the shim.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """memcheck and helgrind find nothing in the shim: the demo server, a program that makes every call,
 and for helgrind a storm of 16 threads and a signal handler.
 """

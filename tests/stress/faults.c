@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A story of socket calls, of one thread, the same in each run. It prints what each call answered.
  * Whatever the kernel refuses to the shim meanwhile, the answers stay the same.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * recorder.c - processes that are killed while they write to the flight recorder.
  *

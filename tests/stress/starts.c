@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * starts.c - programs that start one after another beside others that are writing.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * storm.c - everything at once: threads that make, connect, accept, copy, shut down and close TCP
  * sockets, while a signal 1,000 times a second does the same to sockets of its own, threads are

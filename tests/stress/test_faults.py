@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Each system call that the shim makes fails, one at a time.
 
 strace refuses it, at each place in the library from which the program of faults.c comes to it. The

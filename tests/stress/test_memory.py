@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The shim's memory: the same after a million connections as after a thousand, and bounded by
 the highest descriptor, with each limit on descriptors.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The flight recorder under processes that are killed while they write to it, and under readers.
 
 tests/stress/recorder.c has 8 writers of 4 threads, kills each of them once a round, and tells

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Storms: threads, signals, forks, vforks and cancellations at once, on every kind of log.
 
 tests/stress/storm.c blows, counts its calls itself and says so at its end. It must come to that
@@ -9,6 +10,7 @@ second it makes (10,000).
 """
 
 import fcntl
+import glob
 import json
 import os
 import re
@@ -80,14 +82,33 @@ class Storm(Case):
     def command(self, alone=False):
         return [self.storm, str(SECONDS), str(CALLS)] + (["alone"] if alone else [])
 
+    def reporting(self, env):
+        """A sanitizer's reports go into files: the storm's own descriptors are in the storm."""
+        env = dict(env)
+        for name in ("ASAN_OPTIONS", "TSAN_OPTIONS"):
+            env[name] = "%s:log_path=%s" % (env.get(name, ""), self.path("sanitizer"))
+        return env
+
+    def reports(self):
+        """What sanitizers have said."""
+        text = ""
+        for name in glob.glob(self.path("sanitizer.*")):
+            with open(name, errors="replace") as file:
+                text += file.read()
+        return text
+
     def counts(self, process, out):
         """What the storm counted: {call: number}."""
+        reports = self.reports()
+        if reports:
+            self.fail(reports)
         self.assertEqual((process.returncode, process.error()), (0, b""), out)
         return {name: int(number) for name, number in re.findall(r"(?m)^(\w+) (\d+)$", out)}
 
     def blow(self, env, alone=False, over=lambda: None):
         """A whole storm; over is called when it has calmed down."""
-        process = self.start(self.command(alone), env, stdin=subprocess.PIPE, text=True)
+        process = self.start(self.command(alone), self.reporting(env), stdin=subprocess.PIPE,
+                             text=True)
         watchdog = threading.Timer(LIMIT, process.kill)
         watchdog.start()
         try:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * made.h - what several unit tests make: the question about a socket, an event that is recorded.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * record_diag.c - answers of this kernel's sock_diag, for test_diag_parse: makes
  * sockets on the loopback, asks about them, and writes each datagram of the answer

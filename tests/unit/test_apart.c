@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_apart.c - sys/apart: a helper with descriptors of its own. Each test in a child of
  * its own, as the module remembers what the kernel refused.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_attempt.c - observe/attempt: is the attempt that was noted of a number under way still? What
  * comes of it is told in tests/e2e/test_wire.py.
@@ -44,7 +45,7 @@ static void assert_under_way(int fd, bool under_way, bool had_port)
 {
 	struct attempt attempt;
 
-	attempt_before(fd, &attempt);
+	attempt_before(sock_here(fd), &attempt);
 	assert_int_equal(attempt.under_way, under_way);
 	assert_int_equal(attempt.had_port, had_port);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_callsite.c - facts/callsite: stacks and their numbers; facts/frames: places in
  * the code.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_conflict.c - observe/conflict: who keeps whom from a port. What the rule says
  * of two sockets is held against the kernel of this machine, by really binding.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_diag.c - observe/diag: the live kernel asked about sockets on the loopback.
  * Each test in a child of its own, as the module keeps sockets.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_diag_parse.c - observe/diag_parse: answers of sock_diag, as bytes. Those in
  * tests/data were recorded from a kernel 6.18 by record_diag.c.
@@ -513,6 +514,23 @@ static void silence(void **state)
 	}
 }
 
+/* A FIN is one of the bytes that the peer has not acknowledged. */
+static void unacked(void **state)
+{
+	static const uint32_t queued[] = {0, 1, 2, 3700001, UINT32_MAX};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(queued); i++) {
+		const struct inet_diag_msg msg = {
+			.idiag_family = AF_INET, .idiag_state = 4, .idiag_wqueue = queued[i]};
+		struct message message = message_of(SOCK_DIAG_BY_FAMILY, 0, &msg, sizeof(msg));
+		struct seen seen;
+
+		assert_int_equal(parse_message(&message, NLMSG_HDRLEN + sizeof(msg), &seen), 1);
+		assert_int_equal(seen.socks[0].unacked, queued[i] > 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -535,6 +553,7 @@ int main(void)
 		cmocka_unit_test(states_and_timers),
 		cmocka_unit_test(unaligned_end),
 		cmocka_unit_test(silence),
+		cmocka_unit_test(unacked),
 	};
 
 	return cmocka_run_group_tests_name("diag_parse", tests, make_room, NULL);

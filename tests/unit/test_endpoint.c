@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_endpoint.c - facts/endpoint: an address with its port.
  */

@@ -1,9 +1,10 @@
+/* SPDX-License-Identifier: MIT */
 /*
- * test_event_json.c - cli/event_json: a line of JSON as an event, whoever has written it; and what
- * it is read with (json, endpoint_parse, lines). What each row of calls.def and notes.def makes
- * comes back the same: test_shape.
+ * test_event_json.c - cli/events/event_json: a line of JSON as an event, whoever has written it;
+ * and what it is read with (json, endpoint_parse, lines). What each row of calls.def and notes.def
+ * makes comes back the same: test_shape.
  */
-#include "event_json.h"
+#include "events/event_json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,9 +12,9 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "endpoint_parse.h"
+#include "events/endpoint_parse.h"
+#include "events/lines.h"
 #include "facts/names.h"
-#include "lines.h"
 #include "log/render.h"
 #include "unit.h"
 
@@ -85,6 +86,57 @@ static void in_any_order(void **state)
 		  "\"time\":\"1970-01-01T00:00:00.000000Z\"} \r");
 }
 
+/* More keys than any line of ours has: none is missed, and none that is there twice. */
+static void among_many_keys(void **state)
+{
+	static char line[EVENT_LINE_MOST];
+	struct event ev;
+
+	(void)state;
+	for (unsigned int keys = 0; keys <= 300; keys += 20)
+		for (int twice = 0; twice < 2; twice++) {
+			struct out out = out_into(line, sizeof(line) - 1);
+
+			out_str(&out, HEAD);
+			for (unsigned int i = 0; i < keys; i++) {
+				out_str(&out, "\"key");
+				out_u64(&out, i);
+				out_str(&out, "\":[{\"fd\":1}],");
+			}
+			out_str(&out, twice ? "\"fd\":3,\"call\":\"close\",\"fd\":3}"
+					    : "\"call\":\"close\",\"fd\":3}");
+			assert_int_equal(read_as(line, out_len(&out), &ev),
+					 twice ? LINE_OTHER : LINE_EVENT);
+			assert_true(twice || (ev.has_fd && ev.fd == 3));
+		}
+}
+
+/* The seconds of the line before are not those of a line of another second. */
+static void one_second_after_the_other(void **state)
+{
+	static const char *const times[] = {
+		"2026-11-24T17:02:11.042390Z", "2026-11-24T17:02:11.999999Z",
+		"2026-11-24T17:02:12.000000Z", "2026-11-24T17:02:11.042390Z"};
+	static const uint64_t us[] = {1795539731042390, 1795539731999999, 1795539732000000,
+				      1795539731042390};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		char line[256];
+		struct event ev;
+		const int len = snprintf(line, sizeof(line),
+					 "{\"v\":1,\"time\":\"%s\",\"pid\":1,\"tid\":1,"
+					 "\"prog\":\"\",\"seq\":1,\"call\":\"close\"}",
+					 times[i]);
+
+		assert_int_equal(read_as(line, (size_t)len, &ev), LINE_EVENT);
+		assert_int_equal(ev.time_ns, us[i] * 1000);
+		assert_is(LINE_OTHER, "{\"v\":1,\"time\":\"1969-11-24T17:02:11.042390Z\","
+				      "\"pid\":1,\"tid\":1,\"prog\":\"\",\"seq\":1,"
+				      "\"call\":\"close\"}");
+	}
+}
+
 /* One that is no event, and one of another version or call. */
 static void lines_of_others(void **state)
 {
@@ -115,6 +167,8 @@ static void lines_of_others(void **state)
 		HEAD "\"call\":\"close\",\"totals\":{\"LISTEN\":3}}",
 		HEAD "\"call\":\"close\",\"repeated\":{\"times\":3}}",
 		HEAD "\"call\":\"close\",\"pid\":1}",
+		HEAD "\"call\":\"close\",\"via\":[\"SYN_SENT\"]:3}",
+		HEAD "\"call\":\"close\",\"via\":[]:3}",
 		HEAD "\"call\":\"close\",\"call\":\"listen\"}",
 		HEAD "\"call\":\"dup\",\"notes\":[{\"code\":\"in-use-bound\",\"text\":\"\"}]}",
 		"{\"v\":1,\"time\":\"2026-11-24 "
@@ -186,10 +240,11 @@ static void unknown_keys(void **state)
 	assert_int_equal(ev.sock.n_via, 0);
 	assert_int_equal(ev.sock.state, STATE_CLOSED);
 	assert_int_equal(ev.notes, NOTE_BIT(NOTE_HALF_CLOSED));
-	assert_string_equal(json_of(&ev),
-			    HEAD "\"call\":\"close\",\"state\":\"CLOSED\",\"dur_ns\":5,\"notes\":["
-				 "{\"code\":\"half-closed\",\"text\":\"half-closed: FIN was sent, "
-				 "and this end can still receive\"}]}\n");
+	assert_string_equal(
+		json_of(&ev), HEAD
+		"\"call\":\"close\",\"state\":\"CLOSED\",\"dur_ns\":5,\"notes\":["
+		"{\"code\":\"half-closed\",\"text\":\"half-closed: a FIN follows what was sent, "
+		"and this end can still receive\"}]}\n");
 }
 
 /* The log's own sentence, and nothing in it that moves a cursor or ends a string. */
@@ -390,6 +445,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_a_line_says),
 		cmocka_unit_test(in_any_order),
+		cmocka_unit_test(among_many_keys),
+		cmocka_unit_test(one_second_after_the_other),
 		cmocka_unit_test(lines_of_others),
 		cmocka_unit_test(torn_lines),
 		cmocka_unit_test(unknown_failures),

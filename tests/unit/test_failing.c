@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_failing.c - each system call of the library's own fails, one at a time and for good.
  *
@@ -123,6 +124,9 @@ static bool is_of_none(long number, long fd)
 	return number == SYS_statx && fd >= 0 && sys_call6(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0) < 0;
 }
 
+/* By another process, when the head of a ring is about to be locked; NULL: not any more. */
+static const char *removed;
+
 long sys_call6_or_fail(long number, long a, long b, long c, long d, long e, long f);
 
 long sys_call6_or_fail(long number, long a, long b, long c, long d, long e, long f)
@@ -140,6 +144,10 @@ long sys_call6_or_fail(long number, long a, long b, long c, long d, long e, long
 	if (fails) {
 		plan->is_failing = true;
 		plan->number = number;
+	}
+	if (number == SYS_fcntl && b == F_SETLK && removed) {
+		unlink(removed);
+		removed = NULL;
 	}
 	if (number == SYS_openat && strcmp((const char *)b, "/proc") == 0)
 		b = (long)processes;
@@ -589,7 +597,7 @@ static void prepare_unix(void)
 
 static void log_lines(void)
 {
-	opened = log_open(&set, "prog");
+	opened = log_open(&set, "prog", getpid());
 	MUST(opened || plan->is_failing);
 	/* To complain is libc's as well, and only at load. */
 	if (!opened)
@@ -664,6 +672,14 @@ static void prepare_ring(void)
 	log_to(LOG_RING, path);
 }
 
+/* One that another process has just made, and has no room to make a ring of. */
+static void prepare_lost_ring(void)
+{
+	MUST(close(open(path, O_WRONLY | O_CREAT | O_EXCL, 0600)) == 0);
+	removed = path;
+	prepare_ring();
+}
+
 /* One that another process has made. */
 static void prepare_old_ring(void)
 {
@@ -672,7 +688,7 @@ static void prepare_old_ring(void)
 
 	log_to(LOG_RING, path);
 	if (child == 0) {
-		MUST(log_open(&set, "prog") && append_listen(1));
+		MUST(log_open(&set, "prog", getpid()) && append_listen(1));
 		_exit(0);
 	}
 	MUST(waitpid(child, &status, 0) == child && status == 0);
@@ -690,7 +706,7 @@ static void prepare_full_chunk(void)
 	uint64_t at;
 
 	prepare_ring();
-	MUST(log_open(&set, "prog") && append_listen(1));
+	MUST(log_open(&set, "prog", getpid()) && append_listen(1));
 	do {
 		at = atomic_load(&this_process.ring_at);
 		MUST(append_listen(2));
@@ -709,7 +725,7 @@ static void record_some(void)
 
 static void open_and_record(void)
 {
-	opened = log_open(&set, "prog");
+	opened = log_open(&set, "prog", getpid());
 	MUST(opened || plan->is_failing);
 	if (!opened)
 		errno = ERRNO_BEFORE;
@@ -761,6 +777,17 @@ static void judge_made_ring(void)
 
 	judge_ring();
 	MUST(opened || plan->number == SYS_unlinkat || is_locked_out() || lstat(path, &stat) < 0);
+	MUST(!opened || (lstat(path, &stat) == 0 && stat.st_size == 65536));
+}
+
+/* What is recorded is in a file that has its name, as far as the kernel tells whether it has. */
+static void judge_lost_ring(void)
+{
+	struct stat stat;
+
+	if (plan->number == SYS_statx)
+		return;
+	judge_ring();
 	MUST(!opened || (lstat(path, &stat) == 0 && stat.st_size == 65536));
 }
 
@@ -869,7 +896,7 @@ static void judge_answers(void)
 /* A socket's own word. */
 static void ask_socket(void)
 {
-	struct tcp_facts facts;
+	struct tcp_facts facts = {0};
 	const struct diag_id id = diag_id_of(client);
 	const int state = tcp_state(client), rc = tcp_ask(client, &facts);
 
@@ -988,6 +1015,7 @@ static const struct story stories[] = {
 	{"log-pipe", prepare_pipe, log_lines, judge_lines},
 	{"log-unix", prepare_unix, log_lines, judge_lines},
 	{"ring-new", prepare_ring, open_and_record, judge_made_ring},
+	{"ring-lost", prepare_lost_ring, open_and_record, judge_lost_ring},
 	{"ring-old", prepare_old_ring, open_and_record, judge_old_ring},
 	{"ring-rest", prepare_rest_of_ring, open_and_record, judge_ring},
 	{"ring-chunks", prepare_full_chunk, record_over_chunks, judge_ring},

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_fdtable.c - observe/fdtable: notes on descriptors. Whether a note is about
  * the socket that the number has now is the reader's business, not the table's.

@@ -1,8 +1,9 @@
+/* SPDX-License-Identifier: MIT */
 /*
- * test_lives.c - cli/lives: which states a socket has passed, and which two are one connection's
- * ends; and cli/table, that finds rows by their keys.
+ * test_lives.c - cli/report/lives: which states a socket has passed, and which two are one
+ * connection's ends; and cli/table, that finds rows by their keys.
  */
-#include "lives.h"
+#include "report/lives.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ static struct told {
 } told[4096];
 static struct stay stays[STATE_COUNT];
 
-static void on_end(void *with, const struct life *life)
+static void on_end(void *with, struct life *life)
 {
 	struct told *at = &told[life->cookie];
 
@@ -36,7 +37,7 @@ static void on_end(void *with, const struct life *life)
 	};
 }
 
-static void on_leave(void *with, const struct life *life, uint8_t state, const struct stay *stay)
+static void on_leave(void *with, struct life *life, uint8_t state, const struct stay *stay)
 {
 	(void)with;
 	(void)life;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_names.c - facts/names: the C names of numbers.
  */
@@ -246,6 +247,7 @@ static void no_calls_by_name(void **state)
 	assert_int_equal(call_by_name(#name, strlen(#name)), -1);                                  \
 	assert_string_equal(call_name(CALL_##name), #name);
 #define ALIAS(name, call) assert_int_equal(call_by_name(#name, strlen(#name)), -1);
+#define TWIN(name, call) ALIAS(name, call)
 #include "reuse/calls.def"
 }
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_out.c - facts/out: bounded text.
  */
@@ -277,6 +278,38 @@ static void json_ascii(void **state)
 	}
 }
 
+/* What takes a place on a screen, told by hand: at each place of a longer text, and cut anywhere.
+ */
+static void widths(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t width;
+	} parts[] = {
+		{"a", 1},	 {" ", 1},	  {"\177", 1},
+		{"\t", 1},	 {"\303\200", 1}, {"\342\202\254", 1},
+		{"\033[36m", 0},
+	};
+	static const char cut[] = "\033[36";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		for (size_t before = 0; before < 20; before++) {
+			struct out out = fresh();
+
+			for (size_t n = 0; n < before; n++)
+				out_char(&out, 'b');
+			out_str(&out, parts[i].text);
+			out_str(&out, "and on and on");
+			assert_int_equal(out_width(out.start, out.at),
+					 before + parts[i].width + 13);
+			assert_int_equal(out_width(out.start, out.at - 13),
+					 before + parts[i].width);
+			assert_int_equal(out_width(out.start, out.start + before), before);
+		}
+	assert_int_equal(out_width(cut, cut + sizeof(cut) - 1), 0);
+}
+
 /* UTF-8 of a code point, by the table of RFC 3629; its length. */
 static size_t encode(uint32_t code, char *ret)
 {
@@ -410,6 +443,7 @@ int main(void)
 		cmocka_unit_test(padding),
 		cmocka_unit_test(hex_bytes),
 		cmocka_unit_test(columns),
+		cmocka_unit_test(widths),
 		cmocka_unit_test(json_ascii),
 		cmocka_unit_test(json_unicode),
 		cmocka_unit_test(json_invalid),

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_own.c - sys/own: the shim's own descriptors. Each test in a child of its own,
  * as the module remembers what it has.

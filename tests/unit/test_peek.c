@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_peek.c - sys_peek: reading through a pointer that may be anything.
  */

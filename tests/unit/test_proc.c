@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_proc.c - observe/proc: numbers in files, descriptors and processes in folders,
  * and whose a socket is.

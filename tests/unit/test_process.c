@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_process.c - sys/process: whose memory is this? Each test in a child of its
  * own, as the module remembers.
@@ -67,23 +68,31 @@ static void use_counters(void)
 
 /*
  * In a vfork child: what process_owner says there. The parent waits in the kernel
- * until the child has ended, so the two share the variable safely.
+ * until the child has ended, so the two share the variables safely.
  */
+static volatile pid_t owner_there, child_pid;
+
+/* Apart: a register that is named in a system call would be one that vfork's return clobbers. */
+static __attribute__((noinline)) void look_there(void)
+{
+	owner_there = process_owner();
+	child_pid = sys_getpid();
+}
+
 static pid_t owner_in_vfork_child(void)
 {
-	static volatile pid_t owner, child_pid;
 	pid_t child;
 
-	owner = -1;
+	owner_there = -1;
+	process_lend(); /* as the hook of vfork does */
 	child = vfork();
 	if (child == 0) {
-		owner = process_owner();
-		child_pid = sys_getpid();
+		look_there();
 		_exit(0);
 	}
 	must_end_well(child);
 	MUST(child_pid == child);
-	return owner;
+	return owner_there;
 }
 
 static int spawned(void *arg)
@@ -100,6 +109,7 @@ static pid_t owner_in_spawned_child(void)
 	char stack[STACK] __attribute__((aligned(16)));
 
 	owner = -1;
+	process_lend();
 	must_end_well(clone(spawned, stack + STACK, CLONE_VM | CLONE_VFORK | SIGCHLD,
 			    (void *)(uintptr_t)&owner));
 	return owner;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_proofs.c - observe/proofs: which sockets are alike. Each test in a child, as a process
  * keeps its proofs.

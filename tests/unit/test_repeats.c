@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_repeats.c - log/repeats: what a thread keeps of its failures. Each test in a child of
  * its own, which begins without any.
@@ -372,6 +373,40 @@ static void ended(void **state)
 	in_child(ended_body, NULL);
 }
 
+/* One that looks at two threads by turns: each goes on from its own. */
+static void of_many_body(void *arg)
+{
+	struct repeats_thread nobody = {0}, threads[2] = {{0}, {0}};
+	struct event ev[2];
+
+	(void)arg;
+	for (int i = 0; i < 6; i++) {
+		const int of = i % 2;
+
+		repeats_turn_to(&threads[of], &nobody);
+		ev[of] = event(CALL_accept, EMFILE);
+		ev[of].tid = 4242 + of;
+		MUST(emit(&ev[of]) == (i >= 2));
+		MUST(repeats_watch == (i >= 2));
+		repeats_turn_to(&nobody, &threads[of]);
+		MUST(!repeats_watch);
+	}
+	for (int of = 0; of < 2; of++) {
+		repeats_turn_to(&threads[of], &nobody);
+		MUST(counted(&ev[of]) == 2);
+		MUST(repeats_of_ending_thread(4242 + of, now));
+		repeats_forget();
+		MUST(counted(&ev[of]) == -1); /* as one that has just begun */
+		repeats_turn_to(&nobody, &threads[of]);
+	}
+}
+
+static void of_many(void **state)
+{
+	(void)state;
+	in_child(of_many_body, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -387,6 +422,7 @@ int main(void)
 		cmocka_unit_test(threads),
 		cmocka_unit_test(forked),
 		cmocka_unit_test(ended),
+		cmocka_unit_test(of_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_ring.c - log/ring: events into a file of fixed size. The file is read here by
  * what include/reuse/ring.h says of it. Each test in a child of its own, as the module
@@ -16,7 +17,9 @@
 #include <sys/time.h>
 
 #include "facts/ring_file.h"
+#include "facts/sum.h"
 #include "log/record.h"
+#include "log/ring_make.h"
 #include "made.h"
 #include "sys/own.h"
 #include "sys/process.h"
@@ -41,7 +44,7 @@ static int new_file(void)
 static void open_small(void)
 {
 	MUST(process_init() == 0);
-	MUST(ring_open(new_file(), SMALL) == 0);
+	MUST(ring_open(new_file(), SMALL, NULL, false) == 0);
 }
 
 /* What a record tells of the event that it was made of. */
@@ -154,15 +157,16 @@ static void foreign_body(void *arg)
 			before[16]++; /* another version */
 		}
 		MUST(pwrite(reader, before, i < COUNT_OF(texts) ? strlen(before) : 4096, 0) > 0);
-		MUST(ring_open(fd, SMALL) == (i == COUNT_OF(texts) ? -EPROTO : -EBADMSG));
+		MUST(ring_open(fd, SMALL, NULL, false) ==
+		     (i == COUNT_OF(texts) ? -EPROTO : -EBADMSG));
 		MUST(pread(reader, after, sizeof(after), 0) > 0);
 		MUST(memcmp(before, after, sizeof(before)) == 0);
 		MUST(fcntl(fd, F_GETFD) < 0); /* closed */
 	}
 	MUST(write(new_file(), zeros, sizeof(zeros)) == sizeof(zeros));
-	MUST(ring_open(dup(reader), SMALL) == -EBADMSG);
+	MUST(ring_open(dup(reader), SMALL, NULL, false) == -EBADMSG);
 	MUST(pipe(pipes) == 0);
-	MUST(ring_open(pipes[1], SMALL) == -EBADMSG);
+	MUST(ring_open(pipes[1], SMALL, NULL, false) == -EBADMSG);
 }
 
 /* A process that holds the head as one does that makes the file, and gets no further. */
@@ -196,10 +200,10 @@ static void one_makes_it_body(void *arg)
 	(void)arg;
 	MUST(process_init() == 0);
 	child = hold_head(fd);
-	MUST(ring_open(dup(fd), SMALL) == -EBUSY);
+	MUST(ring_open(dup(fd), SMALL, NULL, false) == -EBUSY);
 	MUST(fstat(fd, &stat) == 0 && stat.st_size == 0);
 	MUST(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
-	MUST(ring_open(fd, SMALL) == 0);
+	MUST(ring_open(fd, SMALL, NULL, false) == 0);
 	MUST(append_listen(1));
 }
 
@@ -207,6 +211,66 @@ static void one_makes_it(void **state)
 {
 	(void)state;
 	in_child(one_makes_it_body, NULL);
+}
+
+/* Nor does anybody believe a head while the file is made: it may be empty again. */
+static void no_head_is_believed_body(void *arg)
+{
+	const int fd = new_file();
+	const struct ring_head head = ring_head_of(SMALL);
+	struct stat stat;
+	pid_t child;
+
+	(void)arg;
+	MUST(process_init() == 0);
+	child = hold_head(fd);
+	MUST(pwrite(fd, &head, sizeof(head), 0) == sizeof(head));
+	MUST(ring_open(dup(fd), SMALL, NULL, false) == -EBUSY);
+	MUST(fstat(fd, &stat) == 0 && stat.st_size == sizeof(head));
+	MUST(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
+	MUST(ring_open(fd, SMALL, NULL, false) == 0);
+	MUST(append_listen(1));
+}
+
+static void no_head_is_believed_before_its_file(void **state)
+{
+	(void)state;
+	in_child(no_head_is_believed_body, NULL);
+}
+
+/*
+ * A file that was found truncated is mended under the lock of its head, and not where another
+ * build has made it its own since.
+ */
+static void mended_body(void *arg)
+{
+	struct ring_head head = ring_head_of(SMALL), now;
+	pid_t child;
+
+	(void)arg;
+	open_small();
+	MUST(append_listen(1));
+	MUST(ftruncate(reader, 0) == 0);
+	child = hold_head(reader);
+	MUST(!append_listen(2));
+	MUST(pread(reader, &now, sizeof(now), 0) == 0);
+	MUST(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
+
+	head.layout++;
+	head.sum =
+		sum_words(SUM_BEGIN, (const uint64_t *)&head, offsetof(struct ring_head, sum) / 8);
+	MUST(pwrite(reader, &head, sizeof(head), 0) == sizeof(head));
+	MUST(!append_listen(3));
+	MUST(pread(reader, &now, sizeof(now), 0) == sizeof(now));
+	MUST(memcmp(&now, &head, sizeof(now)) == 0);
+	MUST(ftruncate(reader, 0) == 0);
+	MUST(append_listen(4) && is_there(4));
+}
+
+static void another_builds_is_not_mended(void **state)
+{
+	(void)state;
+	in_child(mended_body, NULL);
 }
 
 static void foreign_is_left_alone(void **state)
@@ -234,11 +298,11 @@ static void limit_body(void *arg)
 	MUST(process_init() == 0);
 	fd = new_file();
 	set_limit(SMALL - 1);
-	MUST(ring_open(fd, SMALL) == -EFBIG);
+	MUST(ring_open(fd, SMALL, NULL, false) == -EFBIG);
 	MUST(fstat(reader, &stat) == 0 && stat.st_size == 0);
 
 	set_limit(RLIM_INFINITY);
-	MUST(ring_open(new_file(), SMALL) == 0);
+	MUST(ring_open(new_file(), SMALL, NULL, false) == 0);
 	MUST(append_listen(1));
 	set_limit(100);
 	MUST(!append_listen(2));
@@ -253,6 +317,43 @@ static void no_signal_at_the_limit_of_file_size(void **state)
 {
 	(void)state;
 	in_child(limit_body, NULL);
+}
+
+/*
+ * Who has made the file and has no room for a ring in it removes it, but not when it has become
+ * another process's; and that one knows when it came too late.
+ */
+static void unmade_body(void *arg)
+{
+	static const char path[] = "ring";
+	char folder[] = "/tmp/reuse-ring-XXXXXX";
+	int fd;
+
+	(void)arg;
+	MUST(process_init() == 0);
+	MUST(mkdtemp(folder) && chdir(folder) == 0);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+	reader = open(path, O_RDWR);
+	set_limit(SMALL - 1);
+	MUST(ring_open(fd, SMALL, path, true) == -EFBIG);
+	MUST(access(path, F_OK) < 0);
+	set_limit(RLIM_INFINITY);
+	MUST(ring_open(reader, SMALL, path, false) == -ESTALE);
+
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+	reader = open(path, O_RDWR);
+	MUST(ring_open(dup(reader), SMALL, path, false) == 0);
+	MUST(close(fd) == 0);
+	ring_unmake(path);
+	MUST(access(path, F_OK) == 0);
+	MUST(append_listen(1) && is_there(1));
+	MUST(unlink(path) == 0 && rmdir(folder) == 0);
+}
+
+static void removes_what_is_nobodys(void **state)
+{
+	(void)state;
+	in_child(unmade_body, NULL);
 }
 
 /* Numbers from first to last, of which the newest must be there, without a gap. */
@@ -340,7 +441,7 @@ static void two_body(void *arg)
 
 	(void)arg;
 	MUST(process_init() == 0);
-	MUST(ring_open(new_file(), LARGE) == 0);
+	MUST(ring_open(new_file(), LARGE, NULL, false) == 0);
 	MUST(append_listen(1));
 	child = fork();
 	MUST(child >= 0);
@@ -351,7 +452,7 @@ static void two_body(void *arg)
 	MUST(waitpid(child, &status, 0) == child && status == 0);
 	n = read_all(seen, COUNT_OF(seen));
 	for (size_t i = 0; i < n; i++) {
-		const size_t chunk = (seen[i].at - RING_DATA_AT) / head.chunk_size;
+		const size_t chunk = (size_t)((seen[i].at - RING_DATA_AT) / head.chunk_size);
 
 		MUST(owner[chunk] == 0 || owner[chunk] == seen[i].pid);
 		owner[chunk] = seen[i].pid;
@@ -394,7 +495,7 @@ static void threads_body(void *arg)
 
 	(void)arg;
 	MUST(process_init() == 0);
-	MUST(ring_open(new_file(), LARGE) == 0);
+	MUST(ring_open(new_file(), LARGE, NULL, false) == 0);
 	signal(SIGALRM, SIG_DFL);
 	MUST(signal(SIGPROF, handler) != SIG_ERR);
 	MUST(setitimer(ITIMER_PROF, &often, NULL) == 0);
@@ -571,6 +672,9 @@ int main(void)
 		cmocka_unit_test(heads),
 		cmocka_unit_test(made_with_its_blocks),
 		cmocka_unit_test(one_makes_it),
+		cmocka_unit_test(no_head_is_believed_before_its_file),
+		cmocka_unit_test(another_builds_is_not_mended),
+		cmocka_unit_test(removes_what_is_nobodys),
 		cmocka_unit_test(foreign_is_left_alone),
 		cmocka_unit_test(no_signal_at_the_limit_of_file_size),
 		cmocka_unit_test(keeps_the_newest),

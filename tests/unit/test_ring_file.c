@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_ring_file.c - facts/ring_file: what is a whole record. Records whose sum is right and
  * that still are none are made by hand.

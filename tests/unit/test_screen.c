@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Text on a terminal: columns, words that go on below, what the reader can show. */
 #include <arpa/inet.h>
 #include <errno.h>

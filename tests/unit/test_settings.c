@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_settings.c - facts/settings: what the user set, as values.
  */
@@ -410,6 +411,7 @@ static void calls(void **state)
 	strcat(strcat(all, *all ? "," : ""), #name);
 #define CARRIER(name) assert_refused(variable, #name);
 #define ALIAS(name, call) assert_refused(variable, #name);
+#define TWIN(name, call) ALIAS(name, call)
 #include "reuse/calls.def"
 	assert_int_equal(parsed(variable, all).calls, every);
 	assert_int_equal(parsed(variable, "bind,listen,close").calls,

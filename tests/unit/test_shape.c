@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_shape.c - facts/event_shape, and all that lives by it: an event of each row of
  * calls.def and notes.def, with every member of its parts, goes into a record of the
@@ -9,13 +10,13 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "event_json.h"
+#include "events/event_json.h"
+#include "events/records.h"
 #include "facts/callsite.h"
 #include "facts/description.h"
 #include "facts/frames.h"
 #include "log/record.h"
 #include "log/render.h"
-#include "records.h"
 #include "unit.h"
 
 enum { ROOM = 8192 };
@@ -444,13 +445,36 @@ static void nothing_of_another_call(void **state)
 	assert_false(event_is_sound(&ev));
 }
 
+/* Nor is there a timer of a state that nobody asked for. */
+static void no_timer_without_a_state(void **state)
+{
+	struct event ev = full_event(CALL_close, 0);
+
+	(void)state;
+	ev.sock.has_timer = true;
+	ev.sock.state = STATE_TIME_WAIT;
+	assert_true(event_is_sound(&ev));
+	ev.sock.state = STATE_UNKNOWN;
+	assert_false(event_is_sound(&ev));
+	ev.sock.has_timer = false;
+	assert_true(event_is_sound(&ev));
+	ev.has_closed = true;
+	ev.more.closed.sock = (struct sock_view){.has_timer = true};
+	assert_false(event_is_sound(&ev));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_call),	   cmocka_unit_test(every_argument),
-		cmocka_unit_test(every_note),	   cmocka_unit_test(every_key),
-		cmocka_unit_test(nothing_to_say),  cmocka_unit_test(every_length),
-		cmocka_unit_test(nothing_unsound), cmocka_unit_test(nothing_of_another_call),
+		cmocka_unit_test(every_call),
+		cmocka_unit_test(every_argument),
+		cmocka_unit_test(every_note),
+		cmocka_unit_test(every_key),
+		cmocka_unit_test(nothing_to_say),
+		cmocka_unit_test(every_length),
+		cmocka_unit_test(nothing_unsound),
+		cmocka_unit_test(nothing_of_another_call),
+		cmocka_unit_test(no_timer_without_a_state),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

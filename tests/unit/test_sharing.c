@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_sharing.c - observe/sharing: what follows from who has a socket. Each row is a
  * story that can happen; what must not be said of it counts as much.

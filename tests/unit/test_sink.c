@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_sink.c - log/sink: bytes to a descriptor, without waiting, without a signal,
  * and never into what is not ours any more. Each test in a child of its own, as the

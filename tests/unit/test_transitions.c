@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_transitions.c - observe/transitions: what must lie between two states.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_turns.c - observe/turns: what is done once a second, and what for 5 ms of one.
  */

@@ -1,53 +1,76 @@
+/* SPDX-License-Identifier: MIT */
 /*
- * test_unclosed.c - cli/unclosed: what is told of connections that a program does not close.
+ * test_unclosed.c - cli/why/unclosed: what is told of connections that a program does not close.
  */
-#include "unclosed.h"
-
-#include <stdlib.h>
+#include "why/unclosed.h"
 
 #include "unit.h"
 
 enum { S = 1000, MIN = 60 * S, H = 60 * MIN, DAY = 24 * H };
 
-static struct owners ours = {.inode = 1, .count = 1, .named = {{42, "server"}}};
-static struct owners same = {.inode = 2, .count = 1, .named = {{42, "server"}}};
-static struct owners shared = {.inode = 3, .count = 2, .named = {{42, "server"}, {43, "child"}}};
-static struct owners crowd = {.inode = 4, .count = 9, .named = {{7, "prefork"}}};
-static struct owners unseen = {.inode = 5};
+/* Who has what open: the same server twice, it and its child, nine of a prefork, one unseen. */
+enum { OURS = 1, SAME, SHARED, CROWD, UNSEEN };
 
-static struct port_sock sock(struct owners *owners, uint32_t silent_ms)
+static struct owner processes[] = {{42, "server"}, {43, "child"}, {7, "prefork"}};
+static struct opening all[] = {
+	{.owner = 0}, {.owner = 0}, {.owner = 0, .next = 4}, {.owner = 1}, {.owner = 2}};
+static struct owners owners[] = {
+	{.inode = OURS, .count = 1, .first = 1},
+	{.inode = SAME, .count = 1, .first = 2},
+	{.inode = SHARED, .count = 2, .first = 3},
+	{.inode = CROWD, .count = 9, .first = 5},
+	{.inode = UNSEEN},
+};
+
+/* Of nobody where the inode is 0. */
+static struct diag_sock sock(uint32_t inode, uint32_t silent_ms)
 {
-	return (struct port_sock){
-		.sock = {.state = STATE_CLOSE_WAIT, .silent_ms = silent_ms, .uid = 1000},
-		.owners = owners,
+	return (struct diag_sock){
+		.local = {.port = 80},
+		.state = STATE_CLOSE_WAIT,
+		.silent_ms = silent_ms,
+		.uid = 1000,
+		.inode = inode,
 	};
 }
 
 /* What is printed of these is what was expected. */
-static void assert_told(struct port_sock *socks, size_t count, enum sight sight,
+static void assert_told(struct diag_sock *socks, size_t count, enum sight sight,
 			const char *expected)
 {
-	const struct port port = {.socks = socks, .count = count, .sight = sight};
-	FILE *const before = stdout;
-	char *text = NULL;
-	size_t len = 0;
+	const struct port port = {
+		.number = 80,
+		.socks = socks,
+		.count = count,
+		.owners = owners,
+		.owner_count = COUNT_OF(owners),
+		.openings = {.owners = processes, .all = all, .sight = sight},
+	};
+	char text[2048];
+	struct out out = out_into(text, sizeof(text) - 1);
+	struct crowd crowd;
 
-	stdout = open_memstream(&text, &len);
-	assert_non_null(stdout);
-	unclosed_print(&port);
-	fclose(stdout);
-	stdout = before;
+	assert_true(crowd_of(&crowd, &port, 0, 0));
+	for (size_t i = 0; i < crowd.table.count; i++) {
+		const struct group *group = table_at(&crowd.table, i);
+
+		if (!group->alike.unclosed)
+			continue;
+		out_unclosed(&out, &port.openings, group);
+		out_char(&out, '\n');
+	}
+	*out.at = '\0';
 	assert_string_equal(text, expected);
-	free(text);
+	crowd_end(&crowd);
 }
 
 static void nothing(void **state)
 {
-	struct port_sock socks[] = {sock(&ours, 999), sock(&ours, 5 * S), sock(&ours, 5 * S)};
+	struct diag_sock socks[] = {sock(OURS, 999), sock(OURS, 5 * S), sock(OURS, 5 * S)};
 
 	(void)state;
-	socks[1].sock.state = STATE_ESTABLISHED;
-	socks[2].sock.state = STATE_LISTEN;
+	socks[1].state = STATE_ESTABLISHED;
+	socks[2].state = STATE_LISTEN;
 	assert_told(socks, COUNT_OF(socks), SEES_ALL, "");
 	assert_told(NULL, 0, SEES_ALL, "");
 }
@@ -65,12 +88,12 @@ static void ages(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		struct port_sock one = sock(&ours, rows[i].ms);
+		struct diag_sock one = sock(OURS, rows[i].ms);
 		char expected[256];
 
 		snprintf(expected, sizeof(expected),
 			 "server (42) has 1 connection whose peer closed at least %s ago: "
-			 "it does not close it\n\n",
+			 "it does not close it\n",
 			 rows[i].text);
 		assert_told(&one, 1, SEES_ALL, expected);
 	}
@@ -79,10 +102,9 @@ static void ages(void **state)
 /* Those of one program are told of at once, the longest age with them. */
 static void together(void **state)
 {
-	struct port_sock socks[] = {
-		sock(&ours, 5 * S),	sock(&shared, 2 * S), sock(NULL, 3 * S),
-		sock(&same, 3 * H),	sock(&crowd, 5 * S),  sock(&ours, 10),
-		sock(&unseen, 5 * MIN), sock(NULL, 3 * MIN),
+	struct diag_sock socks[] = {
+		sock(OURS, 5 * S),  sock(SHARED, 2 * S), sock(0, 3 * S),	sock(SAME, 3 * H),
+		sock(CROWD, 5 * S), sock(OURS, 10),	 sock(UNSEEN, 5 * MIN), sock(0, 3 * MIN),
 	};
 
 	(void)state;
@@ -97,11 +119,11 @@ static void together(void **state)
 		"prefork (7) and 8 others have 1 connection whose peer closed at least 5 s ago: "
 		"they do not close it\n"
 		"a process out of sight, uid 1000, has 1 connection whose peer closed at least 5 "
-		"min ago: it does not close it\n\n");
+		"min ago: it does not close it\n");
 	assert_told(
 		&socks[6], 1, SEES_OURS,
 		"a process of another user, uid 1000, has 1 connection whose peer closed at least "
-		"5 min ago: it does not close it\n\n");
+		"5 min ago: it does not close it\n");
 }
 
 int main(void)

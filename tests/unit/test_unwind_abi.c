@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * test_unwind_abi.c - what observe/unwind.h says of libunwind's types is what
  * libunwind's own headers say.

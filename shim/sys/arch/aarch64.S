@@ -1,22 +1,29 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * aarch64.S - see arch.h.
  */
 #include <sys/syscall.h>
 
 
-/* Call the function with the first two arguments; jump to what it returns, with the same. */
+/* Call the function with all arguments but those on the stack; jump to what it returns, with all. */
 .macro jump_to_what_returns function
 	hint #34 /* bti c: where branches are checked, they may come here */
-	stp x29, x30, [sp, #-32]!
-	.cfi_adjust_cfa_offset 32
+	stp x29, x30, [sp, #-80]!
+	.cfi_adjust_cfa_offset 80
 	.cfi_rel_offset x29, 0
 	.cfi_rel_offset x30, 8
 	stp x0, x1, [sp, #16]
+	stp x2, x3, [sp, #32]
+	stp x4, x5, [sp, #48]
+	stp x6, x7, [sp, #64]
 	bl \function
 	mov x16, x0
 	ldp x0, x1, [sp, #16]
-	ldp x29, x30, [sp], #32
-	.cfi_adjust_cfa_offset -32
+	ldp x2, x3, [sp, #32]
+	ldp x4, x5, [sp, #48]
+	ldp x6, x7, [sp, #64]
+	ldp x29, x30, [sp], #80
+	.cfi_adjust_cfa_offset -80
 	.cfi_restore x29
 	.cfi_restore x30
 	br x16

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * aarch64.h - see arch.h. There are no stacks yet: no unwinder, and what only a walk needs does
  * nothing.

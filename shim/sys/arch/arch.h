@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * arch.h - the machine. What differs from one to another is told in the files of each, under the
  * same names, and nowhere else: for C in the header, for assembly in the .S file (macros that are
@@ -20,8 +21,26 @@
 #include "sys/arch/aarch64.h"
 #endif
 
+#elif defined(__i386__)
+#ifdef __ASSEMBLER__
+#include "sys/arch/i386.S"
 #else
-#error "libreuse knows 64-bit x86-64 and aarch64 only"
+#include "sys/arch/i386.h"
+#endif
+
+#elif defined(__riscv) && __riscv_xlen == 64
+#ifdef __ASSEMBLER__
+#include "sys/arch/riscv64.S"
+#else
+#include "sys/arch/riscv64.h"
+#endif
+
+#else
+#error "libreuse knows x86-64, aarch64, i386 and riscv64 only"
+#endif
+
+#if !defined(__ASSEMBLER__) && __SIZEOF_LONG__ == 8
+#include "sys/arch/lp64.h"
 #endif
 
 #endif

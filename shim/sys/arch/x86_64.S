@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * x86_64.S - see arch.h.
  */
@@ -9,22 +10,22 @@
 #define _CET_ENDBR
 #endif
 
-/* Call the function with the first two arguments; jump to what it returns, with the same. */
+/* Call the function with all arguments but those on the stack; jump to what it returns, with all. */
 .macro jump_to_what_returns function
 	_CET_ENDBR
-	pushq %rdi
+	.irp register, rdi, rsi, rdx, rcx, r8, r9
+	pushq %\register
 	.cfi_adjust_cfa_offset 8
-	pushq %rsi
-	.cfi_adjust_cfa_offset 8
+	.endr
 	subq $8, %rsp
 	.cfi_adjust_cfa_offset 8
 	call \function
 	addq $8, %rsp
 	.cfi_adjust_cfa_offset -8
-	popq %rsi
+	.irp register, r9, r8, rcx, rdx, rsi, rdi
+	popq %\register
 	.cfi_adjust_cfa_offset -8
-	popq %rdi
-	.cfi_adjust_cfa_offset -8
+	.endr
 	jmp *%rax
 .endm
 

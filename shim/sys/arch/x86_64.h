@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * x86_64.h - see arch.h.
  */
@@ -66,5 +67,9 @@ static inline __attribute__((always_inline)) void arch_take_registers(uint64_t *
 
 /* Debian's folder of the machine's libraries. */
 #define ARCH_MULTIARCH "x86_64-linux-gnu"
+
+/* The machine of the 32-bit programs that the kernel runs as well, and their folder. */
+#define ARCH_NARROW "i386"
+#define ARCH_MULTIARCH_NARROW "i386-linux-gnu"
 
 #endif
