@@ -199,22 +199,20 @@ static void tell_repeated(struct repeats *repeats, struct failure *failure)
 	failure_told(failure, left);
 }
 
-static void tell_all(struct repeats *repeats)
+/* None like it will follow: the others that a lost event stood for are lost as well. */
+static void tell_for_good(struct repeats *repeats, struct failure *failure)
 {
-	for (unsigned int i = 0; i < REPEATS_KEPT; i++)
-		tell_repeated(repeats, &repeats->failures[i]);
+	tell_repeated(repeats, failure);
+	if (!failure->kept || !failure->ev.more.repeated.times)
+		return;
+	count_untold(failure->ev.more.repeated.times);
+	failure_told(failure, 0);
 }
 
-/* No next one follows: the others that an event stood for, which is lost, are lost as well. */
 static void tell_last(struct repeats *repeats)
 {
-	tell_all(repeats);
-	for (unsigned int i = 0; i < REPEATS_KEPT; i++) {
-		if (!repeats->failures[i].kept)
-			continue;
-		count_untold(repeats->failures[i].ev.more.repeated.times);
-		failure_told(&repeats->failures[i], 0);
-	}
+	for (unsigned int i = 0; i < REPEATS_KEPT; i++)
+		tell_for_good(repeats, &repeats->failures[i]);
 }
 
 static void tell_all_threads(void)
@@ -229,13 +227,13 @@ static void make_way(struct repeats *repeats, const struct event *ev)
 
 	for (unsigned int i = 0; i < REPEATS_KEPT; i++)
 		if (failure_ends_before(&repeats->failures[i], ev)) {
-			tell_repeated(repeats, &repeats->failures[i]);
+			tell_for_good(repeats, &repeats->failures[i]);
 			failure_ended(&repeats->failures[i]);
 		}
 	if (!ev->error)
 		return;
 	place = repeats_place(repeats, ev);
-	tell_repeated(repeats, place);
+	tell_for_good(repeats, place);
 	failure_keep(place, ev);
 }
 

@@ -405,6 +405,22 @@ class AtTheEnd(Lost):
         event, = self.events_of(emptied())
         self.assertEqual((contract.lost(event), event["seq"]), (11, 12))
 
+    def test_what_a_displaced_event_stood_for(self):
+        """More kinds of failure than a thread keeps: a kind that gives way is told, or lost."""
+        where, emptied = self.full_fifo()
+        p = self.puppet(LOG=where, FORMAT="json", CALLS="accept4,socket")
+        p("made = [socket.socket() for _ in range(9)]\n"
+          "for s in made:\n"
+          "    for _ in range(10): error_of(s.accept)")
+        self.assertEqual(emptied(), b"")
+        p("made.append(socket.socket())\n"
+          "for s in made:\n"
+          "    error_of(s.accept)")
+        events = self.events_of(emptied())
+        contract.check_seq(events, ordered=False)
+        told = sum(contract.calls(event) + contract.lost(event) for event in events)
+        self.assertEqual(told, 9 + 9 * 10 + 1 + 10)
+
     def test_a_reader_that_makes_room_meanwhile(self):
         """The process stands still where it begins to wait, however long that takes here."""
         for full in (self.full_fifo, self.full_socket):
