@@ -115,7 +115,9 @@ static void tell_followed(const struct command *command, bool no_new_privs)
 {
 	const bool reached = command->reach == REACH_YES;
 
-	cli_say(me, "%s %s%sruns under a supervisor (no debugger beside it; killed if that is%s)",
+	cli_say(me,
+		"%s %s%sruns under a supervisor (no debugger can attach to it; whoever kills the "
+		"supervisor kills it, too%s)",
 		command->what, reached ? "" : reach_words(command->reach), reached ? "" : ": it ",
 		no_new_privs ? "; setuid programs gain nothing in it" : "");
 }

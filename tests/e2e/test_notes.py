@@ -525,7 +525,8 @@ class Briefly(Notes):
         self.assertEqual((status, err), (0, b""))
         events = [event for event in log.read() if event["call"] == "bind"]
         with open(trace) as file:
-            lines = file.read().splitlines()
+            lines = [line for line in file.read().splitlines()
+                     if "clock_gettime(" not in line]  # a system call where there is no vDSO
         ends = [at for at, line in enumerate(lines) if " bind(" in line]
         self.assertEqual((len(events), len(ends)), (20, 20))
         brief = [lines[ends[i]:ends[i + 1]] for i in range(19)
