@@ -37,6 +37,7 @@ class Log:
     """
 
     ordered = True  # no handler of a signal makes events between a call and its event
+    cut = False  # its processes end while their threads run
 
     def __init__(self, path, torn=0):
         self.path = path
@@ -85,7 +86,7 @@ class Log:
         self.read()
         if self._rest and not self.torn and self._offset % mmap.PAGESIZE:
             raise contract.Breach("the log ends in the middle of a line: %r" % self._rest)
-        contract.check_seq(self.events, ordered=self.ordered)
+        contract.check_seq(self.events, ordered=self.ordered, cut=self.cut)
 
 
 class RingLog(Log):
