@@ -374,18 +374,18 @@ static long put(int fd, const char *text, size_t len, uint64_t largest)
 
 bool sink_write(const char *line, size_t len)
 {
-	uint64_t size, largest = RLIM64_INFINITY;
+	const uint64_t largest = sink.kind == PLAIN_FILE ? largest_size() : RLIM64_INFINITY;
 	uint8_t seen = atomic_load_explicit(&doubt, memory_order_relaxed);
-	const int fd = own_checked_size(OWN_LOG, &size);
+	/* Below a limit others' lines are cut as well. */
+	const bool looks = seen || largest != RLIM64_INFINITY;
+	uint64_t size = 0;
+	const int fd = looks ? own_checked_size(OWN_LOG, &size) : own_checked(OWN_LOG);
 	bool torn;
 	long rc;
 
 	if (fd < 0)
 		return false;
-	if (sink.kind == PLAIN_FILE)
-		largest = largest_size();
-	/* Below a limit others' lines are cut as well. */
-	torn = (seen || largest != RLIM64_INFINITY) && ends_torn(fd, size, seen);
+	torn = looks && ends_torn(fd, size, seen);
 	if (largest != RLIM64_INFINITY && is_too_much(fd, size, len + torn, largest)) {
 		if (!seen)
 			atomic_store(&doubt, LOOK);

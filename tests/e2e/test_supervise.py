@@ -15,8 +15,9 @@ import socket
 import struct
 import subprocess
 import time
+from collections import Counter
 
-from harness import paths
+from harness import paths, strace
 from harness.case import environment, listening_port, read_line, shimmed, timeout, wait_until
 from harness.events import PATIENCE
 from harness.tool import ToolCase
@@ -97,6 +98,39 @@ class SupervisedCase(ToolCase):
         supervisor = tracer_of(process.pid)
         self.assertGreater(supervisor, 0)
         return process, port, supervisor
+
+
+class Costs(SupervisedCase):
+    """What the supervisor itself asks the kernel for a turn of six calls, by strace's count."""
+
+    TURNS = 500
+
+    def test_system_calls(self):
+        """Each call stops twice (wait4, what it is, on); nine descriptors, 33 questions;
+        and of each line getrlimit, write."""
+        if strace.available():
+            self.skipTest(strace.available())
+        trace = self.path("trace")
+        process = self.start(self.command("sh", "-c", 'read go; exec "$0" turns "$1"',
+                                          self.supervised, str(self.TURNS),
+                                          log=self.path("json"), options=["--json"]),
+                             stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        wait_until(lambda: tracer_of(process.pid), "the supervisor")
+        supervisor = tracer_of(process.pid)
+        counter = self.start(["strace", "-o", trace, "-p", str(supervisor)])
+        wait_until(lambda: tracer_of(supervisor) == counter.pid, "strace")
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        self.assertEqual(process.stdout.readline(), b"done\n")
+        os.kill(process.pid, signal.SIGKILL)
+        counter.wait()
+        with open(trace, errors="replace") as file:
+            calls = Counter(re.findall(r"(?m)^(\w+)\(", file.read()))
+        # Some are for the shell, the start and the end.
+        for name, most in (("ptrace", 24), ("wait4", 12), ("pidfd_getfd", 9), ("close", 9),
+                           ("statx", 0), ("write", 6)):
+            self.assertLess(calls[name] / self.TURNS, most + 0.5, calls)
+        self.assertLess(sum(calls.values()) / self.TURNS, 99.5, calls)
 
 
 class Ends(SupervisedCase):
