@@ -114,6 +114,9 @@ int diag_parse(const void *buf, size_t len, uint32_t seq, diag_visit *visit, voi
 		if (body_len < sizeof(message))
 			return -EBADMSG;
 		read_sock((const message *)(const void *)body, &sock);
+		/* A dump fills in what it has met before: this one has ended in between. */
+		if ((head->nlmsg_flags & NLM_F_MULTI) && !sock.local.port)
+			continue;
 		read_attributes(body + sizeof(message), body_len - sizeof(message), &sock);
 
 		const int rc = visit(&sock, arg);

@@ -41,7 +41,19 @@ def version():
 
 
 def diag(protocol=socket.IPPROTO_TCP, families=(socket.AF_INET, socket.AF_INET6)):
-    """Every socket of a protocol in this network namespace."""
+    """Every socket of a protocol in this network namespace.
+
+    A dump that met one which ended just then (it has no port any more) is no moment's truth: it
+    is taken again.
+    """
+    for _ in range(10):
+        found = _every(protocol, families)
+        if all(entry.local[1] for entry in found):
+            break
+    return found
+
+
+def _every(protocol, families):
     found = []
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as netlink:
         netlink.settimeout(40)
