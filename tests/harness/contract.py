@@ -465,15 +465,15 @@ def lost(event):
                if note["code"] == "lost-events")
 
 
-def check_seq(events, by_time=False, ordered=True, cut=False):
+def check_seq(events, by_time=False, ordered=True, cut=0):
     """Each process image counts its events from 1 without a gap or a repeat.
 
     An exec keeps the pid and starts again at 1: then each number occurs as often as there
     were images that came so far. A gap is allowed only where lost-events told of as many.
     Without threads and execs the numbers stand in the order of the lines, where no handler of a
     signal came between a call and its event (ordered).
-    A process that ends while its threads run takes the events with it which they have numbered
-    and not written yet: at most one a thread, and none of a process with one thread (cut).
+    A process of several threads that ends while so many of them may be in a call (cut) takes the
+    events with it which they have numbered and not written yet.
     """
     by_pid = {}
     for event in events:
@@ -488,8 +488,7 @@ def check_seq(events, by_time=False, ordered=True, cut=False):
             count[event["seq"]] = count.get(event["seq"], 0) + 1
         images = count.get(1, 0)
         before = images
-        threads = len({event["tid"] for event in mine})
-        unwritten = threads if cut and threads > 1 else 0
+        unwritten = cut if len({event["tid"] for event in mine}) > 1 else 0
         for seq in range(1, max(count) + 1):
             here = count.get(seq, 0)
             if not here and unwritten:

@@ -37,7 +37,7 @@ class Log:
     """
 
     ordered = True  # no handler of a signal makes events between a call and its event
-    cut = False  # its processes end while their threads run
+    cut = 0  # so many threads may be in a call when their process ends
 
     def __init__(self, path, torn=0):
         self.path = path
