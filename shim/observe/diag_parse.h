@@ -31,9 +31,9 @@ typedef int diag_visit(const struct diag_sock *sock, void *arg);
 /*
  * Walk one datagram of answers to the question with that number; messages with
  * another number (answers that came too late) are passed over, and in a dump what has no
- * port: such a socket ended between its being met and its being told of (tcp_diag_dump in the
- * kernel's net/ipv4/tcp_diag.c looks at it again without the lock), and what became of it is
- * told of on its own.
+ * port: such a socket ended between its being met and its being told of (inet_diag_dump_icsk
+ * in the kernel's net/ipv4/inet_diag.c fills in the answer without the lock), and what became of
+ * it is told of on its own.
  * Return 1 when the answer is complete, 0 when more datagrams follow (or this one
  * held nothing of ours), -errno where the kernel refused (-ENOENT: no such
  * socket, or nobody to ask) or the bytes are malformed (-EBADMSG), or what the
