@@ -199,6 +199,7 @@ bool observe_call(struct event *ev, int handle)
 
 bool observe_left_open(struct event *ev, int handle)
 {
+	const uint64_t end_ns = ev->began_ns + ev->dur_ns;
 	struct tcp_facts facts;
 	struct fd_note note;
 
@@ -209,8 +210,9 @@ bool observe_left_open(struct event *ev, int handle)
 	ev->sock.was = STATE_UNKNOWN; /* what matters is how it is left */
 	ev->notes = 0;
 	ev->stack = note.made_at;
-	if (note.made_ns)
-		ev->figures.age_ns = clock_ns(CLOCK_MONOTONIC) - note.made_ns;
+	/* Another thread may just have made it. */
+	if (note.made_ns && note.made_ns < end_ns)
+		ev->figures.age_ns = end_ns - note.made_ns;
 	return true;
 }
 

@@ -145,9 +145,10 @@ def again(call):
 
     @timeout(90)
     def test_a_connection_that_exists(self):
+        """At an address of its own: elsewhere others' connections may share the port."""
         self.few("""
-l = socket.create_server(('127.0.0.1', 0))
-a = socket.create_connection(l.getsockname())
+l = socket.create_server(('127.92.0.1', 0))
+a = socket.create_connection(l.getsockname(), source_address=('127.92.0.1', 0))
 def dial():
     s = socket.socket()
     s.setsockopt(*REUSE)
