@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""pytest's part in the tests: each runs in a process of its own, of which nothing outlives it.
+"""pytest's part in the tests: each runs in a process of its own, of which nothing outlives it, and
+as root in a network namespace of its own.
 
 `tests/run` names the build; `pytest tests/e2e -k why -n 2`, `--lf` and `--junitxml` do as
 everywhere. A test's `timeout` is the seconds that it may take where nothing else runs.
@@ -10,7 +11,7 @@ import resource
 import pytest
 from _pytest.runner import runtestprotocol
 
-from harness import keeper
+from harness import keeper, kernel
 
 FILES = 20000   # the same limit of open files on every machine, where it has that many
 USUAL = 30      # seconds
@@ -40,9 +41,21 @@ def limit_files(item):
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 
 
+def leave_network(item):
+    """Where that may be had: in its own no port is another test's, not even one that was free a
+    moment ago."""
+    if not {"e2e", "transparent"} & set(item.path.parts):
+        return
+    try:
+        kernel.namespace()
+    except PermissionError:
+        pass
+
+
 def reports_of(item):
     """Run the test: its reports, as JSON can say them."""
     limit_files(item)
+    leave_network(item)
     hook = item.config.hook
     return [hook.pytest_report_to_serializable(config=item.config, report=report)
             for report in runtestprotocol(item, log=False)]
