@@ -87,9 +87,14 @@ class Json(Report):
         self.assertEqual(events[-1]["totals"], {"LISTEN": 1, "ESTABLISHED": 6, "CLOSE_WAIT": 3})
 
     def test_age(self):
-        """At its event's time, since the socket was made: between its first event and the return."""
+        """At its event's time, since the socket was made: between its first event and the return.
+        Also where the library's questions in between take long."""
         log = self.log()
-        p = self.puppet(log, REPORT=1)
+        env = shimmed(LOG=log.path, FORMAT="json", REPORT=1)
+        slow = () if strace.available() else strace.command(
+            self.path("trace"), env, ["-e", "inject=getsockopt:delay_enter=5000"],
+            traced=("getsockopt",))
+        p = self.puppet(env=environment() if slow else env, wrapper=slow)
         p("import time\n"
           "old = socket.socket().detach(); old_by = time.time()\n"
           "while time.time() < old_by + 0.3: pass\n"
