@@ -139,8 +139,12 @@ static uint16_t free_port_of_a_connect(struct stage *stage)
 		const bool good = is_free(port);
 
 		stage_hush(stage);
-		if (good)
+		if (good) {
+			/* Binds that are refused are told of in full once a second. */
+			if (tries)
+				sleep(1);
 			return port;
+		}
 	}
 	stage_give_up("no free port is found");
 }

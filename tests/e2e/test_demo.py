@@ -10,7 +10,7 @@ import subprocess
 import time
 
 from harness import contract, kernel, paths, strace
-from harness.case import environment, needs_bound
+from harness.case import environment, needs_bound, needs_root, timeout, wait_until
 from harness.events import PATIENCE, Timeout
 from harness.tool import ToolCase
 
@@ -286,6 +286,28 @@ for _step in STEPS:
     def _test(self, step=_step):
         self.claims(step)
     setattr(Steps, "test_" + _step.replace("-", "_"), _test)
+
+
+class Taken(DemoCase):
+    """Where other connections have ports of those that the kernel chooses."""
+
+    @needs_root
+    @timeout(60)
+    def test_a_self_connect_is_told_in_full(self):
+        """Ports are tried until one is free, in vain at first; and binds that are refused are told
+        of in full once a second."""
+        kernel.namespace(ip_local_port_range="40000 40023")
+        with socket.create_server(("127.0.0.1", 50000)) as listener:
+            for _ in range(10):   # of 12 that are even, which the kernel prefers
+                client = socket.create_connection(listener.getsockname())
+                server, _ = listener.accept()
+                cookie = kernel.cookie_of(client)
+                client.close()
+                server.close()
+                wait_until(lambda known=cookie: kernel.state_of(known) == "TIME_WAIT", "its end")
+        status, out, err = self.run_program([self.tool, "demo", "self-connect"])
+        self.assertEqual((status, err), (0, b""))
+        self.assertRegex(out.decode(), r"= -1 EADDRINUSE +CLOSED\n +note: a live connection ")
 
 
 class Calls(DemoCase):
