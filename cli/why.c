@@ -72,8 +72,12 @@ static int ask(struct why *why, const struct where *where, const struct ways *wa
 static int answer(const struct where *where, const struct ways *ways)
 {
 	struct why why = {.most_processes = ways->json || !where ? WHY_MANY : WHY_FEW};
-	int status = STATUS_USAGE, rc = ask(&why, where, ways);
+	const bool at_once = where && !ways->json && !ways->waits && !ways->kills;
+	int status = STATUS_USAGE, rc;
 
+	if (at_once && why_ask_listeners(&why, where))
+		why_print_first(&why);
+	rc = ask(&why, where, ways);
 	if (rc == 0 && where && !ways->json)
 		why_print_first(&why);
 	if (rc == 0)

@@ -115,16 +115,28 @@ static void pass_on_v6only(struct port *port)
 			port->socks[i].v6only = true;
 }
 
-int port_look(struct port *port)
+static int look(struct port *port, uint32_t kernel_states)
 {
 	const struct diag_scope scope = {.protocol = IPPROTO_TCP,
 					 .family = AF_UNSPEC,
 					 .port = port->number,
-					 .kernel_states = ~0u};
-	int rc;
+					 .kernel_states = kernel_states};
 
 	port->count = 0;
-	rc = diag_dump(&scope, add_sock, port);
+	return diag_dump(&scope, add_sock, port);
+}
+
+int port_look_for_listeners(struct port *port)
+{
+	const int rc = look(port, 1u << TCP_LISTEN);
+
+	return rc < 0 ? rc : 0;
+}
+
+int port_look(struct port *port)
+{
+	int rc = look(port, ~0u);
+
 	if (rc >= 0)
 		rc = ask_silence(port);
 	if (port->number)

@@ -23,6 +23,9 @@ struct port {
  */
 int port_look(struct port *port);
 
+/* The same of its listeners alone, for which the kernel need not walk over all connections. */
+int port_look_for_listeners(struct port *port);
+
 /* And which processes have them open? Return 0 or -errno. */
 int port_find_owners(struct port *port);
 

@@ -22,6 +22,12 @@ struct answer {
 	bool for_both; /* it is the same for [::] as for 0.0.0.0 */
 };
 
+/* The first line, where it was printed. */
+struct said {
+	bool any, for_both;
+	int without, with;
+};
+
 struct why {
 	struct port port;
 	struct answer answers[WHERE_MOST];
@@ -34,6 +40,7 @@ struct why {
 	unsigned int most_processes; /* WHY_FEW or WHY_MANY */
 	size_t unlisted;	     /* processes beyond them */
 	int lines;		     /* of the screen, that are printed already */
+	struct said said;
 	/* With --kill-dying: how many, by state and by what became of them. */
 	bool killed;
 	int kill_error; /* of the last that could not be ended, errno */
@@ -46,6 +53,12 @@ struct why {
  * 0 or -errno; end it in any case.
  */
 int why_ask(struct why *why, const struct where *where);
+
+/*
+ * Before that, as it is done at once whatever connections there are: is the first verdict known
+ * already, by who listens?
+ */
+bool why_ask_listeners(struct why *why, const struct where *where);
 
 /* Then who has them open. Return 0 or -errno. */
 int why_find_owners(struct why *why);
@@ -61,7 +74,10 @@ bool why_works(const struct why *why);
 
 void why_end(struct why *why);
 
-/* What was ended, and the first line of the first answer, which needs no owners. */
+/*
+ * What was ended, and the first line of the first answer, which needs no owners. Where it was said
+ * already, it is said again only if it is no longer so.
+ */
 void why_print_first(struct why *why);
 
 /* All that follows, at most a screen. */

@@ -15,7 +15,10 @@ static void add_answer(struct why *why, const struct endpoint *at)
 		(struct answer){.at = *at, .verdict = verdict_of(&why->port, at)};
 }
 
-/* Of both wildcards, or of the one that there is; as one where the same is to be said of them. */
+/*
+ * Of both wildcards, or of the one that there is; as one where the same is to be said of them, and
+ * was said of both if something was said.
+ */
 static void answer_any(struct why *why)
 {
 	const struct endpoint v4 = {.family = AF_INET, .port = why->port.number};
@@ -25,10 +28,20 @@ static void answer_any(struct why *why)
 	if (verdict_try_address(&v6) != 0)
 		return;
 	add_answer(why, &v6);
-	if (!verdict_same(&why->answers[0].verdict, &why->answers[1].verdict))
+	if (!verdict_same(&why->answers[0].verdict, &why->answers[1].verdict) ||
+	    (why->said.any && !why->said.for_both))
 		return;
 	why->answers[0].for_both = true;
 	why->answer_count = 1;
+}
+
+static void answer_each(struct why *why, const struct where *where)
+{
+	why->answer_count = 0;
+	if (!where->at[0].family)
+		answer_any(why);
+	for (unsigned int i = 0; where->at[0].family && i < where->count; i++)
+		add_answer(why, &where->at[i]);
 }
 
 int why_ask(struct why *why, const struct where *where)
@@ -36,15 +49,19 @@ int why_ask(struct why *why, const struct where *where)
 	int rc;
 
 	why->port.number = where ? where->at[0].port : 0;
-	why->answer_count = 0;
 	rc = port_look(&why->port);
-	if (rc < 0 || !where)
-		return rc;
-	if (!where->at[0].family)
-		answer_any(why);
-	for (unsigned int i = 0; where->at[0].family && i < where->count; i++)
-		add_answer(why, &where->at[i]);
-	return 0;
+	if (rc == 0 && where)
+		answer_each(why, where);
+	return rc;
+}
+
+bool why_ask_listeners(struct why *why, const struct where *where)
+{
+	why->port.number = where->at[0].port;
+	if (port_look_for_listeners(&why->port) < 0)
+		return false;
+	answer_each(why, where);
+	return why->answers[0].verdict.with != 0;
 }
 
 bool why_works(const struct why *why)

@@ -487,12 +487,18 @@ static int print_fates(struct page *page, const struct why *why)
 
 void why_print_first(struct why *why)
 {
+	const struct answer *first = &why->answers[0];
+	const struct said said = {true, first->for_both, first->verdict.without,
+				  first->verdict.with};
 	struct page page;
 
-	page_begin(&page, 0);
-	why->lines = print_fates(&page, why) + 1;
-	print_answer(&page, &why->answers[0]);
+	if (why->said.any && said.without == why->said.without && said.with == why->said.with)
+		return;
+	page_begin(&page, why->lines);
+	why->lines += print_fates(&page, why) + 1;
+	print_answer(&page, first);
 	fflush(stdout);
+	why->said = said;
 }
 
 void why_print_rest(const struct why *why)

@@ -16,8 +16,9 @@ import subprocess
 import sys
 import termios
 import time
+from pathlib import Path
 
-from harness import kernel, paths
+from harness import kernel, paths, strace
 from harness.case import Case, needs_bound, needs_ipv6, needs_mptcp, needs_root, read_line, wait_until
 
 ADDRESSES = ("0.0.0.0", "127.0.0.1", "127.0.0.2", "[::]", "[::1]")
@@ -1421,7 +1422,7 @@ class Cost(WhyCase):
         listener, port = self.listener(1)
         listener.listen(1024)
         few, many = 5, 400
-        found = []
+        found, first = [], []
         for count in few, many:
             ends = [self.connection(listener) for _ in range(count)]
             fds = [theirs.fileno() for _, theirs in ends]
@@ -1435,6 +1436,8 @@ class Cost(WhyCase):
             with open(counts) as file:
                 for line in file:
                     name = line.partition("(")[0]
+                    if name == "write" and name not in calls:
+                        first.append(calls.get("recvfrom", 0))
                     calls[name] = calls.get(name, 0) + 1
             found.append(calls)
             for ours, theirs in ends:
@@ -1442,9 +1445,43 @@ class Cost(WhyCase):
                 ours.close()
         for name in "openat", "sendto", "getdents64", "socket", "pidfd_getfd":
             self.assertLessEqual(abs(found[1][name] - found[0][name]), 4, (name, found))
+        # Who listens is asked first: that decides the first line.
+        self.assertGreater(found[1]["recvfrom"], found[0]["recvfrom"])
+        self.assertEqual(first[0], first[1])
         # sh, sleep, strace and the tool have each of them open.
         more = found[1]["readlinkat"] - found[0]["readlinkat"]
         self.assertLessEqual(abs(more - 4 * (many - few)), 40)
+
+
+class Meanwhile(WhyCase):
+    """The first line is said as soon as it is known, and once more where it is no longer so."""
+
+    def lines(self, change):
+        """Of why's answer: those that begin with bind, with that change after the first."""
+        if strace.available():
+            self.skipTest(strace.available())
+        listener, port = self.listener(1)
+        trace = Path(self.path("trace"))
+        trace.touch()
+        process = self.start(["strace", "-o", str(trace), "-e", "trace=write", "-e",
+                              "inject=write:signal=STOP:when=1", paths.tool(), "why",
+                              "127.0.0.1:%d" % port], stdout=subprocess.PIPE)
+
+        wait_until(lambda: "stopped by SIGSTOP" in trace.read_text(), "the first line")
+        change(listener)
+        with open("/proc/%d/task/%d/children" % (process.pid, process.pid)) as file:
+            os.kill(int(file.read()), signal.SIGCONT)
+        out = process.communicate()[0].decode()
+        return [line for line in out.replace(str(port), "P").split("\n") if line[:4] == "bind"]
+
+    def test_nothing(self):
+        self.assertEqual(self.lines(lambda listener: None), [
+            "bind 127.0.0.1:P: no, EADDRINUSE; with SO_REUSEADDR: no, EADDRINUSE"])
+
+    def test_the_listener_goes(self):
+        self.assertEqual(self.lines(lambda listener: listener.close()), [
+            "bind 127.0.0.1:P: no, EADDRINUSE; with SO_REUSEADDR: no, EADDRINUSE",
+            "bind 127.0.0.1:P: yes; with SO_REUSEADDR: yes"])
 
 
 class Sysctls(WhyCase):
