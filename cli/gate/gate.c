@@ -220,9 +220,19 @@ static bool see_who_is_there(struct gate *gate)
 	return tree_begin(&gate->tree, &gate->findings.images);
 }
 
+/*
+ * Has each whose events are known come to its end, and is all of them read? What an earlier look
+ * has left for the next one may be of somebody who has just begun.
+ */
 static bool is_over(struct gate *gate)
 {
-	return !gate->tree.count && see_who_is_there(gate) && !gate->tree.count;
+	size_t known;
+
+	if (gate->tree.count || !see_who_is_there(gate) || gate->tree.count)
+		return false;
+	known = gate->findings.images.count;
+	look(gate, true);
+	return gate->findings.images.count == known;
 }
 
 /* The command has ended: the others have the time of grace to do so. */
@@ -230,18 +240,21 @@ static void watch_rest(struct gate *gate)
 {
 	const int64_t end = reader_now() + gate->options->grace_ms * INT64_C(1000000);
 	int64_t next = 0;
+	bool over;
 
 	/* Nobody may read what is told in the end. */
 	signal(SIGPIPE, SIG_IGN);
 	for (;;) {
 		look_on(gate, &next);
-		if (is_over(gate) || reader_now() >= end || gate->job.hurried)
+		over = is_over(gate);
+		if (over || reader_now() >= end || gate->job.hurried)
 			break;
 		tree_wait(&gate->tree, HURRY_MS);
 		job_signals(&gate->job);
 	}
-	if (gate->tree.count)
-		images_settle(&gate->findings.images);
+	if (over)
+		return;
+	images_settle(&gate->findings.images);
 	look(gate, true);
 	see_who_is_there(gate);
 }
