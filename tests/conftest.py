@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""pytest's part in the tests: each runs in a process of its own, of which nothing outlives it, and
-as root in a network namespace of its own.
+"""pytest's part in the tests: each runs in a process of its own, of which nothing outlives it.
+Those of e2e and transparent run in a network namespace of their own, as root.
 
 `tests/run` names the build; `pytest tests/e2e -k why -n 2`, `--lf` and `--junitxml` do as
 everywhere. A test's `timeout` is the seconds that it may take where nothing else runs.
